@@ -1,0 +1,103 @@
+// Options exist once in code: a struct with members and defaults, and one line per member in its visit().
+// Parsing, `config show`, `config schema`, `--set` and the README table all walk that list:
+//
+//   struct SelectOptions {
+//     int64_t winners_per_prompt = 1;
+//     std::optional<double> min_score;
+//     void visit(FieldVisitor& v) {
+//       v.integer("winners_per_prompt", winners_per_prompt, {1, 62}, "how many answers of a prompt are trained on");
+//       v.optional_number("min_score", min_score, {}, "…");
+//     }
+//   };
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/json.h"
+
+namespace thoughtrank {
+
+struct IntRange {
+  int64_t lowest = std::numeric_limits<int64_t>::min();
+  int64_t highest = std::numeric_limits<int64_t>::max();
+};
+struct NumberRange {
+  double lowest = -std::numeric_limits<double>::infinity();
+  double highest = std::numeric_limits<double>::infinity();
+};
+
+class FieldVisitor {
+ public:
+  virtual ~FieldVisitor() = default;
+  virtual void integer(const char* key, int64_t& value, IntRange range, const char* doc) = 0;
+  virtual void number(const char* key, double& value, NumberRange range, const char* doc) = 0;
+  virtual void boolean(const char* key, bool& value, const char* doc) = 0;
+  virtual void text(const char* key, std::string& value, const char* doc) = 0;
+  // A path; relative ones are resolved against the config file (or, from --set, the working directory).
+  virtual void path(const char* key, std::string& value, const char* doc) = 0;
+  virtual void choice(const char* key,
+                      std::string& value,
+                      const std::vector<std::string>& allowed,
+                      const char* doc) = 0;
+  // null or a number.
+  virtual void optional_number(const char* key,
+                               std::optional<double>& value,
+                               NumberRange range,
+                               const char* doc) = 0;
+  // "auto" (nullopt) or an integer.
+  virtual void auto_integer(const char* key,
+                            std::optional<int64_t>& value,
+                            IntRange range,
+                            const char* doc) = 0;
+  virtual void numbers(const char* key,
+                       std::vector<double>& value,
+                       size_t count,
+                       NumberRange range,
+                       const char* doc) = 0;
+  virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;
+  // Free-form mapping kept as JSON (extra_body), or null.
+  virtual void json(const char* key, Json& value, const char* doc) = 0;
+
+  virtual void begin_group(const char* key, const char* doc) = 0;
+  virtual void end_group() = 0;
+  template <class Options>
+  void group(const char* key, Options& options, const char* doc) {
+    begin_group(key, doc);
+    options.visit(*this);
+    end_group();
+  }
+};
+
+// Where each value of a config came from, by dotted key: "round.yaml:12", "--set", absent = default.
+struct ConfigOrigin {
+  std::string key;     // "judge.max_usd"
+  std::string value;   // as YAML
+  std::string origin;  // "default", "round.yaml:12:5", "--set"
+  std::string doc;
+};
+
+struct ConfigSource {
+  std::string file;               // path of the YAML file; empty: defaults and `sets` only
+  std::vector<std::string> sets;  // "judge.max_usd=5"
+};
+
+// Fills `visit`'s options from the source. Every problem (unknown, duplicate, wrong type, out of range, tab,
+// several documents) is collected; then one Error(kConfig) with a line each:
+//   round.yaml:12:5: unknown key 'temprature' in 'judge' (did you mean 'temperature'?)
+// Error(kMissingInput) when the file is not there.
+void load_fields(const ConfigSource& source, const std::function<void(FieldVisitor&)>& visit);
+
+// The values as they stand, in visiting order, with their origin when `source` is the one they were loaded from.
+[[nodiscard]] std::vector<ConfigOrigin> list_fields(const ConfigSource& source,
+                                                    const std::function<void(FieldVisitor&)>& visit);
+// {"judge": {"kind": "openai", …}, …}: the resolved config.
+[[nodiscard]] Json fields_to_json(const std::function<void(FieldVisitor&)>& visit);
+// JSON Schema (2020-12) of the config.
+[[nodiscard]] Json fields_schema(const std::function<void(FieldVisitor&)>& visit);
+
+}  // namespace thoughtrank

@@ -1,0 +1,20 @@
+// The run folder's lock: flock() on run_dir/LOCK, freed by the kernel when the process ends.
+#pragma once
+
+#include <filesystem>
+
+namespace thoughtrank {
+
+class RunLock {
+ public:
+  // Error(kLocked) naming pid, host and start time of the holder when somebody has it.
+  explicit RunLock(const std::filesystem::path& run_dir);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace thoughtrank

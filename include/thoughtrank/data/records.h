@@ -1,0 +1,177 @@
+// The rows that stages exchange, one struct per file of a run folder. to_json() gives every key of a row in a
+// fixed order with a fixed type, so that the same row is the same bytes and `datasets` reads the file.
+// from_json() checks every key; its errors name `where` ("outputs.jsonl:12").
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/json.h"
+
+namespace thoughtrank {
+
+using TokenIds = std::vector<int64_t>;
+
+// One line of the user's prompt file, or of round-NN/prompts.jsonl (then with token_ids).
+struct PromptRow {
+  std::string prompt_id;
+  std::string prompt;  // the user's message
+  std::string system;  // "" = none
+  std::string answer;  // "" = unknown
+  TokenIds token_ids;  // every token before the branch head; empty in the user's file
+};
+
+// One finished branch.
+struct OutputRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  int64_t branch = 0;   // 0..61, position in branches.chars
+  std::string char_;    // key "char"
+  std::string thought;  // text between the tags, UTF-8
+  std::string answer;   // text after the close tag, without eos
+  TokenIds token_ids;   // every token after the prompt: head, thought, close, answer, eos if the model produced it
+  int64_t head_len = 0;       // tokens of the head
+  int64_t answer_start = 0;   // index in token_ids of the first token after the one that ends the close tag
+  int64_t answer_offset = 0;  // bytes of that closing token that belong to the answer
+  std::string thought_end;    // model | eos | cap | loop
+  std::string finish;         // eos | length | loop | error
+  double thought_logprob = 0;  // sum over the tokens that were chosen (not forced)
+  double answer_logprob = 0;
+  double answer_margin = 0;  // mean top-1 − top-2 logit difference over the answer's tokens
+  std::string model_sha256;
+};
+
+// One judge call; pointwise judges: one row per prompt.
+struct VerdictRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  std::string stage;  // pass_a | halve | finals | pointwise | anchor
+  int64_t call = 0;   // number of the call within its prompt
+  std::string judge;  // "openai:some-judge"
+  std::string request_sha256;
+  std::vector<std::string> labels;      // label shown for each candidate, in the order shown
+  std::vector<int64_t> branches;        // the candidate behind each label (-1 = the anchor)
+  std::vector<int64_t> ranking;         // branches, best first; empty when abstained
+  std::vector<double> scores;           // pointwise: score of each of `branches`
+  bool abstained = false;
+  std::string reason;  // why it abstained
+  int64_t attempts = 0;
+  int64_t input_tokens = 0;
+  int64_t output_tokens = 0;
+  double usd = 0;
+  std::string reply;
+};
+
+// One distinct answer of a prompt after ranking.
+struct RankedItem {
+  int64_t branch = 0;
+  int64_t multiplicity = 1;
+  double utility = 0;    // posterior mean (ranking judges) or score (pointwise)
+  double deviation = 0;  // posterior deviation; 0 for pointwise judges
+  double p_best = 0;
+};
+
+struct BestOutputRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  std::string status;  // trained | uncertain | skipped | no_candidates
+  std::string reason;
+  int64_t winner = -1;  // branch; -1 = none
+  int64_t runner_up = -1;
+  int64_t worst = -1;
+  std::vector<RankedItem> items;  // best first
+  double regret = 0;
+  int64_t calls = 0;
+  double usd = 0;
+};
+
+// Loss weight of the tokens [from, to) of input_ids.
+struct Span {
+  int64_t from = 0;
+  int64_t to = 0;
+  double weight = 1;
+};
+
+struct TrainingRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  int64_t branch = -1;
+  std::string prompt;
+  std::string completion;
+  TokenIds input_ids;  // prompt and completion; empty in a user's file: encoded by the template
+  std::vector<Span> spans;
+  double weight = 1;
+};
+
+struct PreferencePairRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  std::string prompt;
+  std::string chosen;
+  std::string rejected;
+  TokenIds prompt_ids;
+  TokenIds chosen_ids;
+  TokenIds rejected_ids;
+  std::vector<Span> chosen_spans;    // positions in prompt_ids + chosen_ids
+  std::vector<Span> rejected_spans;
+  double utility_gap = 0;
+};
+
+struct MetricsRow {
+  int64_t round = 0;
+  int64_t step = 0;
+  double epoch = 0;
+  double loss = 0;
+  double grad_norm = 0;
+  double learning_rate = 0;
+  int64_t loss_tokens = 0;
+  int64_t tokens = 0;
+  bool skipped = false;
+};
+
+struct EvalRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  std::string thought;
+  std::string answer;
+  TokenIds token_ids;
+  std::optional<double> score;  // pointwise judges
+  std::optional<double> win;    // ranking judges: 1, 0.5, 0 against the anchor
+  std::optional<double> heldout_loss;
+  int64_t thought_tokens = 0;
+  int64_t answer_tokens = 0;
+};
+
+Json to_json(const PromptRow& row);
+Json to_json(const OutputRow& row);
+Json to_json(const VerdictRow& row);
+Json to_json(const BestOutputRow& row);
+Json to_json(const TrainingRow& row);
+Json to_json(const PreferencePairRow& row);
+Json to_json(const MetricsRow& row);
+Json to_json(const EvalRow& row);
+
+// Row from_json<Row>(json, where)
+template <class Row>
+Row from_json(const Json& json, const std::string& where);
+template <>
+PromptRow from_json<PromptRow>(const Json& json, const std::string& where);
+template <>
+OutputRow from_json<OutputRow>(const Json& json, const std::string& where);
+template <>
+VerdictRow from_json<VerdictRow>(const Json& json, const std::string& where);
+template <>
+BestOutputRow from_json<BestOutputRow>(const Json& json, const std::string& where);
+template <>
+TrainingRow from_json<TrainingRow>(const Json& json, const std::string& where);
+template <>
+PreferencePairRow from_json<PreferencePairRow>(const Json& json, const std::string& where);
+template <>
+MetricsRow from_json<MetricsRow>(const Json& json, const std::string& where);
+template <>
+EvalRow from_json<EvalRow>(const Json& json, const std::string& where);
+
+}  // namespace thoughtrank
