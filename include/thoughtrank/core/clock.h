@@ -9,7 +9,7 @@ namespace thoughtrank {
 class Clock {
  public:
   virtual ~Clock() = default;
-  [[nodiscard]] virtual double now_s() const = 0;         // monotonic seconds
+  [[nodiscard]] virtual double now_s() const = 0;          // monotonic seconds
   [[nodiscard]] virtual std::string utc_time() const = 0;  // "2026-01-31T12:00:00Z"
   virtual void sleep_s(double seconds) = 0;
 };
@@ -35,8 +35,9 @@ class StopFlag {
   std::atomic<int> signal_{0};
 };
 
-// SIGINT, SIGTERM, SIGUSR1, SIGHUP set `flag` (also where they were inherited as ignored); a second SIGINT
-// ends the process at once with 130. SIGPIPE and SIGXFSZ are ignored. `flag` must outlive the process's work.
+// SIGINT, SIGTERM, SIGUSR1, SIGHUP set `flag` (also where they were inherited as ignored); a second
+// SIGINT ends the process at once with 130. SIGPIPE and SIGXFSZ are ignored. `flag` must outlive
+// the process's work.
 void install_signal_handlers(StopFlag& flag);
 
 }  // namespace thoughtrank

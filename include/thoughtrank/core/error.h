@@ -1,6 +1,6 @@
-// Errors that end the work. Throw an Error with the exit code of the program and one message that says what
-// was expected, what was found, where, and what to do. main() has the only catch that prints it.
-// Failures that are expected (a judge call, a branch) are values, not Errors.
+// Errors that end the work. Throw an Error with the exit code of the program and one message that
+// says what was expected, what was found, where, and what to do. main() has the only catch that
+// prints it. Failures that are expected (a judge call, a branch) are values, not Errors.
 #pragma once
 
 #include <spdlog/fmt/fmt.h>

@@ -1,12 +1,13 @@
-// Options exist once in code: a struct with members and defaults, and one line per member in its visit().
-// Parsing, `config show`, `config schema`, `--set` and the README table all walk that list:
+// Options exist once in code: a struct with members and defaults, and one line per member in its
+// visit(). Parsing, `config show`, `config schema`, `--set` and the README table all walk that
+// list:
 //
 //   struct SelectOptions {
 //     int64_t winners_per_prompt = 1;
 //     std::optional<double> min_score;
 //     void visit(FieldVisitor& v) {
-//       v.integer("winners_per_prompt", winners_per_prompt, {1, 62}, "how many answers of a prompt are trained on");
-//       v.optional_number("min_score", min_score, {}, "…");
+//       v.integer("winners_per_prompt", winners_per_prompt, {1, 62}, "how many answers of a prompt
+//       are trained on"); v.optional_number("min_score", min_score, {}, "…");
 //     }
 //   };
 #pragma once
@@ -38,7 +39,8 @@ class FieldVisitor {
   virtual void number(const char* key, double& value, NumberRange range, const char* doc) = 0;
   virtual void boolean(const char* key, bool& value, const char* doc) = 0;
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
-  // A path; relative ones are resolved against the config file (or, from --set, the working directory).
+  // A path; relative ones are resolved against the config file (or, from --set, the working
+  // directory).
   virtual void path(const char* key, std::string& value, const char* doc) = 0;
   virtual void choice(const char* key,
                       std::string& value,
@@ -73,7 +75,8 @@ class FieldVisitor {
   }
 };
 
-// Where each value of a config came from, by dotted key: "round.yaml:12", "--set", absent = default.
+// Where each value of a config came from, by dotted key: "round.yaml:12", "--set", absent =
+// default.
 struct ConfigOrigin {
   std::string key;     // "judge.max_usd"
   std::string value;   // as YAML
@@ -86,15 +89,16 @@ struct ConfigSource {
   std::vector<std::string> sets;  // "judge.max_usd=5"
 };
 
-// Fills `visit`'s options from the source. Every problem (unknown, duplicate, wrong type, out of range, tab,
-// several documents) is collected; then one Error(kConfig) with a line each:
+// Fills `visit`'s options from the source. Every problem (unknown, duplicate, wrong type, out of
+// range, tab, several documents) is collected; then one Error(kConfig) with a line each:
 //   round.yaml:12:5: unknown key 'temprature' in 'judge' (did you mean 'temperature'?)
 // Error(kMissingInput) when the file is not there.
 void load_fields(const ConfigSource& source, const std::function<void(FieldVisitor&)>& visit);
 
-// The values as they stand, in visiting order, with their origin when `source` is the one they were loaded from.
-[[nodiscard]] std::vector<ConfigOrigin> list_fields(const ConfigSource& source,
-                                                    const std::function<void(FieldVisitor&)>& visit);
+// The values as they stand, in visiting order, with their origin when `source` is the one they were
+// loaded from.
+[[nodiscard]] std::vector<ConfigOrigin> list_fields(
+    const ConfigSource& source, const std::function<void(FieldVisitor&)>& visit);
 // {"judge": {"kind": "openai", …}, …}: the resolved config.
 [[nodiscard]] Json fields_to_json(const std::function<void(FieldVisitor&)>& visit);
 // JSON Schema (2020-12) of the config.

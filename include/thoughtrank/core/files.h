@@ -1,6 +1,7 @@
-// Files that are either whole or not there. Everything a run publishes goes through here: exclusive creation,
-// full writes, hashing while writing, fsync, checked close, rename, fsync of the parent. A failed write,
-// fsync or close abandons the file: Error(kIo) with path, operation and reason; never retried.
+// Files that are either whole or not there. Everything a run publishes goes through here: exclusive
+// creation, full writes, hashing while writing, fsync, checked close, rename, fsync of the parent.
+// A failed write, fsync or close abandons the file: Error(kIo) with path, operation and reason;
+// never retried.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ namespace fs = std::filesystem;
 // Error(kBadData) when it is longer than `max_bytes`.
 [[nodiscard]] std::string read_file(const fs::path& path, uint64_t max_bytes = 1ull << 32);
 
-// A new file (O_EXCL) that hashes what it writes. close() makes it durable; without it the destructor
-// removes the file.
+// A new file (O_EXCL) that hashes what it writes. close() makes it durable; without it the
+// destructor removes the file.
 class FileWriter {
  public:
   explicit FileWriter(fs::path path, int mode = 0644);
@@ -29,7 +30,7 @@ class FileWriter {
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
   void write(std::string_view bytes);
-  void close();  // fsync + close
+  void close();                                                 // fsync + close
   [[nodiscard]] std::string sha256() const { return digest_; }  // after close()
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   [[nodiscard]] const fs::path& path() const { return path_; }
@@ -44,7 +45,8 @@ class FileWriter {
   void flush();
 };
 
-// Replaces `path` with a file of these bytes: temporary beside it, fsync, rename, fsync of the folder.
+// Replaces `path` with a file of these bytes: temporary beside it, fsync, rename, fsync of the
+// folder.
 void publish_file(const fs::path& path, std::string_view bytes, int mode = 0644);
 
 // {path, bytes, sha256} of a file inside a folder; paths are relative, plain, sorted.
@@ -54,16 +56,16 @@ struct ManifestEntry {
   std::string sha256;
 };
 
-// Publishes the folder `temporary` (same parent, every file already durable) as `final_path`: writes
-// MANIFEST.json {format, files, …extra} last, fsyncs the tree, renames without replacing, fsyncs the parent.
-// Returns the SHA-256 of MANIFEST.json.
+// Publishes the folder `temporary` (same parent, every file already durable) as `final_path`:
+// writes MANIFEST.json {format, files, …extra} last, fsyncs the tree, renames without replacing,
+// fsyncs the parent. Returns the SHA-256 of MANIFEST.json.
 std::string publish_folder(const fs::path& temporary,
                            const fs::path& final_path,
                            const std::vector<ManifestEntry>& files,
                            const Json& extra);
 
-// Empty when every file of MANIFEST.json is there with its size and hash and no other file is; else the
-// reason, naming the file.
+// Empty when every file of MANIFEST.json is there with its size and hash and no other file is; else
+// the reason, naming the file.
 [[nodiscard]] std::string verify_folder(const fs::path& folder);
 
 void sync_folder(const fs::path& folder);

@@ -1,4 +1,5 @@
-// SHA-256 (OpenSSL EVP) of bytes, files and streams, as 64 lower-case hex digits; CRC-32C for journal lines.
+// SHA-256 (OpenSSL EVP) of bytes, files and streams, as 64 lower-case hex digits; CRC-32C for
+// journal lines.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // An append-only log of JSON records that survives kills and power cuts. One line is one write():
 //   {"seq":n,"crc32c":"…","body":{…}}\n
-// followed by fdatasync, so a record that append() has returned from is durable. On open a torn tail (no newline,
-// bad CRC or NULs in the last line) is cut off with one warning; damage before a good record, or a gap in seq, is
-// Error(kBadData) with file:line.
+// followed by fdatasync, so a record that append() has returned from is durable. On open a torn
+// tail (no newline, bad CRC or NULs in the last line) is cut off with one warning; damage before a
+// good record, or a gap in seq, is Error(kBadData) with file:line.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ class Journal {
   std::mutex mutex_;
 };
 
-// Reads without opening for writing or cutting anything (for `status`, `inspect`): gives the good records.
+// Reads without opening for writing or cutting anything (for `status`, `inspect`): gives the good
+// records.
 void read_journal(const std::filesystem::path& path,
                   const std::function<void(const Json& body)>& replay);
 

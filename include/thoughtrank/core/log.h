@@ -1,5 +1,5 @@
-// Log lines on stderr through spdlog: text ("12:00:01 info  generate: …") or one JSON object per line.
-// Messages pass printable(), so model text in a message cannot drive the terminal.
+// Log lines on stderr through spdlog: text ("12:00:01 info  generate: …") or one JSON object per
+// line. Messages pass printable(), so model text in a message cannot drive the terminal.
 #pragma once
 
 #include <spdlog/fmt/fmt.h>

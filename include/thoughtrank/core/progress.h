@@ -1,5 +1,6 @@
-// One progress line per stage on stderr: stage, done/total, rate, time left. On a terminal the line is redrawn
-// in place a few times a second; elsewhere a plain line is printed every ten seconds and at the end.
+// One progress line per stage on stderr: stage, done/total, rate, time left. On a terminal the line
+// is redrawn in place a few times a second; elsewhere a plain line is printed every ten seconds and
+// at the end.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +11,11 @@
 namespace thoughtrank {
 
 struct ProgressOptions {
-  std::string stage;          // "round 1 generate"
-  std::string unit;           // what is counted: "branches"
-  int64_t total = 0;          // 0: unknown
-  int64_t already_done = 0;   // found finished on resume; not part of the rate
-  std::string rate_unit;      // what the rate counts: "tok"
+  std::string stage;         // "round 1 generate"
+  std::string unit;          // what is counted: "branches"
+  int64_t total = 0;         // 0: unknown
+  int64_t already_done = 0;  // found finished on resume; not part of the rate
+  std::string rate_unit;     // what the rate counts: "tok"
 };
 
 class Progress {

@@ -1,6 +1,7 @@
-// Counter-based random streams: the n-th number of a stream is a pure function of its key and n, so nothing
-// depends on what was drawn before, on threads, or on where a run was interrupted. A key is a seed and a few
-// words that name the purpose ("judge", round, prompt, call). Philox-4x32-10 (Salmon et al., SC 2011).
+// Counter-based random streams: the n-th number of a stream is a pure function of its key and n, so
+// nothing depends on what was drawn before, on threads, or on where a run was interrupted. A key is
+// a seed and a few words that name the purpose ("judge", round, prompt, call). Philox-4x32-10
+// (Salmon et al., SC 2011).
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@ class RandomStream {
 
   [[nodiscard]] uint32_t next_u32();
   [[nodiscard]] uint64_t next_u64();
-  [[nodiscard]] double uniform();               // [0, 1) with 53 bits
+  [[nodiscard]] double uniform();                // [0, 1) with 53 bits
   [[nodiscard]] uint64_t below(uint64_t bound);  // unbiased; bound > 0
-  [[nodiscard]] double normal();                // N(0, 1)
+  [[nodiscard]] double normal();                 // N(0, 1)
 
   // Fisher–Yates.
   template <class T>

@@ -1,5 +1,5 @@
-// The one type that holds an API key. It cannot be printed, copied into JSON, or compared; reveal() is called
-// by the transport only. The memory is overwritten when it goes.
+// The one type that holds an API key. It cannot be printed, copied into JSON, or compared; reveal()
+// is called by the transport only. The memory is overwritten when it goes.
 #pragma once
 
 #include <string>
@@ -24,10 +24,11 @@ class Secret {
   std::string value_;
 };
 
-// Takes the variable out of the environment (overwrites its memory, unsets it). Empty when it is not set.
+// Takes the variable out of the environment (overwrites its memory, unsets it). Empty when it is
+// not set.
 [[nodiscard]] Secret take_secret_from_environment(const std::string& variable);
-// First line of a file that only its owner may read; Error(kConfig) when others may, or it is empty or has
-// control characters.
+// First line of a file that only its owner may read; Error(kConfig) when others may, or it is empty
+// or has control characters.
 [[nodiscard]] Secret read_secret_file(const std::string& path);
 
 }  // namespace thoughtrank

@@ -11,7 +11,8 @@
 
 namespace thoughtrank {
 
-// Gives each line's document with its place ("outputs.jsonl:12"). Empty lines are errors, except at the end.
+// Gives each line's document with its place ("outputs.jsonl:12"). Empty lines are errors, except at
+// the end.
 void read_jsonl(const std::filesystem::path& path,
                 const std::function<void(const Json& row, const std::string& where)>& take);
 
@@ -32,10 +33,10 @@ void publish_rows(const std::filesystem::path& path, const std::vector<Row>& row
   publish_file(path, bytes);
 }
 
-// The user's prompts: .jsonl rows with "prompt", "question" or "messages" (optional system, then one user
-// message) and optional "id", "system", "answer"; or .txt with one prompt a line (blank lines skipped). Without an
-// id a row gets one from its content. Errors (kBadData) name file:line: duplicate ids, empty or non-string
-// prompts, several turns, unknown roles, invalid UTF-8.
+// The user's prompts: .jsonl rows with "prompt", "question" or "messages" (optional system, then
+// one user message) and optional "id", "system", "answer"; or .txt with one prompt a line (blank
+// lines skipped). Without an id a row gets one from its content. Errors (kBadData) name file:line:
+// duplicate ids, empty or non-string prompts, several turns, unknown roles, invalid UTF-8.
 [[nodiscard]] std::vector<PromptRow> read_prompt_file(const std::filesystem::path& path);
 
 }  // namespace thoughtrank

@@ -1,6 +1,6 @@
-// The rows that stages exchange, one struct per file of a run folder. to_json() gives every key of a row in a
-// fixed order with a fixed type, so that the same row is the same bytes and `datasets` reads the file.
-// from_json() checks every key; its errors name `where` ("outputs.jsonl:12").
+// The rows that stages exchange, one struct per file of a run folder. to_json() gives every key of
+// a row in a fixed order with a fixed type, so that the same row is the same bytes and `datasets`
+// reads the file. from_json() checks every key; its errors name `where` ("outputs.jsonl:12").
 #pragma once
 
 #include <cstdint>
@@ -28,16 +28,18 @@ struct PromptRow {
 struct OutputRow {
   std::string prompt_id;
   int64_t round = 0;
-  int64_t branch = 0;   // 0..61, position in branches.chars
-  std::string char_;    // key "char"
-  std::string thought;  // text between the tags, UTF-8
-  std::string answer;   // text after the close tag, without eos
-  TokenIds token_ids;   // every token after the prompt: head, thought, close, answer, eos if the model produced it
-  int64_t head_len = 0;       // tokens of the head
-  int64_t answer_start = 0;   // index in token_ids of the first token after the one that ends the close tag
-  int64_t answer_offset = 0;  // bytes of that closing token that belong to the answer
-  std::string thought_end;    // model | eos | cap | loop
-  std::string finish;         // eos | length | loop | error
+  int64_t branch = 0;    // 0..61, position in branches.chars
+  std::string char_;     // key "char"
+  std::string thought;   // text between the tags, UTF-8
+  std::string answer;    // text after the close tag, without eos
+  TokenIds token_ids;    // every token after the prompt: head, thought, close, answer, eos if the
+                         // model produced it
+  int64_t head_len = 0;  // tokens of the head
+  int64_t answer_start =
+      0;  // index in token_ids of the first token after the one that ends the close tag
+  int64_t answer_offset = 0;   // bytes of that closing token that belong to the answer
+  std::string thought_end;     // model | eos | cap | loop
+  std::string finish;          // eos | length | loop | error
   double thought_logprob = 0;  // sum over the tokens that were chosen (not forced)
   double answer_logprob = 0;
   double answer_margin = 0;  // mean top-1 − top-2 logit difference over the answer's tokens
@@ -52,10 +54,10 @@ struct VerdictRow {
   int64_t call = 0;   // number of the call within its prompt
   std::string judge;  // "openai:some-judge"
   std::string request_sha256;
-  std::vector<std::string> labels;      // label shown for each candidate, in the order shown
-  std::vector<int64_t> branches;        // the candidate behind each label (-1 = the anchor)
-  std::vector<int64_t> ranking;         // branches, best first; empty when abstained
-  std::vector<double> scores;           // pointwise: score of each of `branches`
+  std::vector<std::string> labels;  // label shown for each candidate, in the order shown
+  std::vector<int64_t> branches;    // the candidate behind each label (-1 = the anchor)
+  std::vector<int64_t> ranking;     // branches, best first; empty when abstained
+  std::vector<double> scores;       // pointwise: score of each of `branches`
   bool abstained = false;
   std::string reason;  // why it abstained
   int64_t attempts = 0;
@@ -115,7 +117,7 @@ struct PreferencePairRow {
   TokenIds prompt_ids;
   TokenIds chosen_ids;
   TokenIds rejected_ids;
-  std::vector<Span> chosen_spans;    // positions in prompt_ids + chosen_ids
+  std::vector<Span> chosen_spans;  // positions in prompt_ids + chosen_ids
   std::vector<Span> rejected_spans;
   double utility_gap = 0;
 };

@@ -1,6 +1,6 @@
-// Tokenizers of Hugging Face folders: tokenizer.json (byte-level BPE, or SentencePiece-style BPE with byte
-// fallback) and tokenizer.model. sentencepiece does the merges; pre-tokenization is PCRE2. Anything in a file
-// that is not understood is an error that names it.
+// Tokenizers of Hugging Face folders: tokenizer.json (byte-level BPE, or SentencePiece-style BPE
+// with byte fallback) and tokenizer.model. sentencepiece does the merges; pre-tokenization is
+// PCRE2. Anything in a file that is not understood is an error that names it.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // The ids of ordinary text: no BOS, special tokens in it are plain characters. Invalid UTF-8 is replaced by
-  // U+FFFD first. Equal to Hugging Face's encode(add_special_tokens=False) of text without special tokens.
+  // The ids of ordinary text: no BOS, special tokens in it are plain characters. Invalid UTF-8 is
+  // replaced by U+FFFD first. Equal to Hugging Face's encode(add_special_tokens=False) of text
+  // without special tokens.
   [[nodiscard]] virtual std::vector<int64_t> encode(std::string_view text) const = 0;
   // The same, but added and special tokens in the text become their ids (Hugging Face's default).
   [[nodiscard]] virtual std::vector<int64_t> encode_with_special(std::string_view text) const = 0;
@@ -28,15 +29,16 @@ class Tokenizer {
   [[nodiscard]] virtual int64_t vocabulary_size() const = 0;  // highest id + 1
   [[nodiscard]] virtual std::optional<int64_t> find_token(std::string_view content) const = 0;
 
-  // The text of a whole sequence as Hugging Face decodes it (for SentencePiece styles the leading space of the
-  // first token goes). decode(encode(t)) == t byte for byte for valid UTF-8 text.
-  [[nodiscard]] virtual std::string decode(const std::vector<int64_t>& ids, bool skip_special) const = 0;
+  // The text of a whole sequence as Hugging Face decodes it (for SentencePiece styles the leading
+  // space of the first token goes). decode(encode(t)) == t byte for byte for valid UTF-8 text.
+  [[nodiscard]] virtual std::string decode(const std::vector<int64_t>& ids,
+                                           bool skip_special) const = 0;
   // The ids the post-processor puts before a text (BOS), possibly none.
   [[nodiscard]] virtual std::vector<int64_t> leading_ids() const = 0;
 };
 
-// Loads tokenizer.json or else tokenizer.model (with tokenizer_config.json beside it). Error(kMissingInput) when
-// neither is there.
+// Loads tokenizer.json or else tokenizer.model (with tokenizer_config.json beside it).
+// Error(kMissingInput) when neither is there.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace thoughtrank

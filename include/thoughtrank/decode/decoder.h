@@ -1,0 +1,121 @@
+// The decode engine: tokens in, tokens out; it knows no text. A group is one prompt with its
+// branches: the shared ids are prefilled once and their keys and values are read by all branches of
+// the group. Branches run in a fixed number of slots; a slot takes the next branch the moment its
+// branch ends, so several prompts are in flight. Greedy: argmax in float32, lowest id on ties.
+//
+// What a branch generates depends on its own ids only: not on its slot, its neighbours, or what was
+// interrupted.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+// A token of a branch as it was added.
+struct TokenChoice {
+  int64_t id = 0;
+  bool is_forced = false;
+  double log_probability = 0;  // of a chosen token, natural log; 0 when forced
+  double margin = 0;           // top-1 minus top-2 logit; 0 when forced
+};
+
+// What a branch does after a token.
+struct BranchStep {
+  enum class Kind { go_on, force, stop };
+  Kind kind = Kind::go_on;
+  bool drops_token =
+      false;  // the token just chosen is discarded (only with force or stop, never a forced token)
+  std::vector<int64_t> forced;  // kind force: these ids come next, in order
+};
+
+// Told every token after the head, chosen or forced, in order. Runs on the host and may lag behind
+// a device: the result must depend on the sequence of tokens only.
+class BranchRule {
+ public:
+  virtual ~BranchRule() = default;
+  virtual BranchStep on_token(const TokenChoice& token) = 0;
+};
+
+struct BranchStart {
+  int64_t branch = 0;  // the caller's number, given back in FinishedBranch
+  std::vector<int64_t>
+      head_ids;  // what follows the group's shared ids; at least one, unless first_of is given
+  std::vector<int64_t>
+      first_of;  // not empty: after head_ids the most probable of these tokens is taken first
+  int64_t max_tokens = 0;  // upper bound of everything after the shared ids
+  std::unique_ptr<BranchRule> rule;
+};
+
+struct BranchGroup {
+  int64_t group = 0;                // the caller's number
+  std::vector<int64_t> shared_ids;  // at least one token
+  std::vector<BranchStart> branches;
+};
+
+struct FinishedBranch {
+  int64_t group = 0;
+  int64_t branch = 0;
+  std::vector<int64_t> token_ids;    // everything after shared_ids: head, then every kept token
+  std::unique_ptr<BranchRule> rule;  // given back, with what it has counted
+  std::string error;                 // "" or why the branch failed (non-finite logits)
+};
+
+// Asked for the next group when slots are free; nullopt: no more work.
+class GroupSource {
+ public:
+  virtual ~GroupSource() = default;
+  virtual std::optional<BranchGroup> next() = 0;
+};
+
+class BranchSink {
+ public:
+  virtual ~BranchSink() = default;
+  virtual void finished(FinishedBranch branch) = 0;
+  // Called after each step with the number of tokens it generated, for progress lines.
+  virtual void stepped(int64_t tokens) = 0;
+};
+
+struct DecodeOptions {
+  std::optional<int64_t> slots;  // nullopt: chosen from memory; a multiple of 16
+};
+
+// Log-likelihoods of one continuation.
+struct ContinuationScore {
+  double log_probability = 0;  // sum over its tokens, natural log
+  int64_t tokens = 0;
+};
+
+class Decoder {
+ public:
+  // Takes the model over; its weights live in the decoder, packed for speed, in one copy.
+  Decoder(Llama model, DecodeOptions options);
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+
+  // Runs until the source is dry or `stop` is set (then throws as StopFlag does; finished branches
+  // have been handed over). Error(kBadData) naming the group when a group cannot fit the model's
+  // context.
+  void run(GroupSource& source, BranchSink& sink, const StopFlag& stop);
+
+  // log p of each continuation after `shared_ids`, teacher-forced; the shared part is computed
+  // once.
+  [[nodiscard]] std::vector<ContinuationScore> score(
+      const std::vector<int64_t>& shared_ids,
+      const std::vector<std::vector<int64_t>>& continuations);
+
+  [[nodiscard]] int64_t slots() const;
+  [[nodiscard]] const LlamaConfig& config() const;
+
+ private:
+  struct Engine;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,82 @@
+// From prompts to finished branches: head encoding in three modes, the thought → answer state
+// machine, and rows. Knows a decoder and a tokenizer; no tensor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/core/fields.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/records.h"
+#include "thoughtrank/decode/decoder.h"
+#include "thoughtrank/text/tokenizer.h"
+
+namespace thoughtrank {
+
+struct BranchOptions {
+  std::string chars = "a-zA-Z0-9";  // single characters and ranges; one branch each, in this order
+  std::string open = "<thought>";
+  std::string close = "</thought>";
+  std::string mode = "literal";  // literal | token | constrained
+  void visit(FieldVisitor& v);
+};
+
+struct GenerateOptions {
+  int64_t thought_tokens = 128;
+  int64_t answer_tokens = 2048;
+  bool loop_rule = true;
+  std::optional<int64_t> slots;
+  void visit(FieldVisitor& v);
+};
+
+// "a-zA-Z0-9" -> {"a", …, "9"}. Error(kConfig) for empty, duplicate or reversed ranges.
+[[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
+
+class Generator {
+ public:
+  struct Setup {
+    const Tokenizer& tokenizer;
+    BranchOptions branches;
+    GenerateOptions generate;
+    std::vector<int64_t> eos_ids;  // the model's and the template's
+    std::string model_sha256;
+    int64_t round = 0;
+  };
+  // Checks heads and close tag against the tokenizer once: Error(kConfig).
+  Generator(Decoder& decoder, Setup setup);
+  ~Generator();
+
+  [[nodiscard]] int64_t branch_count() const;
+
+  // Generates every branch of every prompt that `is_done(prompt_index, branch)` does not know yet
+  // and gives each row the moment it is finished (any order). `prompts` carry token_ids.
+  void generate_branches(const std::vector<PromptRow>& prompts,
+                         const std::function<bool(size_t prompt_index, int64_t branch)>& is_done,
+                         const std::function<void(size_t prompt_index, OutputRow row)>& take,
+                         const StopFlag& stop,
+                         Progress& progress);
+
+  // One greedy generation per prompt: with `with_thought` the open tag alone is forced, else the
+  // model answers directly. Rows carry branch -1, char "" and, without a thought, an empty thought
+  // and head_len 0.
+  void generate_greedy(const std::vector<PromptRow>& prompts,
+                       bool with_thought,
+                       const std::function<bool(size_t prompt_index)>& is_done,
+                       const std::function<void(size_t prompt_index, OutputRow row)>& take,
+                       const StopFlag& stop,
+                       Progress& progress);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Text of the bytes of `ids` (U+FFFD where they end inside a character).
+[[nodiscard]] std::string token_text(const Tokenizer& tokenizer, const std::vector<int64_t>& ids);
+
+}  // namespace thoughtrank

@@ -1,0 +1,155 @@
+// Ranks the answers of each prompt without ever seeing a thought. Ranking judges (openai, command)
+// order small groups of answers, a Plackett–Luce posterior is fitted over all their rankings;
+// pointwise judges (likelihood, reference) give each answer a score. A failed judgement is an
+// abstention, never a rank. Every reply is in the ledger (a Journal) before it is used, so nothing
+// is paid twice.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/core/fields.h"
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/records.h"
+
+namespace thoughtrank {
+
+struct DropOptions {
+  bool truncated = false;
+  bool loop = true;
+  bool echo = true;
+  bool bare = true;
+  void visit(FieldVisitor& v);
+};
+
+struct JudgeOptions {
+  std::string kind = "likelihood";  // openai | likelihood | reference | command | replay
+  std::string base_url;
+  std::string model;
+  std::string api_key_env;
+  std::string api_key_file;
+  std::string rubric;                // path; "" = built in
+  std::vector<std::string> command;  // kind command: program and arguments
+  std::string match = "exact";       // kind reference: exact | numeric | regex
+  double max_usd = 0;                // 0: nothing may be spent (local judges cost nothing)
+  Json price;                        // {input_per_million, output_per_million} or null
+  int64_t concurrency = 16;
+  int64_t group_size = 8;
+  int64_t finals = 4;
+  int64_t max_input_tokens = 24000;
+  int64_t max_output_tokens = 2048;
+  double timeout_s = 600;
+  bool allow_http = false;
+  std::string ca_file;
+  std::string proxy;
+  Json extra_body;
+  DropOptions drop;
+  double max_abstained = 0.05;
+  void visit(FieldVisitor& v);
+};
+
+struct SelectOptions {
+  int64_t winners_per_prompt = 1;
+  double max_regret = 0.25;
+  double min_confidence = 0.6;
+  std::optional<double> min_score;
+  void visit(FieldVisitor& v);
+};
+
+// Pointwise likelihood, given by the pipeline (judge itself knows no model): for each answer
+// mean log p(answer | prompt) − ½ · mean log p(answer | bos).
+using AnswerScorer = std::function<std::vector<double>(const PromptRow& prompt,
+                                                       const std::vector<std::string>& answers)>;
+
+struct JudgedPrompt {
+  BestOutputRow best;
+  std::vector<VerdictRow> verdicts;
+};
+
+// One prompt's work: the question and its finished branches.
+struct JudgeTask {
+  PromptRow prompt;
+  std::vector<OutputRow> outputs;
+};
+
+// A held-out answer to be compared with the anchor (ranking judges) or scored (pointwise).
+struct EvalTask {
+  PromptRow prompt;
+  std::string answer;
+  std::string anchor;  // the round-0 answer
+};
+
+struct EvalVerdict {
+  std::optional<double> score;
+  std::optional<double> win;  // mean over both orders; nullopt when all calls abstained
+  std::vector<VerdictRow> verdicts;
+};
+
+class Judge {
+ public:
+  struct Setup {
+    JudgeOptions options;
+    SelectOptions select;
+    uint64_t seed = 0;
+    int64_t round = 0;
+    std::filesystem::path ledger;  // journal file of this run's judge calls
+    AnswerScorer scorer;           // kind likelihood
+    Clock& clock;
+    const StopFlag& stop;
+  };
+  // Opens the ledger; reads the key. Error(kConfig | kCredentials) for settings that cannot work.
+  explicit Judge(Setup setup);
+  ~Judge();
+
+  [[nodiscard]] bool is_pointwise() const;
+  [[nodiscard]] std::string name() const;  // "openai:some-judge"
+
+  // Ranks all prompts of a round; replies already in the ledger are not asked for again. The result
+  // is in the order of `tasks` and does not depend on which call finished first. Error(kJudge) when
+  // more than max_abstained of at least 20 calls abstained, or sigma < 0.2 at the end of a round of
+  // 16 prompts or more.
+  [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
+                                                Progress& progress);
+  [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
+                                                  Progress& progress);
+
+  // One tiny request: empty when the judge answered, else the reason. For `plan --probe` and
+  // `doctor`.
+  [[nodiscard]] std::string probe();
+  // Spent so far by this run, over all rounds (ledger).
+  [[nodiscard]] double spent_usd() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// What a call of the ranking scheme costs at most, for `plan`.
+struct JudgeEstimate {
+  int64_t calls = 0;
+  int64_t answer_reads = 0;
+  double usd_expected = 0;
+  double usd_worst = 0;
+};
+[[nodiscard]] JudgeEstimate estimate_judging(const JudgeOptions& options,
+                                             int64_t prompts,
+                                             int64_t branches,
+                                             double answer_tokens);
+
+// Winners anew from verdict rows already paid for (other rule, other thresholds): no call, no
+// generation.
+[[nodiscard]] std::vector<BestOutputRow> select_winners(const std::vector<JudgeTask>& tasks,
+                                                        const std::vector<VerdictRow>& verdicts,
+                                                        const JudgeOptions& judge,
+                                                        const SelectOptions& select,
+                                                        uint64_t seed,
+                                                        int64_t round);
+
+}  // namespace thoughtrank

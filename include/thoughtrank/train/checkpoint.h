@@ -1,0 +1,52 @@
+// A checkpoint is a Hugging Face folder: weights, config.json, generation_config.json, tokenizer
+// files, chat_template.jinja, model card, MANIFEST.json with the SHA-256 of every file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/json.h"
+#include "thoughtrank/model/llama.h"
+#include "thoughtrank/text/chat_template.h"
+
+namespace thoughtrank {
+
+struct CheckpointOptions {
+  int64_t keep = 2;
+  std::string dtype = "bfloat16";  // bfloat16 | float32: of the exported weights
+  void visit(FieldVisitor& v);
+};
+
+struct CheckpointSetup {
+  std::filesystem::path base_folder;  // tokenizer, config and generation config come from here
+  std::filesystem::path target;       // round-NN/checkpoint
+  const ChatTemplate& chat_template;
+  std::string dtype = "bfloat16";
+  bool is_private = false;  // no publishing rules for name and licence files
+  Json card;            // model card front matter and facts: base_model, round, judge, hashes, …
+  Json manifest_extra;  // put in MANIFEST.json: config hash, parent manifest hash
+};
+
+struct PublishedCheckpoint {
+  std::string manifest_sha256;
+  std::string weights_sha256;
+};
+
+// Writes, verifies (all finite; names, shapes equal the base; probe logits from disk equal those of
+// the exported weights in memory, bit by bit) and publishes. Error(kTrainingHealth) when a check
+// fails, Error(kIo) as files.h says, Error(kConfig) when a Llama derivative would break its licence
+// (name, LICENSE, NOTICE) and is not private.
+[[nodiscard]] PublishedCheckpoint publish_checkpoint(const Llama& model,
+                                                     const CheckpointSetup& setup);
+
+// Bytes a checkpoint of this model will need.
+[[nodiscard]] uint64_t checkpoint_bytes(const Llama& model, const std::string& dtype);
+
+// The parts of the licence rule that can be told before any work: Error(kConfig) as above.
+void require_licence(const std::filesystem::path& base_folder,
+                     const std::filesystem::path& target,
+                     bool is_private);
+
+}  // namespace thoughtrank

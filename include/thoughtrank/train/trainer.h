@@ -1,0 +1,85 @@
+// Supervised fine-tuning of a Llama on rows of token ids: full fine-tuning with AdamW, packing
+// without cross-contamination, loss on completions only, token-mean loss over the whole optimizer
+// step. Every `state_every` steps a resumable state is published in the work folder; a resumed run
+// gives the bytes of an uninterrupted one.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/core/fields.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/records.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+struct SegmentWeights {
+  double thought = 1;
+  double answer = 1;
+  void visit(FieldVisitor& v);
+};
+
+struct TrainOptions {
+  std::string method = "full";          // full
+  std::string objective = "sft";        // sft
+  std::string start_from = "previous";  // previous | base
+  std::string dtype = "auto";           // auto | float32 | bfloat16
+  std::string optimizer_state =
+      "auto";  // auto | float32 | bfloat16 (moments; stochastic rounding of bf16 weights)
+  double learning_rate = 1e-5;
+  std::vector<double> betas = {0.9, 0.95};
+  double eps = 1e-8;
+  double weight_decay = 0;
+  std::string schedule = "linear";  // constant | linear | cosine
+  double warmup = 0.03;             // share of the steps
+  double clip = 1.0;                // global gradient norm; 0 = off
+  int64_t epochs = 1;
+  bool shuffle = true;
+  int64_t sequence_length = 4096;
+  int64_t tokens_per_step = 16384;
+  int64_t state_every = 50;
+  SegmentWeights weights;
+  int64_t thought_prefix = 0;
+  void visit(FieldVisitor& v);
+};
+
+struct TrainSetup {
+  TrainOptions options;
+  uint64_t seed = 0;
+  int64_t round = 0;
+  std::filesystem::path
+      work_folder;       // resumable states; made if missing, kept until the caller removes it
+  std::string identity;  // hash of everything the state depends on; another identity is not resumed
+  const Clock& clock;
+  const StopFlag& stop;
+};
+
+struct TrainResult {
+  int64_t rows = 0;
+  int64_t steps = 0;
+  int64_t tokens = 0;
+  double loss_before = 0;  // token-mean over all rows, before the first and after the last step
+  double loss_after = 0;
+  std::vector<MetricsRow> metrics;  // all steps, also those before a resume
+};
+
+// Trains `model` in place. Rows carry input_ids and spans. Error(kBadData) naming the prompt id for
+// rows that are too long, empty, without loss tokens or with ids out of range;
+// Error(kTrainingHealth) after three non-finite steps in a row; Error(kStopped | kInterrupted) when
+// stopped.
+[[nodiscard]] TrainResult train(Llama& model,
+                                const std::vector<TrainingRow>& rows,
+                                const TrainSetup& setup,
+                                Progress& progress);
+
+// Token-mean cross-entropy over the weighted spans of all rows, without gradients.
+[[nodiscard]] double mean_loss(const Llama& model,
+                               const std::vector<TrainingRow>& rows,
+                               int64_t sequence_length);
+
+}  // namespace thoughtrank
