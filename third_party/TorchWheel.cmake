@@ -11,10 +11,9 @@ if(NOT TORCH_WHEEL)
   endif()
   set(TORCH_WHEEL ${TORCH_WHEEL_FOUND})
 endif()
-file(STRINGS ${TORCH_WHEEL}/include/torch/headeronly/version.h TORCH_WHEEL_HAS
-     REGEX "#define TORCH_VERSION \"")
-if(NOT TORCH_WHEEL_HAS MATCHES "\"${TORCH_WHEEL_VERSION}")
-  message(FATAL_ERROR "${TORCH_WHEEL} is not torch ${TORCH_WHEEL_VERSION} but ${TORCH_WHEEL_HAS}: "
+file(STRINGS ${TORCH_WHEEL}/version.py TORCH_WHEEL_HAS REGEX "^__version__")
+if(NOT TORCH_WHEEL_HAS MATCHES "'${TORCH_WHEEL_VERSION}[+']")
+  message(FATAL_ERROR "${TORCH_WHEEL} is not torch ${TORCH_WHEEL_VERSION} (${TORCH_WHEEL_HAS}): "
                       "remove .deps/ and run scripts/setup.sh")
 endif()
 
