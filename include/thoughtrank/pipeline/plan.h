@@ -1,0 +1,43 @@
+// `plan`: everything that can be known before any work, and what the work will take. Writes
+// nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/pipeline/workbench.h"
+
+namespace thoughtrank {
+
+struct RunPlan {
+  Machine machine;
+  std::string chat_template;
+  int64_t parameters = 0;
+  int64_t prompts_found = 0;
+  int64_t holdout = 0;
+  int64_t rounds = 0;
+  int64_t prompts_per_round = 0;
+  int64_t branches = 0;                // per prompt
+  int64_t longest_prompt = 0;          // tokens
+  int64_t generated_tokens_worst = 0;  // per round
+  uint64_t decode_bytes = 0;           // weights and KV cache at the worst
+  uint64_t train_bytes = 0;            // weights, gradients, moments
+  uint64_t disk_bytes = 0;             // checkpoints kept + training state
+  uint64_t disk_free = 0;
+  uint64_t memory_available = 0;
+  int64_t special_text_prompts =
+      0;                    // prompts with special-token text: apply_chat_template would differ
+  JudgeEstimate judging;    // whole run
+  std::string judge_probe;  // "": not probed or fine; else the reason
+  bool is_probed = false;
+};
+
+// Error for whatever would stop the run before its first token. `probe`: also asks the judge once.
+[[nodiscard]] RunPlan make_plan(const RunConfig& config,
+                                bool probe,
+                                Clock& clock,
+                                const StopFlag& stop);
+
+}  // namespace thoughtrank

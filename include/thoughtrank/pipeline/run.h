@@ -1,0 +1,44 @@
+// Rounds: which stage of which round comes next, what is journaled around it, and what follows a
+// finished round.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/data/stage.h"
+#include "thoughtrank/pipeline/config.h"
+
+namespace thoughtrank {
+
+// Every stage of every round, in order; what is finished already is skipped, what was begun goes
+// on. Returns false when everything had been finished before.
+bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop);
+
+// One stage of `round` (nullopt: the first round whose stage is not finished). The stages before it
+// must be finished: Error(kMissingInput) names the one that is not.
+void run_one_stage(const RunConfig& config,
+                   Stage stage,
+                   std::optional<int64_t> round,
+                   Clock& clock,
+                   StopFlag& stop);
+
+// `select`: winners and training rows anew from a round's verdicts, with this config's rule, into
+// `target` (another folder than the round's). Returns how many prompts have which status.
+Json select_again(const RunConfig& config, int64_t round, const std::filesystem::path& target);
+
+// `train --data FILE --out DIR`: a checkpoint from any file of training rows.
+struct TrainFileResult {
+  int64_t rows = 0;
+  int64_t steps = 0;
+  double loss_before = 0;
+  double loss_after = 0;
+};
+TrainFileResult train_file(const RunConfig& config,
+                           const std::filesystem::path& data,
+                           const std::filesystem::path& target,
+                           Clock& clock,
+                           const StopFlag& stop);
+
+}  // namespace thoughtrank

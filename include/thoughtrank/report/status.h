@@ -1,0 +1,63 @@
+// A run folder as it stands, read from its journal and records; nothing is opened for writing and
+// no lock is taken, so it may be asked while the run goes on.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/data/stage.h"
+
+namespace thoughtrank {
+
+// Mean over prompts with its 95 % bootstrap interval.
+struct MeanWithInterval {
+  double mean = 0;
+  double low = 0;
+  double high = 0;
+  int64_t count = 0;
+};
+
+struct StageStatus {
+  Stage stage = Stage::generate;
+  enum class State { waiting, begun, finished } state = State::waiting;
+  double seconds = 0;  // of the last, finishing attempt
+  double rate = 0;     // units per second
+  std::string unit;    // of the rate
+  int64_t done = 0;    // begun: branches or calls finished so far
+};
+
+struct RoundStatus {
+  int64_t round = 0;
+  std::vector<StageStatus> stages;
+  int64_t trained = 0, uncertain = 0, skipped = 0, no_candidates = 0;  // prompts by status
+  int64_t rows = 0, steps = 0;
+  std::optional<double> loss_before, loss_after;
+  double usd = 0;
+  std::optional<MeanWithInterval> score;     // held-out, pointwise judges
+  std::optional<MeanWithInterval> win_rate;  // held-out, ranking judges, against round 0
+  std::optional<MeanWithInterval> heldout_loss;
+  std::string checkpoint;  // path where weights are there, else ""
+};
+
+struct RunStatus {
+  std::string run_dir;
+  int64_t rounds = 0;
+  std::string judge;
+  std::string holder;                // "pid 123 on host" while a process has the lock, else ""
+  std::vector<RoundStatus> history;  // round 0 first
+  [[nodiscard]] bool is_finished() const;
+};
+
+// Error(kMissingInput) when there is no run at `run_dir`.
+[[nodiscard]] RunStatus read_status(const std::filesystem::path& run_dir);
+
+// The table `status` prints and `run` ends with.
+[[nodiscard]] std::string format_status(const RunStatus& status);
+
+// Mean and percentile bootstrap over prompts, 10,000 resamples from a fixed stream.
+[[nodiscard]] MeanWithInterval bootstrap_mean(const std::vector<double>& values);
+
+}  // namespace thoughtrank

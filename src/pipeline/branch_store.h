@@ -1,0 +1,32 @@
+// Finished branches of a round in .work/, in journal format: what a killed run has generated is not
+// generated again.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/data/records.h"
+
+namespace thoughtrank {
+
+class BranchStore {
+ public:
+  // Rows of other weights than `model_sha256` are not reused.
+  BranchStore(const std::filesystem::path& file, std::string model_sha256);
+  [[nodiscard]] bool has(const std::string& prompt_id, int64_t branch) const;
+  void add(OutputRow row);
+  [[nodiscard]] int64_t count() const { return static_cast<int64_t>(rows_.size()); }
+  // The rows of a prompt in branch order.
+  [[nodiscard]] std::vector<OutputRow> rows_of(const std::string& prompt_id) const;
+
+ private:
+  std::string model_sha256_;
+  std::map<std::pair<std::string, int64_t>, OutputRow> rows_;
+  Journal journal_;
+};
+
+}  // namespace thoughtrank

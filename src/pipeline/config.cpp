@@ -1,0 +1,99 @@
+#include "thoughtrank/pipeline/config.h"
+
+#include <regex>
+#include <vector>
+
+namespace thoughtrank {
+
+void ModelOptions::visit(FieldVisitor& v) {
+  v.path("path",
+         path,
+         "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
+  v.choice("dtype",
+           dtype,
+           {"auto", "float32", "bfloat16"},
+           "weights in memory; auto: bfloat16 where the processor multiplies it, else float32");
+  v.text("sha256", sha256, "pins the weights: the run refuses any others; empty = not pinned");
+}
+
+void PromptOptions::visit(FieldVisitor& v) {
+  v.path("path",
+         path,
+         ".jsonl rows with prompt, question or messages (optional id, system, answer), or .txt, "
+         "one per line");
+  v.integer("per_round",
+            per_round,
+            {0, 100'000'000},
+            "fresh prompts a round; 0: all the rest in every round");
+  v.integer(
+      "holdout", holdout, {0, 100'000'000}, "prompts that are never trained on, for evaluation");
+}
+
+void LimitOptions::visit(FieldVisitor& v) {
+  v.number("max_hours",
+           max_hours,
+           {0, 100'000},
+           "stop (exit 75, resumable) after this many hours; 0: never");
+}
+
+void RunConfig::visit(FieldVisitor& v) {
+  v.path("run_dir", run_dir, "where the run lives; the same folder resumes it");
+  v.integer("rounds", rounds, {1, 99}, "rounds of generate, judge, train, evaluate");
+  v.integer("seed", seed, {0, INT64_MAX}, "every random choice of the run follows from it");
+  v.text("device", device, "auto | cpu | cuda | cuda:N");
+  v.auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
+  v.boolean("private",
+            is_private,
+            "true: no publishing rules for the checkpoint's name and licence files");
+  v.group("model", model, "the model that learns to think");
+  v.group("prompts", prompts, "what it is asked");
+  v.text("template", chat_template, "auto | a name in configs/templates | path of such a file");
+  v.group("branches", branches, "the forced beginnings of a thought");
+  v.group("generate", generate, "token budgets of a branch");
+  v.group("judge", judge, "who ranks the answers");
+  v.group("select", select, "when a winner is sure enough to be trained on");
+  v.group("train", train, "fine-tuning on the winners");
+  v.group("checkpoint", checkpoint, "what a round leaves behind");
+  v.group("limits", limits, "when to stop by itself");
+}
+
+namespace {
+
+void check_relations(const RunConfig& config) {
+  std::vector<std::string> problems;
+  const auto need = [&](bool holds, const std::string& problem) {
+    if (!holds) problems.push_back(problem);
+  };
+  need(!config.model.path.empty(), "'model.path' is missing: the Hugging Face folder of the model");
+  need(!config.prompts.path.empty(), "'prompts.path' is missing: a .jsonl or .txt file of prompts");
+  need(std::regex_match(config.device, std::regex("auto|cpu|cuda(:[0-9]{1,2})?")),
+       fmt::format("'device' should be auto, cpu, cuda or cuda:N, found '{}'", config.device));
+  need(config.model.sha256.empty() ||
+           std::regex_match(config.model.sha256, std::regex("[0-9a-f]{64}")),
+       "'model.sha256' should be 64 lower-case hex digits or empty");
+  try {
+    (void)expand_chars(config.branches.chars);
+  } catch (const Error& error) {
+    problems.push_back(error.what());
+  }
+  if (problems.empty()) return;
+  std::string message;
+  for (const std::string& problem : problems) message += (message.empty() ? "" : "\n") + problem;
+  throw Error(ExitCode::kConfig, message);
+}
+
+}  // namespace
+
+RunConfig load_config(const ConfigSource& source) {
+  RunConfig config;
+  load_fields(source, [&](FieldVisitor& v) { config.visit(v); });
+  check_relations(config);
+  return config;
+}
+
+Json config_to_json(const RunConfig& config) {
+  RunConfig copy = config;
+  return fields_to_json([&](FieldVisitor& v) { copy.visit(v); });
+}
+
+}  // namespace thoughtrank

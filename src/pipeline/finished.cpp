@@ -1,0 +1,63 @@
+// Which stages are finished: what is published must be there and be what the journal says.
+#include "pipeline/session.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
+
+namespace thoughtrank {
+
+std::vector<std::string> published_files(Stage stage) {
+  switch (stage) {
+    case Stage::generate:
+      return {"prompts.jsonl", "outputs.jsonl"};
+    case Stage::judge:
+      return {
+          "verdicts.jsonl", "preference_pairs.jsonl", "training_data.jsonl", "best_outputs.jsonl"};
+    case Stage::train:
+      return {"metrics.jsonl"};
+    case Stage::evaluate:
+      return {"eval.jsonl"};
+  }
+  return {};
+}
+
+namespace {
+
+void require_unchanged(const Session& session, int64_t round, const Json& files) {
+  for (const auto& [name, digest] : files.items()) {
+    const fs::path path = session.folder.file(round, name);
+    if (fs::exists(path) && sha256_file(path) == digest.get<std::string>()) continue;
+    fail(ExitCode::kBadData,
+         "{} is {}, but the journal says its stage is finished. Put the file back as it was, or "
+         "start a new "
+         "run_dir.",
+         path.string(),
+         fs::exists(path) ? "not the file that was published" : "missing");
+  }
+}
+
+}  // namespace
+
+bool has_good_checkpoint(Session& session, int64_t round) {
+  const fs::path checkpoint = session.folder.checkpoint(round);
+  if (!fs::exists(checkpoint)) return false;
+  const std::string damage = verify_folder(checkpoint);
+  if (damage.empty()) return true;
+  const fs::path aside = session.folder.round(round) / (".corrupt-" + session.clock.utc_time());
+  fs::rename(checkpoint, aside);
+  sync_folder(session.folder.round(round));
+  log_warning("{} is damaged ({}); moved to {}, the round is trained again",
+              checkpoint.string(),
+              damage,
+              aside.filename().string());
+  return false;
+}
+
+bool is_finished(Session& session, int64_t round, Stage stage) {
+  const Json* record = session.log.finished(round, stage);
+  if (record == nullptr) return false;
+  require_unchanged(session, round, require(*record, "files", session.folder.journal().string()));
+  return stage != Stage::train || session.log.is_purged(round) ||
+         has_good_checkpoint(session, round);
+}
+
+}  // namespace thoughtrank

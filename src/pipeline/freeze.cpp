@@ -1,0 +1,122 @@
+#include "pipeline/freeze.h"
+
+#include <array>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/pipeline/version.h"
+
+namespace thoughtrank {
+
+namespace {
+
+// May change on resume: none of these can change a result.
+const std::set<std::string> kFreeKeys = {
+    "run_dir",
+    "device",
+    "threads",
+    "judge.api_key_env",
+    "judge.api_key_file",
+    "judge.max_usd",  // Judge refuses a cap below what is spent
+    "judge.concurrency",
+    "judge.timeout_s",
+    "judge.proxy",
+    "judge.ca_file",
+    "checkpoint.keep",
+    "limits.max_hours"};
+
+void flatten(const Json& json, const std::string& prefix, std::map<std::string, Json>& flat) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string path = prefix.empty() ? key : prefix + "." + key;
+    if (value.is_object() && path != "judge.extra_body" && path != "judge.price") {
+      flatten(value, path, flat);
+    } else {
+      flat[path] = value;
+    }
+  }
+}
+
+Json frozen_record(const RunConfig& config,
+                   const Machine& machine,
+                   const RunIdentity& identity,
+                   const std::string& utc_time) {
+  return Json{{"format", 1},
+              {"version", kVersion},
+              {"started", utc_time},
+              {"config", config_to_json(config)},
+              {"frozen",
+               {{"device", machine.device},
+                {"dtype", machine.dtype},
+                {"train_dtype", machine.train_dtype},
+                {"threads", machine.threads}}},
+              {"sha256",
+               {{"model", identity.model_sha256},
+                {"prompts", identity.prompts_sha256},
+                {"template", identity.template_sha256}}}};
+}
+
+Machine frozen_machine(const Json& record, const std::string& where) {
+  const Json& frozen = require(record, "frozen", where);
+  return {.device = require_string(frozen, "device", where),
+          .dtype = require_string(frozen, "dtype", where),
+          .train_dtype = require_string(frozen, "train_dtype", where),
+          .threads = require_int(frozen, "threads", 1, 1024, where)};
+}
+
+// One line per key that differs and may not.
+std::vector<std::string> differences(const Json& before, const Json& now) {
+  std::map<std::string, Json> old_values, new_values;
+  flatten(before.at("config"), "", old_values);
+  flatten(now.at("config"), "", new_values);
+  for (const char* part : {"sha256", "version"}) {
+    flatten(Json{{part, before.at(part)}}, "", old_values);
+    flatten(Json{{part, now.at(part)}}, "", new_values);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [key, value] : new_values) {
+    const auto found = old_values.find(key);
+    const Json old_value = found == old_values.end() ? Json() : found->second;
+    if (old_value == value || kFreeKeys.contains(key)) continue;
+    if (key == "rounds" && value > old_value) continue;
+    lines.push_back(fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value)));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Machine freeze_or_check(const std::filesystem::path& run_json,
+                        const RunConfig& config,
+                        const Machine& machine,
+                        const RunIdentity& identity,
+                        const std::string& utc_time) {
+  const Json now = frozen_record(config, machine, identity, utc_time);
+  if (!fs::exists(run_json)) {
+    publish_file(run_json, now.dump(2) + "\n");
+    return machine;
+  }
+  const std::string where = run_json.string();
+  const Json before = parse_json(read_file(run_json), where);
+  for (const char* key : {"config", "sha256", "version"}) (void)require(before, key, where);
+  const auto lines = differences(before, now);
+  if (!lines.empty()) {
+    std::string diff;
+    for (const std::string& line : lines) diff += "\n" + line;
+    fail(ExitCode::kConfig,
+         "{} was started with other values:{}\nPut them back, or start a new run folder with "
+         "another run_dir "
+         "(rounds may go up; keys, caps and time-outs may change).",
+         run_json.parent_path().string(),
+         diff);
+  }
+  const Machine frozen = frozen_machine(before, where);
+  if (frozen.threads != machine.threads) {
+    log_info("threads: {} as at the first start of this run", frozen.threads);
+  }
+  return frozen;
+}
+
+}  // namespace thoughtrank

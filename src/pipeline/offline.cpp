@@ -1,0 +1,89 @@
+// Work beside the rounds: selecting again, and training on a file.
+#include "pipeline/selection.h"
+#include "thoughtrank/core/lock.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/pipeline/run.h"
+#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/train/rows.h"
+
+namespace thoughtrank {
+
+Json select_again(const RunConfig& config, int64_t round, const fs::path& target) {
+  const RunFolder folder{config.run_dir};
+  if (fs::weakly_canonical(target) == fs::weakly_canonical(folder.round(round))) {
+    fail(ExitCode::kConfig,
+         "{} holds what the round was trained on: choose another folder with --out DIR",
+         target.string());
+  }
+  const auto tasks = read_judge_tasks(folder, round);
+  const auto verdicts = read_rows<VerdictRow>(folder.file(round, "verdicts.jsonl"));
+  const auto seed = static_cast<uint64_t>(config.seed);
+  const auto best = select_winners(tasks, verdicts, config.judge, config.select, seed, round);
+  fs::create_directories(target);
+  return publish_selection(target, tasks, best, config);
+}
+
+TrainFileResult train_file(const RunConfig& config,
+                           const fs::path& data,
+                           const fs::path& target,
+                           Clock& clock,
+                           const StopFlag& stop) {
+  if (fs::exists(target)) {
+    fail(ExitCode::kConfig, "{} is there already: choose another --out", target.string());
+  }
+  require_licence(config.model.path, target, config.is_private);
+  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
+  auto rows = read_rows<TrainingRow>(data);
+  for (TrainingRow& row : rows) {
+    if (row.input_ids.empty()) encode_training_row(row, kit.chat_template, *kit.tokenizer);
+  }
+  const Machine machine = resolve_machine(config);
+  use_machine(machine);
+  const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  Llama model = load_llama(config.model.path, dtype, at::Device(machine.device));
+  const fs::path parent = fs::absolute(target).parent_path();
+  fs::create_directories(parent);
+  const RunLock lock(parent);
+  const std::string start = weights_sha256(config.model.path);
+  const std::string identity = sha256(dump_json(Json{{"train", config_to_json(config).at("train")},
+                                                     {"rows", sha256_file(data)},
+                                                     {"start", start},
+                                                     {"seed", config.seed},
+                                                     {"dtype", machine.train_dtype},
+                                                     {"threads", machine.threads}}));
+  const fs::path work = parent / (".work-" + target.filename().string());
+  Progress progress(
+      {.stage = "train", .unit = "steps", .total = 0, .already_done = 0, .rate_unit = "tok"},
+      clock);
+  const TrainResult result = train(model,
+                                   rows,
+                                   {.options = config.train,
+                                    .seed = static_cast<uint64_t>(config.seed),
+                                    .round = 1,
+                                    .work_folder = work,
+                                    .identity = identity,
+                                    .clock = clock,
+                                    .stop = stop},
+                                   progress);
+  progress.finish();
+  (void)publish_checkpoint(
+      model,
+      {.base_folder = config.model.path,
+       .target = target,
+       .chat_template = kit.chat_template,
+       .dtype = config.checkpoint.dtype,
+       .is_private = config.is_private,
+       .card = {{"base_model", fs::path(config.model.path).filename().string()},
+                {"rows", result.rows},
+                {"template", kit.chat_template.name}},
+       .manifest_extra = {}});
+  fs::remove_all(work);
+  return {.rows = result.rows,
+          .steps = result.steps,
+          .loss_before = result.loss_before,
+          .loss_after = result.loss_after};
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,149 @@
+#include "thoughtrank/pipeline/plan.h"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "pipeline/session.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/model/safetensors.h"
+
+namespace thoughtrank {
+
+namespace {
+
+int64_t count_parameters(const fs::path& model) {
+  int64_t count = 0;
+  for (const auto& [name, tensor] : SafetensorsReader::open_model(model).tensors()) {
+    int64_t elements = 1;
+    for (const int64_t size : tensor.shape) elements *= size;
+    count += elements;
+  }
+  return count;
+}
+
+uint64_t bytes_of(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
+
+// Keys and values of one token.
+uint64_t cache_bytes_per_token(const LlamaConfig& model, const std::string& dtype) {
+  return 2 *
+         static_cast<uint64_t>(model.num_hidden_layers * model.num_key_value_heads *
+                               model.head_dim) *
+         bytes_of(dtype);
+}
+
+// Weights, gradients and two moments.
+uint64_t training_bytes(const RunConfig& config, const Machine& machine, int64_t parameters) {
+  const uint64_t weight = bytes_of(machine.train_dtype);
+  const bool small_moments = config.train.optimizer_state == "bfloat16";
+  const uint64_t moment = small_moments ? 2 : 4;
+  return static_cast<uint64_t>(parameters) * (2 * weight + 2 * moment);
+}
+
+uint64_t free_disk(fs::path folder) {
+  folder = fs::absolute(folder);
+  while (!fs::exists(folder)) folder = folder.parent_path();
+  struct statvfs disk {};
+  if (statvfs(folder.c_str(), &disk) != 0)
+    fail(ExitCode::kIo, "{}: statvfs failed", folder.string());
+  return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+}
+
+// MemAvailable of /proc/meminfo, in bytes; 0 where it cannot be read.
+uint64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  for (uint64_t kib = 0; file >> key >> kib >> unit;) {
+    if (key == "MemAvailable:") return kib * 1024;
+  }
+  return 0;
+}
+
+int64_t count_special_text(const PromptPlan& prompts, const TextKit& kit) {
+  int64_t count = 0;
+  const auto add = [&](const std::vector<PromptRow>& rows) {
+    for (const PromptRow& row : rows) {
+      const std::string text = row.system + "\n" + row.prompt;
+      count += kit.tokenizer->encode(text) != kit.tokenizer->encode_with_special(text) ? 1 : 0;
+    }
+  };
+  add(prompts.holdout);
+  for (const auto& round : prompts.rounds) add(round);
+  return count;
+}
+
+int64_t longest(const PromptPlan& prompts) {
+  size_t length = 0;
+  for (const auto& round : prompts.rounds) {
+    for (const PromptRow& row : round) length = std::max(length, row.token_ids.size());
+  }
+  return static_cast<int64_t>(length);
+}
+
+void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& model) {
+  const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
+  plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
+  const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
+  plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.machine.dtype) +
+                      cached * cache_bytes_per_token(model, plan.machine.dtype);
+  plan.train_bytes = training_bytes(config, plan.machine, plan.parameters);
+  const uint64_t checkpoint =
+      static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
+  const uint64_t state = plan.train_bytes - static_cast<uint64_t>(plan.parameters) *
+                                                bytes_of(plan.machine.train_dtype);
+  plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
+}
+
+std::string probe_judge(const RunConfig& config, Clock& clock, const StopFlag& stop) {
+  const fs::path ledger =
+      fs::temp_directory_path() / fmt::format("thoughtrank-probe-{}.jsonl", ::getpid());
+  Judge judge({.options = config.judge,
+               .select = config.select,
+               .seed = 0,
+               .round = 0,
+               .ledger = ledger,
+               .scorer =
+                   [](const PromptRow&, const std::vector<std::string>& answers) {
+                     return std::vector<double>(answers.size(), 0.0);
+                   },
+               .clock = clock,
+               .stop = stop});
+  const std::string reason = judge.probe();
+  fs::remove(ledger);
+  return reason;
+}
+
+}  // namespace
+
+RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
+  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
+  const PromptPlan prompts = load_prompts(config, kit);
+  require_licence(config.model.path, config.run_dir, config.is_private);
+  RunPlan plan;
+  plan.machine = resolve_machine(config);
+  plan.chat_template = kit.chat_template.name;
+  plan.parameters = count_parameters(config.model.path);
+  plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
+  plan.holdout = config.prompts.holdout;
+  plan.rounds = config.rounds;
+  plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
+  plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
+  plan.longest_prompt = longest(prompts);
+  estimate_sizes(plan, config, kit.model);
+  plan.disk_free = free_disk(config.run_dir);
+  plan.memory_available = available_memory();
+  plan.special_text_prompts = count_special_text(prompts, kit);
+  plan.judging = estimate_judging(config.judge,
+                                  plan.rounds * plan.prompts_per_round,
+                                  plan.branches,
+                                  static_cast<double>(config.generate.answer_tokens));
+  if (probe) plan.judge_probe = probe_judge(config, clock, stop);
+  plan.is_probed = probe;
+  return plan;
+}
+
+}  // namespace thoughtrank

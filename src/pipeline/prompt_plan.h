@@ -1,0 +1,21 @@
+// Which prompts are held out and which belong to which round: a pure function of the prompts, the
+// seed and the sizes.
+#pragma once
+
+#include <vector>
+
+#include "thoughtrank/pipeline/config.h"
+
+namespace thoughtrank {
+
+struct PromptPlan {
+  std::vector<PromptRow> holdout;
+  std::vector<std::vector<PromptRow>> rounds;  // rounds[n - 1] is round n
+};
+
+// Orders by hash(seed, id); the first `holdout` are never trained on, then per_round for each round
+// without replacement (0: all the rest in every round). Error(kConfig) naming both numbers when
+// there are too few.
+[[nodiscard]] PromptPlan plan_prompts(std::vector<PromptRow> prompts, const RunConfig& config);
+
+}  // namespace thoughtrank

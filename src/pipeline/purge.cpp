@@ -1,0 +1,38 @@
+// Old checkpoints lose their weight files; everything else of a round stays.
+#include "pipeline/stages.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
+
+namespace thoughtrank {
+
+namespace {
+
+bool is_weight_file(const fs::path& file) { return file.extension() == ".safetensors"; }
+
+void remove_weights(const fs::path& checkpoint) {
+  for (const auto& entry : fs::directory_iterator(checkpoint)) {
+    if (is_weight_file(entry.path())) remove_durably(entry.path());
+  }
+}
+
+}  // namespace
+
+void purge_checkpoints(Session& session, int64_t newest_round) {
+  const int64_t keep = session.config.checkpoint.keep;
+  for (int64_t round = 1; round <= newest_round - keep; ++round) {
+    const fs::path checkpoint = session.folder.checkpoint(round);
+    if (!fs::exists(checkpoint)) continue;
+    if (!session.log.is_purged(round)) {
+      // Only verified newer checkpoints count as kept.
+      for (int64_t newer = newest_round - keep + 1; newer <= newest_round; ++newer) {
+        if (!has_good_checkpoint(session, newer)) return;
+      }
+      session.log.append(
+          {{"event", "checkpoint_purged"}, {"round", round}, {"time", session.clock.utc_time()}});
+      log_info("round {}: weights removed (checkpoint.keep: {})", round, keep);
+    }
+    remove_weights(checkpoint);
+  }
+}
+
+}  // namespace thoughtrank

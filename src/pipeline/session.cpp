@@ -1,0 +1,148 @@
+#include "pipeline/session.h"
+
+#include <algorithm>
+
+#include "pipeline/freeze.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+fs::path Session::model_folder(int64_t round) const {
+  return round == 0 ? fs::path(config.model.path) : folder.checkpoint(round);
+}
+
+namespace {
+
+// Head, thought, close tag and answer of one branch, in tokens, at most.
+int64_t branch_budget(const RunConfig& config, const TextKit& kit) {
+  const auto tags = kit.tokenizer->encode(config.branches.open).size() +
+                    kit.tokenizer->encode(config.branches.close).size();
+  return config.generate.thought_tokens + config.generate.answer_tokens +
+         static_cast<int64_t>(tags) + 2;
+}
+
+void encode_prompts(std::vector<PromptRow>& prompts, const TextKit& kit, int64_t budget) {
+  for (PromptRow& prompt : prompts) {
+    prompt.token_ids = kit.prompt_ids(prompt);
+    const auto length = static_cast<int64_t>(prompt.token_ids.size());
+    if (length + budget > kit.model.max_position_embeddings) {
+      fail(ExitCode::kBadData,
+           "prompt '{}' has {} tokens; with {} for thought and answer that passes the model's "
+           "context of {}. "
+           "Shorten it, or lower generate.thought_tokens or generate.answer_tokens.",
+           prompt.prompt_id,
+           length,
+           budget,
+           kit.model.max_position_embeddings);
+    }
+  }
+}
+
+void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
+  if (config.judge.kind != "reference") return;
+  const auto check = [](const std::vector<PromptRow>& prompts) {
+    for (const PromptRow& prompt : prompts) {
+      if (!prompt.answer.empty()) continue;
+      fail(ExitCode::kConfig,
+           "judge.kind reference needs an \"answer\" with every prompt; '{}' has none",
+           prompt.prompt_id);
+    }
+  };
+  check(plan.holdout);
+  for (const auto& round : plan.rounds) check(round);
+}
+
+// Weights of the two newest checkpoints, the optimizer's state, and the texts.
+void require_space(const Session& session) {
+  uint64_t weights = 0;
+  for (const auto& [name, tensor] :
+       SafetensorsReader::open_model(session.config.model.path).tensors()) {
+    weights += tensor.bytes;
+  }
+  require_free_space(session.folder.root(), 2 * weights);
+}
+
+void check_pinned_weights(const RunConfig& config, const std::string& found) {
+  if (config.model.sha256.empty() || config.model.sha256 == found) return;
+  fail(ExitCode::kConfig,
+       "model.sha256 pins {}, but the weights of {} are {}",
+       config.model.sha256,
+       config.model.path,
+       found);
+}
+
+void tidy(const RunFolder& folder) {
+  remove_leftovers(folder.root());
+  for (const auto& entry : fs::directory_iterator(folder.root())) {
+    if (entry.is_directory()) remove_leftovers(entry.path());
+  }
+}
+
+}  // namespace
+
+PromptPlan load_prompts(const RunConfig& config, const TextKit& kit) {
+  PromptPlan plan = plan_prompts(read_prompt_file(config.prompts.path), config);
+  check_reference_answers(config, plan);
+  const int64_t budget = branch_budget(config, kit);
+  encode_prompts(plan.holdout, kit, budget);
+  for (auto& round : plan.rounds) encode_prompts(round, kit, budget);
+  return plan;
+}
+
+std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
+  const auto& config = session.config;
+  AnswerScorer scorer;
+  if (config.judge.kind == "likelihood") {
+    scorer = make_likelihood_scorer(session.kit, config.model.path, session.machine);
+  }
+  auto judge = std::make_unique<Judge>(Judge::Setup{.options = config.judge,
+                                                    .select = config.select,
+                                                    .seed = static_cast<uint64_t>(config.seed),
+                                                    .round = round,
+                                                    .ledger = session.folder.ledger(),
+                                                    .scorer = std::move(scorer),
+                                                    .clock = session.clock,
+                                                    .stop = session.stop});
+  if (config.judge.max_usd > 0 && judge->spent_usd() > config.judge.max_usd) {
+    fail(ExitCode::kConfig,
+         "judge.max_usd is {}, but this run has already spent {:.4f}",
+         config.judge.max_usd,
+         judge->spent_usd());
+  }
+  return judge;
+}
+
+std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, const StopFlag& stop) {
+  TextKit kit = load_text_kit(config.model.path, config.chat_template);
+  PromptPlan prompts = load_prompts(config, kit);
+  require_licence(config.model.path, config.run_dir, config.is_private);
+  const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
+                                .prompts_sha256 = sha256_file(config.prompts.path),
+                                .template_sha256 = sha256(kit.chat_template.jinja)};
+  check_pinned_weights(config, identity.model_sha256);
+  const Machine machine = resolve_machine(config);
+
+  RunFolder folder{config.run_dir};
+  fs::create_directories(folder.root());
+  auto lock = std::make_unique<RunLock>(folder.root());
+  tidy(folder);
+  const Machine frozen =
+      freeze_or_check(folder.frozen(), config, machine, identity, clock.utc_time());
+  use_machine(frozen);
+  auto session = std::unique_ptr<Session>(new Session{config,
+                                                      frozen,
+                                                      folder,
+                                                      std::move(lock),
+                                                      RunLog(folder.journal()),
+                                                      std::move(kit),
+                                                      std::move(prompts),
+                                                      clock,
+                                                      stop});
+  require_space(*session);
+  return session;
+}
+
+}  // namespace thoughtrank

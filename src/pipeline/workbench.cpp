@@ -1,0 +1,129 @@
+#include "thoughtrank/pipeline/workbench.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+namespace {
+
+at::ScalarType scalar_type(const std::string& dtype) {
+  return dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+std::string resolve_device(const std::string& asked) {
+  const bool has_cuda = at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+  if (asked == "cpu") return "cpu";
+  if (asked == "auto") {
+    if (has_cuda)
+      log_warning("a GPU is present, but this version decodes and trains on the CPU only");
+    return "cpu";
+  }
+  fail(ExitCode::kConfig,
+       "device: '{}' was asked for, but this version decodes and trains on the CPU only. "
+       "Set device: cpu (or auto).",
+       asked);
+}
+
+}  // namespace
+
+bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+Machine resolve_machine(const RunConfig& config) {
+  Machine machine;
+  machine.device = resolve_device(config.device);
+  const std::string fastest = has_fast_bfloat16() ? "bfloat16" : "float32";
+  machine.dtype = config.model.dtype == "auto" ? fastest : config.model.dtype;
+  machine.train_dtype = config.train.dtype == "auto" ? machine.dtype : config.train.dtype;
+  machine.threads = config.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
+  return machine;
+}
+
+void use_machine(const Machine& machine) { at::set_num_threads(static_cast<int>(machine.threads)); }
+
+std::vector<int64_t> TextKit::prompt_ids(const PromptRow& prompt) const {
+  return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
+}
+
+TextKit load_text_kit(const std::filesystem::path& model_folder, const std::string& chat_template) {
+  TextKit kit;
+  kit.model = read_llama_config(model_folder);
+  kit.tokenizer = load_tokenizer(model_folder);
+  if (kit.tokenizer->vocabulary_size() > kit.model.vocab_size) {
+    fail(ExitCode::kBadData,
+         "{}: the tokenizer has {} tokens, config.json says vocab_size {}. Do both belong to this "
+         "model?",
+         model_folder.string(),
+         kit.tokenizer->vocabulary_size(),
+         kit.model.vocab_size);
+  }
+  kit.chat_template = load_template(chat_template, find_templates_dir(), model_folder);
+  kit.eos_ids = kit.model.eos_ids;
+  for (const int64_t id : stop_ids(kit.chat_template, *kit.tokenizer)) kit.eos_ids.push_back(id);
+  std::sort(kit.eos_ids.begin(), kit.eos_ids.end());
+  kit.eos_ids.erase(std::unique(kit.eos_ids.begin(), kit.eos_ids.end()), kit.eos_ids.end());
+  return kit;
+}
+
+Decoder load_decoder(const std::filesystem::path& model_folder,
+                     const Machine& machine,
+                     const GenerateOptions& options) {
+  Llama model = load_llama(model_folder, scalar_type(machine.dtype), at::Device(machine.device));
+  return Decoder(std::move(model), {.slots = options.slots});
+}
+
+namespace {
+
+double mean(const ContinuationScore& score) {
+  return score.tokens == 0 ? 0.0 : score.log_probability / static_cast<double>(score.tokens);
+}
+
+// What an answer is conditioned on when nothing was asked.
+std::vector<int64_t> empty_context(const TextKit& kit) {
+  if (kit.model.bos_id) return {*kit.model.bos_id};
+  if (const auto leading = kit.tokenizer->leading_ids(); !leading.empty()) return leading;
+  if (!kit.eos_ids.empty()) return {kit.eos_ids.front()};
+  fail(ExitCode::kConfig,
+       "judge.kind likelihood needs a begin or end token to score an answer alone; the model has "
+       "neither");
+}
+
+}  // namespace
+
+AnswerScorer make_likelihood_scorer(const TextKit& kit,
+                                    const std::filesystem::path& model_folder,
+                                    const Machine& machine) {
+  // std::function must be copyable, the decoder is not: share it.
+  auto decoder = std::make_shared<std::unique_ptr<Decoder>>();
+  return [&kit, model_folder, machine, decoder](const PromptRow& prompt,
+                                                const std::vector<std::string>& answers) {
+    if (!*decoder) *decoder = std::make_unique<Decoder>(load_decoder(model_folder, machine, {}));
+    std::vector<std::vector<int64_t>> ids;
+    for (const std::string& answer : answers) ids.push_back(kit.tokenizer->encode(answer));
+    const auto given_prompt = (*decoder)->score(prompt.token_ids, ids);
+    const auto alone = (*decoder)->score(empty_context(kit), ids);
+    std::vector<double> scores;
+    for (size_t n = 0; n < ids.size(); ++n)
+      scores.push_back(mean(given_prompt[n]) - 0.5 * mean(alone[n]));
+    return scores;
+  };
+}
+
+std::optional<double> answer_loss(Decoder& decoder,
+                                  const TextKit& kit,
+                                  const PromptRow& prompt,
+                                  const std::string& answer) {
+  const auto ids = kit.tokenizer->encode(answer);
+  if (ids.empty()) return std::nullopt;
+  return -mean(decoder.score(prompt.token_ids, {ids}).front());
+}
+
+}  // namespace thoughtrank
