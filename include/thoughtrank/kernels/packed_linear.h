@@ -1,0 +1,39 @@
+// A linear layer whose weights are stored in the order in which the CPU's micro-kernel reads them:
+// panels of 32 output columns. float32, or bfloat16 with float32 sums. An output element is summed
+// in one fixed order, so a row's result is bitwise the same whatever the number of rows, the row's
+// place among them, or the number of threads. No gradients.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace thoughtrank {
+
+class PackedLinear {
+ public:
+  PackedLinear() = default;
+  // The rows of `weights`, each (N_i, C), one after the other as the N = ΣN_i output columns. All
+  // float32 or all bfloat16, on the CPU; the tensors are copied and may be released. Error(kConfig)
+  // for another type or device, and for odd C in bfloat16.
+  explicit PackedLinear(const std::vector<at::Tensor>& weights);
+
+  // out (M, N) float32 = x (M, C) · weightsᵀ; x contiguous in the weights' type.
+  void apply(const at::Tensor& x, const at::Tensor& out) const;
+  // The same for `count` panels from `first` on, on the calling thread only:
+  // `out` (M, 32 · count), columns after N are 0.
+  void apply_panels(const at::Tensor& x, int64_t first, int64_t count, float* out) const;
+
+  [[nodiscard]] int64_t in_features() const { return in_features_; }
+  [[nodiscard]] int64_t out_features() const { return out_features_; }
+  [[nodiscard]] int64_t panel_count() const;
+  [[nodiscard]] at::ScalarType dtype() const { return panels_.scalar_type(); }
+
+ private:
+  int64_t in_features_ = 0;   // C
+  int64_t out_features_ = 0;  // N
+  at::Tensor panels_;         // (ceil(N / 32), 32 · C): (C, 32), bfloat16 (C / 2, 32, 2)
+};
+
+}  // namespace thoughtrank

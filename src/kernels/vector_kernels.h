@@ -1,0 +1,96 @@
+// The innermost loops of inference, as a table of plain functions per instruction set. One source
+// (vector_kernels.inl) is compiled for each set; no loop here starts threads or allocates.
+//
+// Every sum is taken in one order that depends on its own row only, so the result for a row is
+// bitwise the same whatever other rows are computed beside it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/instruction_set.h"
+
+namespace thoughtrank {
+
+// bfloat16 as its bits: the upper half of a float32.
+using Bf16 = uint16_t;
+
+inline constexpr int64_t kPanel = 32;       // output columns of one packed panel
+inline constexpr int64_t kPageTokens = 64;  // tokens of one KV page
+inline constexpr int64_t kMostRows = 13;    // rows × panel that fit the registers of AVX-512
+
+// c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns.
+template <class T>
+struct Tile {
+  const T* a = nullptr;  // (rows, depth), rows `a_stride` apart
+  int64_t a_stride = 0;
+  // float32: (depth, 32); bfloat16: (depth / 2, 32, 2), the pair of neighbours in depth innermost.
+  const T* panel = nullptr;
+  int64_t depth = 0;   // even for bfloat16
+  float* c = nullptr;  // (rows, 32), rows `c_stride` apart
+  int64_t c_stride = 0;
+  bool accumulates = false;
+};
+
+template <class T>
+using TileKernel = void (*)(const Tile<T>&);
+
+// Running softmax of one query row (Milakov and Gimelshein, 2018).
+struct SoftmaxState {
+  float highest;
+  float sum;  // of exp(score - highest)
+};
+
+struct LogitsSummary {
+  int64_t best_id;
+  float best, second;  // the two highest logits
+  float sum;           // of exp(logit - best)
+  bool is_finite;
+};
+
+// What depends on the type of weights, activations and KV.
+template <class T>
+struct TypedKernels {
+  std::array<TileKernel<T>, kMostRows + 1> tile;  // by number of rows, up to most_rows
+  int64_t most_rows;
+  // x += delta (where there is one); out = x / rms(x) · weight. Rows of C.
+  void (*rms_norm)(float* x, const float* delta, const float* weight, float eps, T* out, int64_t C);
+  // out = silu(gate) · up.
+  void (*silu_mul)(const float* gate, const float* up, T* out, int64_t F);
+  // Takes `count` scores of a page in; writes all kPageTokens weights exp(score - highest), zero
+  // after `count`. Returns what earlier sums are to be multiplied by.
+  float (*softmax_page)(const float* scores, int64_t count, T* weights, SoftmaxState& state);
+  // out = acc / sum.
+  void (*scale_to)(const float* acc, float factor, T* out, int64_t D);
+  // out = rotate_half(x) · scale (Su et al., 2021; Hugging Face's layout).
+  void (*rotate)(
+      const float* x, const float* cos, const float* sin, float scale, T* out, int64_t D);
+};
+
+struct VectorKernels {
+  TypedKernels<float> f32;
+  TypedKernels<Bf16> bf16;
+  void (*scale)(float* x, float factor, int64_t n);  // x *= factor
+  LogitsSummary (*summarize)(const float* logits, int64_t n);
+
+  template <class T>
+  [[nodiscard]] const TypedKernels<T>& typed() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return f32;
+    } else {
+      return bf16;
+    }
+  }
+};
+
+// The machine must support `set`.
+[[nodiscard]] const VectorKernels& vector_kernels(InstructionSet set = instruction_set());
+
+[[nodiscard]] const VectorKernels& portable_kernels();
+[[nodiscard]] const VectorKernels& avx2_kernels();
+[[nodiscard]] const VectorKernels& avx512_kernels();
+// The AVX-512 table with vdpbf16ps tiles.
+[[nodiscard]] const VectorKernels& avx512_bf16_kernels();
+
+}  // namespace thoughtrank

@@ -1,0 +1,208 @@
+// The bodies behind VectorKernels, compiled once per instruction set (see floats.inl).
+
+// Both tiles keep rows × 32 sums in registers and walk the depth once.
+template <int kRows>
+void tile_f32(const Tile<float>& t) {
+  Floats sums[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    sums[r][0] = t.accumulates ? load(t.c + r * t.c_stride) : Floats{};
+    sums[r][1] = t.accumulates ? load(t.c + r * t.c_stride + kLanes) : Floats{};
+  }
+  const float* panel = t.panel;
+  for (int64_t k = 0; k < t.depth; ++k, panel += kPanel) {
+    const Floats left = load(panel), right = load(panel + kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Floats x = broadcast(t.a[r * t.a_stride + k]);
+      sums[r][0] += x * left;
+      sums[r][1] += x * right;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    store(t.c + r * t.c_stride, sums[r][0]);
+    store(t.c + r * t.c_stride + kLanes, sums[r][1]);
+  }
+}
+
+// Without a bfloat16 dot product: both neighbours widen to float32.
+template <int kRows>
+void tile_bf16(const Tile<Bf16>& t) {
+  Floats sums[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    sums[r][0] = t.accumulates ? load(t.c + r * t.c_stride) : Floats{};
+    sums[r][1] = t.accumulates ? load(t.c + r * t.c_stride + kLanes) : Floats{};
+  }
+  const Bf16* panel = t.panel;
+  for (int64_t k = 0; k < t.depth; k += 2, panel += 2 * kPanel) {
+    const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      uint32_t pair;
+      __builtin_memcpy(&pair, t.a + r * t.a_stride + k, sizeof(pair));
+      const Floats even = broadcast(__builtin_bit_cast(float, pair << 16));
+      const Floats odd = broadcast(__builtin_bit_cast(float, pair & 0xffff0000u));
+      sums[r][0] += even * even_halves(left);
+      sums[r][0] += odd * odd_halves(left);
+      sums[r][1] += even * even_halves(right);
+      sums[r][1] += odd * odd_halves(right);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    store(t.c + r * t.c_stride, sums[r][0]);
+    store(t.c + r * t.c_stride + kLanes, sums[r][1]);
+  }
+}
+
+template <class T>
+void rms_norm(float* x, const float* delta, const float* weight, float eps, T* out, int64_t C) {
+  const int64_t whole = C / kLanes * kLanes, rest = C - whole;
+  Floats squares{};
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Floats v = delta ? load(x + i) + load(delta + i) : load(x + i);
+    store(x + i, v);
+    squares += v * v;
+  }
+  if (rest > 0) {
+    Floats v = load_some(x + whole, rest);
+    if (delta) v += load_some(delta + whole, rest);
+    store_some(x + whole, v, rest);
+    squares += v * v;
+  }
+  const float factor = 1.0f / __builtin_sqrtf(sum_of(squares) / static_cast<float>(C) + eps);
+  for (int64_t i = 0; i < whole; i += kLanes) store(out + i, load(x + i) * factor * load(weight + i));
+  if (rest > 0) {
+    const Floats v = load_some(x + whole, rest) * factor * load_some(weight + whole, rest);
+    store_some(out + whole, v, rest);
+  }
+}
+
+template <class T>
+void silu_mul(const float* gate, const float* up, T* out, int64_t F) {
+  const int64_t whole = F / kLanes * kLanes, rest = F - whole;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Floats g = load(gate + i);
+    store(out + i, g / (1.0f + exponential(-g)) * load(up + i));
+  }
+  if (rest > 0) {
+    const Floats g = load_some(gate + whole, rest);
+    store_some(out + whole, g / (1.0f + exponential(-g)) * load_some(up + whole, rest), rest);
+  }
+}
+
+THOUGHTRANK_INLINE Ints lane_ids(int64_t first) {
+  const Ints lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return lanes + static_cast<int32_t>(first);
+}
+
+template <class T>
+float softmax_page(const float* scores, int64_t count, T* weights, SoftmaxState& state) {
+  constexpr int64_t kGroups = kPageTokens / kLanes;
+  const Floats lowest = broadcast(-__builtin_inff());
+  Floats masked[kGroups];
+  Floats highest = lowest;
+#pragma GCC unroll 4
+  for (int64_t g = 0; g < kGroups; ++g) {
+    const auto is_in = lane_ids(g * kLanes) < static_cast<int32_t>(count);
+    masked[g] = is_in ? load(scores + g * kLanes) : lowest;
+    highest = larger(highest, masked[g]);
+  }
+  const float before = state.highest;
+  const float now = highest_of(larger(highest, broadcast(before)));
+  Floats sum{};
+#pragma GCC unroll 4
+  for (int64_t g = 0; g < kGroups; ++g) {
+    const auto is_in = lane_ids(g * kLanes) < static_cast<int32_t>(count);
+    const Floats weight = is_in ? exponential(masked[g] - now) : Floats{};
+    store(weights + g * kLanes, weight);
+    sum += weight;
+  }
+  const float factor = before == now ? 1.0f : exponential(broadcast(before - now))[0];
+  state.highest = now;
+  state.sum = state.sum * factor + sum_of(sum);
+  return factor;
+}
+
+template <class T>
+void scale_to(const float* acc, float factor, T* out, int64_t D) {
+  const int64_t whole = D / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) store(out + i, load(acc + i) * factor);
+  if (whole < D) store_some(out + whole, load_some(acc + whole, D - whole) * factor, D - whole);
+}
+
+template <class T>
+void rotate(const float* x, const float* cos, const float* sin, float scale, T* out, int64_t D) {
+  const int64_t half = D / 2;
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const int64_t n = half - i < kLanes ? half - i : kLanes;
+    const Floats low = load_some(x + i, n), high = load_some(x + half + i, n);
+    const Floats c = load_some(cos + i, n), s = load_some(sin + i, n);
+    store_some(out + i, (low * c - high * s) * scale, n);
+    store_some(out + half + i, (high * c + low * s) * scale, n);
+  }
+}
+
+void scale(float* x, float factor, int64_t n) {
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) store(x + i, load(x + i) * factor);
+  for (int64_t i = whole; i < n; ++i) x[i] *= factor;
+}
+
+// The highest and second highest of all lanes; ties give the lowest id.
+THOUGHTRANK_INLINE LogitsSummary fold_lanes(Floats best, Floats second, Ints ids) {
+  LogitsSummary all{ids[0], best[0], second[0], 0, true};
+  for (int i = 1; i < kLanes; ++i) {
+    const bool wins = best[i] > all.best || (best[i] == all.best && ids[i] < all.best_id);
+    const float loser = wins ? all.best : best[i];
+    if (wins) {
+      all.best = best[i];
+      all.best_id = ids[i];
+    }
+    const float runner_up = second[i] > loser ? second[i] : loser;
+    all.second = runner_up > all.second ? runner_up : all.second;
+  }
+  return all;
+}
+
+LogitsSummary summarize(const float* logits, int64_t n) {
+  const Floats lowest = broadcast(-__builtin_inff());
+  const Floats largest = broadcast(__FLT_MAX__);
+  Floats best = lowest, second = lowest;
+  Ints ids{}, bad{};
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const auto is_in = lane_ids(i) < static_cast<int32_t>(n);
+    const Floats v = n - i >= kLanes ? load(logits + i) : load_some(logits + i, n - i);
+    bad |= is_in & ~((v <= largest) & (v >= -largest));  // NaN compares false
+    const Floats x = is_in ? v : lowest;
+    const auto wins = x > best;
+    second = larger(second, wins ? best : x);
+    best = wins ? x : best;
+    ids = wins ? lane_ids(i) : ids;
+  }
+  LogitsSummary all = fold_lanes(best, second, ids);
+  Floats sum{};
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const auto is_in = lane_ids(i) < static_cast<int32_t>(n);
+    const Floats v = n - i >= kLanes ? load(logits + i) : load_some(logits + i, n - i);
+    sum += is_in ? exponential(v - all.best) : Floats{};
+  }
+  all.sum = sum_of(sum);
+  for (int i = 0; i < kLanes; ++i) all.is_finite = all.is_finite && bad[i] == 0;
+  return all;
+}
+
+template <class T, int kMost>
+TypedKernels<T> typed_kernels(TileKernel<T> (&&tiles)[kMost]) {
+  TypedKernels<T> kernels{};
+  for (int rows = 1; rows <= kMost; ++rows) kernels.tile[static_cast<std::size_t>(rows)] = tiles[rows - 1];
+  kernels.most_rows = kMost;
+  kernels.rms_norm = rms_norm<T>;
+  kernels.silu_mul = silu_mul<T>;
+  kernels.softmax_page = softmax_page<T>;
+  kernels.scale_to = scale_to<T>;
+  kernels.rotate = rotate<T>;
+  return kernels;
+}

@@ -1,0 +1,19 @@
+#include "kernels/vector_kernels.h"
+
+namespace thoughtrank {
+namespace {
+#include "kernels/floats.inl"
+#include "kernels/vector_kernels.inl"
+}  // namespace
+
+const VectorKernels& portable_kernels() {
+  static const VectorKernels kernels{
+      .f32 = typed_kernels<float>({tile_f32<1>, tile_f32<2>, tile_f32<3>, tile_f32<4>}),
+      .bf16 = typed_kernels<Bf16>({tile_bf16<1>, tile_bf16<2>, tile_bf16<3>, tile_bf16<4>}),
+      .scale = scale,
+      .summarize = summarize,
+  };
+  return kernels;
+}
+
+}  // namespace thoughtrank
