@@ -1,11 +1,11 @@
 // Text cut into lines, each with its number.
 #pragma once
 
-#include <spdlog/fmt/fmt.h>
-
 #include <filesystem>
 #include <string>
 #include <string_view>
+
+#include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
 

@@ -36,9 +36,11 @@ TEST_F(JsonlFile, GivesEachRowWithItsPlace) {
 
 TEST_F(JsonlFile, DamageIsAnErrorThatNamesTheLine) {
   const auto ignore = [](const Json&, const std::string&) {};
-  for (const std::string& line : {std::string(""),
-                                  std::string("  "),
-                                  std::string("{\"n\":"),
+  for (const char* blank : {"", "  ", "\r"}) {
+    const auto path = write("a.jsonl", std::string("{\"n\":1}\n") + blank + "\n{\"n\":3}\n");
+    expect_bad_data([&] { read_jsonl(path, ignore); }, {"a.jsonl:2", "an empty line"});
+  }
+  for (const std::string& line : {std::string("{\"n\":"),
                                   std::string("{\"n\":1} x"),
                                   std::string("{\"n\":1,\"n\":2}"),
                                   std::string("{\"n\":\"\xFF\"}"),

@@ -1,0 +1,90 @@
+"""scripts/check_layers.py finds every kind of planted violation, and nothing in a clean house."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import check_layers  # noqa: E402
+
+CLEAN = {
+    "include/thoughtrank/core/error.h": "#include <string>\n#include <spdlog/fmt/fmt.h>\n",
+    "include/thoughtrank/core/json.h": '#include <nlohmann/json.hpp>\n#include "thoughtrank/core/hash.h"\n',
+    "include/thoughtrank/core/hash.h": "#include <sys/types.h>\n",
+    "include/thoughtrank/model/llama.h": "#include <ATen/core/Tensor.h>\n",
+    "src/core/error.cpp": '#include "thoughtrank/core/error.h"\n#include "core/shorten.h"\n',
+    "src/core/shorten.h": "",
+    "src/model/llama.cpp": '#include "thoughtrank/core/json.h"\n#include "thoughtrank/core/error.h"\n',
+    "src/decode/decoder.cpp": '#include "thoughtrank/model/llama.h"\n',
+    "tests/core/error_test.cpp": '#include <gtest/gtest.h>\n#include "core/shorten.h"\n#include "beside.h"\n',
+    "tests/core/beside.h": "",
+    "tests/decode/decoder_test.cpp": '#include "model/tiny_llama.h"\n',
+    "tests/model/tiny_llama.h": "",
+}
+
+
+class CheckLayers(unittest.TestCase):
+    def violations(self, planted):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in {**CLEAN, **planted}.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            return check_layers.violations(folder)
+
+    def assert_planted(self, name, line, message):
+        found = self.violations({name: f"// first line\n{line}\n"})
+        self.assertEqual([v.split(": ")[0] for v in found], [f"{name}:2"], found)
+        self.assertIn(message, found[0])
+
+    def test_a_clean_house_has_none(self):
+        self.assertEqual(self.violations({}), [])
+
+    def test_includes_that_point_upwards_or_sideways(self):
+        upwards = '#include "thoughtrank/model/llama.h"'
+        self.assert_planted("src/core/x.cpp", upwards, "core must not include model")
+        self.assert_planted("src/generate/x.cpp", upwards, "generate must not include model")
+        self.assert_planted("src/judge/x.cpp", '# include "thoughtrank/model/llama.h"', "judge must not")
+        self.assert_planted("tests/core/x_test.cpp", upwards, "core must not include model")
+
+    def test_private_headers_stay_in_their_room(self):
+        self.assert_planted("src/data/x.cpp", '#include "core/shorten.h"', "private to core")
+        self.assert_planted("tests/data/x_test.cpp", '#include "core/shorten.h"', "private to core")
+        self.assert_planted("src/data/x.cpp", '#include "../core/shorten.h"', "name the header from")
+        found = self.violations({"include/thoughtrank/core/error.h": '#include "core/shorten.h"\n'})
+        self.assertIn("a public header must not include the private", found[0])
+
+    def test_third_party_headers_only_where_listed(self):
+        for room, header in [
+            ("data", "torch/torch.h"), ("generate", "ATen/ATen.h"), ("judge", "c10/core/Device.h"),
+            ("model", "curl/curl.h"), ("text", "nlohmann/json.hpp"), ("data", "sentencepiece_processor.h"),
+            ("core", "pcre2.h"), ("pipeline", "CLI/CLI.hpp"), ("train", "cuda_runtime.h"), ("core", "gtest/gtest.h"),
+        ]:
+            self.assert_planted(f"src/{room}/x.cpp", f"#include <{header}>", f"{room} must not include")
+        self.assert_planted("src/core/x.cpp", "#include <boost/any.hpp>", "no room's list")
+        self.assert_planted("tests/data/x_test.cpp", "#include <torch/torch.h>", "data must not include")
+
+    def test_ours_is_written_with_quotes(self):
+        self.assert_planted("src/data/x.cpp", "#include <thoughtrank/core/error.h>", "is ours")
+
+    def test_headers_that_are_not_there(self):
+        self.assert_planted("src/data/x.cpp", '#include "thoughtrank/core/none.h"', "is not in include/")
+        self.assert_planted("src/data/x.cpp", '#include "data/none.h"', "is not in include/, src/ or tests/")
+
+    def test_tests_stand_on_their_own_floor(self):
+        self.assert_planted("tests/core/x_test.cpp", '#include "model/tiny_llama.h"', "must not stand on those of model")
+
+    def test_a_public_header_that_nobody_needs(self):
+        found = self.violations({"include/thoughtrank/core/alone.h": ""})
+        self.assertEqual(found, ["include/thoughtrank/core/alone.h:1: no other room includes this header: move it to src/core/"])
+        own = {"include/thoughtrank/core/alone.h": "", "tests/model/x_test.cpp": '#include "thoughtrank/core/alone.h"\n',
+               "src/core/x.cpp": '#include "thoughtrank/core/alone.h"\n'}
+        self.assertEqual(len(self.violations(own)), 1)
+
+    def test_a_file_in_no_room(self):
+        found = self.violations({"src/helpers/x.cpp": "#include <string>\n"})
+        self.assertIn("in no room", found[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
