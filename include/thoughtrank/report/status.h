@@ -46,7 +46,6 @@ struct RunStatus {
   std::string run_dir;
   int64_t rounds = 0;
   std::string judge;
-  std::string holder;                // "pid 123 on host" while a process has the lock, else ""
   std::vector<RoundStatus> history;  // round 0 first
   [[nodiscard]] bool is_finished() const;
 };

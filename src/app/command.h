@@ -1,0 +1,62 @@
+// A command of the program: its CLI11 subcommand is declared with its help, its work is a function
+// that runs after parsing. One file per group of commands; app knows every room and contains no
+// logic of its own.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/core/fields.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/pipeline/config.h"
+
+namespace thoughtrank {
+
+// What every command shares.
+struct App {
+  CLI::App cli;
+  SystemClock clock;
+  StopFlag stop;
+  ConfigSource source;              // --config, --set
+  std::optional<int64_t> limit;     // --limit
+  std::string log_format = "text";  // --log-format
+  bool is_verbose = false;          // -v
+  bool is_quiet = false;            // -q
+  std::function<void()> work;       // of the command that was given
+
+  // The config of --config and --set with --limit applied. Error(kUsage) without --config where one
+  // is needed.
+  [[nodiscard]] RunConfig config() const;
+};
+
+// Adds a command whose options are in `Options`; `work` runs with them after parsing.
+template <class Options>
+CLI::App* add_command(App& app,
+                      const std::string& name,
+                      const std::string& description,
+                      const std::string& details,
+                      std::function<void(App&, const Options&)> work,
+                      const std::shared_ptr<Options>& options) {
+  CLI::App* command = app.cli.add_subcommand(name, description);
+  command->footer(details);
+  command->fallthrough();
+  command->callback(
+      [&app, work, options] { app.work = [&app, work, options] { work(app, *options); }; });
+  return command;
+}
+
+void add_run_commands(App& app);    // run, generate, judge, train, select
+void add_look_commands(App& app);   // plan, status, inspect
+void add_model_commands(App& app);  // sample, ask, tokenize
+void add_setup_commands(App& app);  // config, doctor, init
+
+// stdout, where results go; flushed.
+void print(const std::string& text);
+[[nodiscard]] bool stdout_is_terminal();
+
+}  // namespace thoughtrank

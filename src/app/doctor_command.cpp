@@ -1,0 +1,157 @@
+// doctor: is this machine ready? One line per thing, with the mend.
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/headeronly/version.h>
+
+#include <chrono>
+#include <thread>
+
+#include "app/command.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/pipeline/plan.h"
+#include "thoughtrank/pipeline/workbench.h"
+
+namespace thoughtrank {
+
+namespace {
+
+struct DoctorOptions {
+  std::string model;
+};
+
+// Prints a line for each check and remembers whether one failed.
+class Report {
+ public:
+  void ok(const std::string& what, const std::string& found) {
+    print(fmt::format("ok    {:<11}{}\n", what, found));
+  }
+  void fail_line(const std::string& what, const std::string& problem) {
+    print(fmt::format("FAIL  {:<11}{}\n", what, problem));
+    ++failures_;
+  }
+  // `check` returns what was found, or throws what is wrong.
+  void check(const std::string& what, const std::function<std::string()>& check) {
+    try {
+      ok(what, check());
+    } catch (const std::exception& error) {
+      fail_line(what, error.what());
+    }
+  }
+  [[nodiscard]] int failures() const { return failures_; }
+
+ private:
+  int failures_ = 0;
+};
+
+std::string describe_processor() {
+  const bool has_avx512 = __builtin_cpu_supports("avx512f") != 0;
+  return fmt::format(
+      "{} threads, {}, bfloat16 {}",
+      std::thread::hardware_concurrency(),
+      has_avx512 ? "AVX-512" : (__builtin_cpu_supports("avx2") != 0 ? "AVX2" : "no AVX2: slow"),
+      has_fast_bfloat16() ? "in hardware" : "not in hardware (float32 is used)");
+}
+
+std::string check_operators() {
+  for (const char* name :
+       {"aten::scaled_dot_product_attention", "aten::linear", "aten::rms_norm"}) {
+    if (!c10::Dispatcher::singleton().findSchema({name, ""}).has_value()) {
+      fail(ExitCode::kConfig,
+           "libtorch has no {}: run scripts/setup.sh to install the pinned version",
+           name);
+    }
+  }
+  return fmt::format(
+      "libtorch {}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH);
+}
+
+std::string check_clock() {
+  using namespace std::chrono;
+  const auto today = year_month_day(floor<days>(system_clock::now()));
+  if (today.year() < year(2025)) {
+    fail(ExitCode::kConfig,
+         "the clock says {}: set it, certificates are checked against it",
+         static_cast<int>(today.year()));
+  }
+  return "set";
+}
+
+std::string check_round_trip(const TextKit& kit) {
+  const std::string text = "Grüße, 世界! <thought>T 12345\n\n  🙂";
+  const std::string back =
+      kit.tokenizer->decode(kit.tokenizer->encode(text), /*skip_special=*/false);
+  if (back != text) fail(ExitCode::kBadData, "the tokenizer turns '{}' into '{}'", text, back);
+  return fmt::format("{} tokens, text survives the round trip", kit.tokenizer->vocabulary_size());
+}
+
+void check_model(Report& report, const std::string& folder, const std::string& chat_template) {
+  report.check("model", [&] {
+    const LlamaConfig config = read_llama_config(folder);
+    return fmt::format("{}: {} layers, width {}, vocabulary {}, context {}",
+                       folder,
+                       config.num_hidden_layers,
+                       config.hidden_size,
+                       config.vocab_size,
+                       config.max_position_embeddings);
+  });
+  report.check("weights", [&] {
+    return fmt::format("{} tensors", SafetensorsReader::open_model(folder).tensors().size());
+  });
+  report.check("tokenizer", [&] { return check_round_trip(load_text_kit(folder, chat_template)); });
+  report.check("template", [&] { return load_text_kit(folder, chat_template).chat_template.name; });
+}
+
+std::string check_plan(App& app) {
+  const RunPlan plan = make_plan(app.config(), /*probe=*/false, app.clock, app.stop);
+  const uint64_t memory = std::max(plan.decode_bytes, plan.train_bytes);
+  const auto gib = [](uint64_t bytes) { return static_cast<double>(bytes) / (1ull << 30); };
+  if (memory > plan.memory_available || plan.disk_bytes > plan.disk_free) {
+    fail(ExitCode::kConfig,
+         "needs {:.1f} GiB of memory ({:.1f} available) and {:.1f} GiB of disk ({:.1f} free)",
+         gib(memory),
+         gib(plan.memory_available),
+         gib(plan.disk_bytes),
+         gib(plan.disk_free));
+  }
+  return fmt::format(
+      "fits: {:.1f} GiB of memory, {:.1f} GiB of disk", gib(memory), gib(plan.disk_bytes));
+}
+
+void doctor_command(App& app, const DoctorOptions& options) {
+  Report report;
+  report.ok("processor", describe_processor());
+  report.check("libraries", check_operators);
+  report.check("clock", check_clock);
+  report.check("templates", [] { return find_templates_dir().string(); });
+  std::string model = options.model;
+  std::string chat_template = "auto";
+  if (!app.source.file.empty()) {
+    report.check("config", [&] {
+      const RunConfig config = app.config();
+      if (model.empty()) model = config.model.path;
+      chat_template = config.chat_template;
+      return app.source.file;
+    });
+  }
+  if (!model.empty()) check_model(report, model, chat_template);
+  if (!app.source.file.empty() && report.failures() == 0)
+    report.check("run", [&] { return check_plan(app); });
+  if (report.failures() > 0)
+    fail(ExitCode::kConfig, "{} of the checks above failed", report.failures());
+}
+
+}  // namespace
+
+void add_doctor_command(App& app) {
+  const auto options = std::make_shared<DoctorOptions>();
+  CLI::App* command =
+      add_command<DoctorOptions>(app,
+                                 "doctor",
+                                 "is this machine ready? one line per check, with the mend",
+                                 "Example: thoughtrank doctor --config configs/quickstart.yaml",
+                                 doctor_command,
+                                 options);
+  command->add_option("--model", options->model, "a model folder to check (default: the config's)");
+}
+
+}  // namespace thoughtrank

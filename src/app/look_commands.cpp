@@ -1,0 +1,143 @@
+// plan, status, inspect: nothing is written.
+#include "app/command.h"
+#include "thoughtrank/pipeline/plan.h"
+#include "thoughtrank/report/inspect.h"
+#include "thoughtrank/report/status.h"
+
+namespace thoughtrank {
+
+namespace {
+
+struct PlanCommandOptions {
+  bool probe = false;
+};
+
+struct StatusCommandOptions {
+  std::string run_dir;
+};
+
+struct InspectCommandOptions {
+  std::string run_dir;
+  InspectOptions inspect;
+};
+
+std::string gib(uint64_t bytes) {
+  return fmt::format("{:.2f} GiB", static_cast<double>(bytes) / (1ull << 30));
+}
+
+std::string memory_line(const char* what, uint64_t needed, uint64_t available) {
+  const char* verdict = needed > available ? "  DOES NOT FIT" : "";
+  return fmt::format("{:<16}{} of {} available{}\n", what, gib(needed), gib(available), verdict);
+}
+
+std::string format_plan(const RunPlan& plan, const RunConfig& config) {
+  std::string text;
+  const auto line = [&](const char* what, const std::string& value) {
+    text += fmt::format("{:<16}{}\n", what, value);
+  };
+  line("model",
+       fmt::format("{}  {:.1f} M parameters",
+                   config.model.path,
+                   static_cast<double>(plan.parameters) / 1e6));
+  line("machine",
+       fmt::format("{}, {} threads, decoding in {}, training in {}",
+                   plan.machine.device,
+                   plan.machine.threads,
+                   plan.machine.dtype,
+                   plan.machine.train_dtype));
+  line("template", plan.chat_template);
+  line("prompts",
+       fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
+                   plan.prompts_found,
+                   plan.holdout,
+                   plan.rounds,
+                   plan.prompts_per_round,
+                   plan.longest_prompt));
+  if (plan.special_text_prompts > 0) {
+    line("",
+         fmt::format("{} hold special-token text, which stays ordinary text here",
+                     plan.special_text_prompts));
+  }
+  line("a round",
+       fmt::format("{} branches, at most {} tokens",
+                   plan.prompts_per_round * plan.branches,
+                   plan.generated_tokens_worst));
+  text += memory_line("generating", plan.decode_bytes, plan.memory_available);
+  text += memory_line("training", plan.train_bytes, plan.memory_available);
+  text += memory_line("disk", plan.disk_bytes, plan.disk_free);
+  line("judge",
+       fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD at "
+                   "worst, cap {:.2f}",
+                   config.judge.kind,
+                   plan.judging.calls,
+                   plan.judging.answer_reads,
+                   plan.judging.usd_expected,
+                   plan.judging.usd_worst,
+                   config.judge.max_usd));
+  if (plan.is_probed)
+    line("judge answers", plan.judge_probe.empty() ? "yes" : "NO: " + plan.judge_probe);
+  return text;
+}
+
+void plan_command(App& app, const PlanCommandOptions& options) {
+  const RunConfig config = app.config();
+  const RunPlan plan = make_plan(config, options.probe, app.clock, app.stop);
+  print(format_plan(plan, config));
+  if (!plan.judge_probe.empty())
+    fail(ExitCode::kJudge, "the judge did not answer: {}", plan.judge_probe);
+  print("next: thoughtrank run --config " + (app.source.file.empty() ? "…" : app.source.file) +
+        "\n");
+}
+
+void status_command(App&, const StatusCommandOptions& options) {
+  print(format_status(read_status(options.run_dir)));
+}
+
+void inspect_command(App&, const InspectCommandOptions& options) {
+  print(inspect_run(options.run_dir, options.inspect));
+}
+
+}  // namespace
+
+void add_look_commands(App& app) {
+  const auto plan_options = std::make_shared<PlanCommandOptions>();
+  CLI::App* plan = add_command<PlanCommandOptions>(
+      app,
+      "plan",
+      "checks everything and says what a run will take; writes nothing",
+      "Config, model, tokenizer, template and prompts are read as `run` would; the first thing "
+      "that would stop it is "
+      "the error shown.",
+      plan_command,
+      plan_options);
+  plan->add_flag("--probe",
+                 plan_options->probe,
+                 "also send the judge one tiny request (exit 69 when it fails)");
+
+  const auto status_options = std::make_shared<StatusCommandOptions>();
+  CLI::App* status = add_command<StatusCommandOptions>(
+      app,
+      "status",
+      "rounds and stages of a run: done, times, losses, scores, cost",
+      "May be asked while the run goes on.",
+      status_command,
+      status_options);
+  status->add_option("RUN_DIR", status_options->run_dir, "the run folder")->required();
+
+  const auto inspect_options = std::make_shared<InspectCommandOptions>();
+  CLI::App* inspect = add_command<InspectCommandOptions>(
+      app,
+      "inspect",
+      "what the model wrote: the candidates of a prompt, ranked",
+      "Without --prompt: one entry per prompt with its winner.\n"
+      "Example: thoughtrank inspect runs/quickstart --round 1 --prompt ID --all",
+      inspect_command,
+      inspect_options);
+  inspect->add_option("RUN_DIR", inspect_options->run_dir, "the run folder")->required();
+  inspect->add_option(
+      "--round", inspect_options->inspect.round, "which round (default: the newest)");
+  inspect->add_option("--prompt", inspect_options->inspect.prompt_id, "a prompt's id");
+  inspect->add_flag("--all", inspect_options->inspect.shows_all, "every branch in full");
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,125 @@
+// thoughtrank: parses the command line, runs one command, and turns what was thrown into a message
+// and an exit code.
+#include <c10/util/Exception.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <new>
+#include <string>
+
+#include "app/command.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/core/utf8.h"
+#include "thoughtrank/pipeline/version.h"
+
+namespace thoughtrank {
+
+namespace {
+
+constexpr const char* kDescription =
+    "Makes a Llama model think before it answers, in rounds: 62 thoughts for each prompt, an "
+    "outside judge ranks\n"
+    "the answers without seeing the thoughts, and the model is fine-tuned on the winners.";
+
+constexpr const char* kFooter =
+    "Order of work:\n"
+    "  thoughtrank init my-run          an annotated round.yaml and example prompts\n"
+    "  thoughtrank doctor --config …    is this machine ready?\n"
+    "  thoughtrank plan --config …      tokens, memory, time, dollars; writes nothing\n"
+    "  thoughtrank run --config …       all rounds; the same command resumes whatever stopped\n"
+    "  thoughtrank status RUN_DIR       how far it is; inspect RUN_DIR: what the model wrote\n"
+    "\n"
+    "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 69 judge, 70 internal, 73 "
+    "locked, 74 I/O,\n"
+    "75 stopped (run again), 77 credentials, 78 config, 80 spending cap, 81 training health, 82 "
+    "device, 130 Ctrl-C.";
+
+void declare(App& app) {
+  app.cli.name("thoughtrank");
+  app.cli.description(kDescription);
+  app.cli.footer(kFooter);
+  app.cli.require_subcommand(1);
+  app.cli.set_version_flag("--version", kVersion);
+  app.cli.add_option("--config", app.source.file, "the run's YAML file");
+  app.cli
+      .add_option(
+          "--set", app.source.sets, "one value instead of the file's: key.path=value (repeatable)")
+      ->take_all()
+      ->allow_extra_args(false);
+  app.cli.add_option("--limit", app.limit, "only the first N prompts of each round")
+      ->check(CLI::PositiveNumber);
+  app.cli.add_option("--log-format", app.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  app.cli.add_flag("-v,--verbose", app.is_verbose, "more log lines");
+  app.cli.add_flag("-q,--quiet", app.is_quiet, "warnings and errors only, no progress line");
+  add_run_commands(app);
+  add_look_commands(app);
+  add_model_commands(app);
+  add_setup_commands(app);
+}
+
+void prepare(App& app) {
+  const auto format = app.log_format == "json" ? LogFormat::json : LogFormat::text;
+  const auto level = app.is_verbose ? LogLevel::debug
+                     : app.is_quiet ? LogLevel::warning
+                                    : LogLevel::info;
+  start_log(format, level);
+  show_progress(!app.is_quiet);
+  install_signal_handlers(app.stop);
+}
+
+int report(const std::string& message, ExitCode code) {
+  log_line(LogLevel::error, message);
+  return static_cast<int>(code);
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+int run(int count, char** words) {
+  App app;
+  declare(app);
+  try {
+    app.cli.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    return app.cli.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  prepare(app);
+  try {
+    app.work();
+    return 0;
+  } catch (const Error& error) {
+    return report(error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory: lower generate.slots or train.sequence_length",
+                  ExitCode::kInternal);
+  } catch (const c10::Error& error) {
+    return report(first_line(error.what_without_backtrace()), ExitCode::kInternal);
+  } catch (const std::exception& error) {
+    return report(error.what(), ExitCode::kInternal);
+  }
+}
+
+}  // namespace
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    fail(ExitCode::kIo, "stdout could not be written");
+  }
+}
+
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+
+RunConfig App::config() const {
+  RunConfig config = load_config(source);
+  if (limit) {
+    config.prompts.per_round =
+        config.prompts.per_round == 0 ? *limit : std::min(config.prompts.per_round, *limit);
+    config.prompts.holdout = std::min(config.prompts.holdout, *limit);
+  }
+  return config;
+}
+
+}  // namespace thoughtrank
+
+int main(int count, char** words) { return thoughtrank::run(count, words); }

@@ -1,0 +1,163 @@
+// sample and ask: a model by hand, without a run.
+#include <cstdio>
+#include <iostream>
+
+#include "app/command.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/core/utf8.h"
+#include "thoughtrank/generate/generate.h"
+#include "thoughtrank/pipeline/workbench.h"
+
+namespace thoughtrank {
+
+void add_tokenize_command(App& app);
+
+namespace {
+
+struct ModelCommandOptions {
+  std::string model;
+  std::string prompt;
+  std::string system;
+  std::string chat_template = "auto";
+  std::string mode = "literal";
+  std::string dtype = "auto";
+  int64_t thought_tokens = 128;
+  int64_t answer_tokens = 512;
+  bool has_no_thought = false;
+};
+
+// The parts that `sample` and `ask` share: a loaded model and the encoded prompt.
+struct Bench {
+  explicit Bench(const ModelCommandOptions& options)
+      : config(config_of(options)),
+        machine(resolve_machine(config)),
+        kit(load_text_kit(options.model, options.chat_template)) {
+    use_machine(machine);
+    PromptRow prompt;
+    prompt.prompt_id = "prompt";
+    prompt.prompt = options.prompt;
+    prompt.system = options.system;
+    prompt.token_ids = kit.prompt_ids(prompt);
+    prompts = {prompt};
+    decoder = std::make_unique<Decoder>(load_decoder(options.model, machine, config.generate));
+    generator = std::make_unique<Generator>(*decoder,
+                                            Generator::Setup{.tokenizer = *kit.tokenizer,
+                                                             .branches = config.branches,
+                                                             .generate = config.generate,
+                                                             .eos_ids = kit.eos_ids,
+                                                             .model_sha256 = "",
+                                                             .round = 0});
+  }
+
+  static RunConfig config_of(const ModelCommandOptions& options) {
+    RunConfig config;
+    config.model.path = options.model;
+    config.model.dtype = options.dtype;
+    config.branches.mode = options.mode;
+    config.generate.thought_tokens = options.thought_tokens;
+    config.generate.answer_tokens = options.answer_tokens;
+    return config;
+  }
+
+  RunConfig config;
+  Machine machine;
+  TextKit kit;
+  std::vector<PromptRow> prompts;
+  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<Generator> generator;
+};
+
+std::string dim(const std::string& text) {
+  return stdout_is_terminal() ? "\033[2m" + text + "\033[0m" : text;
+}
+
+void print_branch(const OutputRow& row) {
+  const std::string head = row.char_.empty() ? "" : fmt::format("[{}] ", row.char_);
+  const std::string thought =
+      row.thought.empty() ? "" : dim("(" + printable(row.thought) + ")") + "\n    ";
+  print(fmt::format("{}{}{}\n", head, thought, printable(row.answer)));
+}
+
+void sample_command(App& app, const ModelCommandOptions& options) {
+  Bench bench(options);
+  Progress progress({.stage = "sample",
+                     .unit = "branches",
+                     .total = bench.generator->branch_count(),
+                     .already_done = 0,
+                     .rate_unit = "tok"},
+                    app.clock);
+  bench.generator->generate_branches(
+      bench.prompts,
+      [](size_t, int64_t) { return false; },
+      [](size_t, const OutputRow& row) { print_branch(row); },
+      app.stop,
+      progress);
+}
+
+void ask_command(App& app, const ModelCommandOptions& options) {
+  Bench bench(options);
+  Progress progress(
+      {.stage = "ask", .unit = "answers", .total = 1, .already_done = 0, .rate_unit = "tok"},
+      app.clock);
+  bench.generator->generate_greedy(
+      bench.prompts,
+      /*with_thought=*/!options.has_no_thought,
+      [](size_t) { return false; },
+      [](size_t, const OutputRow& row) {
+        if (!row.thought.empty()) print(dim("(" + printable(row.thought) + ")") + "\n");
+        print(printable(row.answer) + "\n");
+      },
+      app.stop,
+      progress);
+}
+
+void add_model_options(CLI::App& command, ModelCommandOptions& options) {
+  command
+      .add_option("--model", options.model, "Hugging Face folder, for example a round's checkpoint")
+      ->required();
+  command.add_option("PROMPT", options.prompt, "the question")->required();
+  command.add_option("--system", options.system, "system message");
+  command.add_option(
+      "--template", options.chat_template, "auto, a name in configs/templates, or a path");
+  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}));
+  command
+      .add_option("--thought-tokens", options.thought_tokens, "at most this many tokens of thought")
+      ->check(CLI::Range(0, 1'000'000));
+  command
+      .add_option("--answer-tokens", options.answer_tokens, "at most this many tokens of answer")
+      ->check(CLI::Range(1, 1'000'000));
+}
+
+}  // namespace
+
+void add_model_commands(App& app) {
+  const auto sample_options = std::make_shared<ModelCommandOptions>();
+  CLI::App* sample = add_command<ModelCommandOptions>(
+      app,
+      "sample",
+      "the 62 thoughts and answers of one prompt, each as it is finished",
+      "Example: thoughtrank sample --model models/SmolLM2-135M-Instruct \"Why is the sky blue?\"",
+      sample_command,
+      sample_options);
+  add_model_options(*sample, *sample_options);
+  sample
+      ->add_option(
+          "--mode", sample_options->mode, "literal, token or constrained (see branches.mode)")
+      ->check(CLI::IsMember({"literal", "token", "constrained"}));
+
+  const auto ask_options = std::make_shared<ModelCommandOptions>();
+  CLI::App* ask = add_command<ModelCommandOptions>(
+      app,
+      "ask",
+      "one greedy answer, thought included, as a user of the checkpoint gets it",
+      "Example: thoughtrank ask --model runs/quickstart/round-02/checkpoint \"Why is the sky "
+      "blue?\"",
+      ask_command,
+      ask_options);
+  add_model_options(*ask, *ask_options);
+  ask->add_flag("--no-thought", ask_options->has_no_thought, "answer directly");
+  add_tokenize_command(app);
+}
+
+}  // namespace thoughtrank

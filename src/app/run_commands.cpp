@@ -1,0 +1,131 @@
+// run, generate, judge, train, select.
+#include "app/command.h"
+#include "thoughtrank/pipeline/run.h"
+#include "thoughtrank/report/status.h"
+
+namespace thoughtrank {
+
+namespace {
+
+struct NoOptions {};
+
+struct StageOptions {
+  std::optional<int64_t> round;
+};
+
+struct TrainCommandOptions {
+  std::optional<int64_t> round;
+  std::string data;
+  std::string out;
+};
+
+struct SelectCommandOptions {
+  int64_t round = 1;
+  std::string out;
+};
+
+void run_command(App& app, const NoOptions&) {
+  const RunConfig config = app.config();
+  const bool has_worked = run_rounds(config, app.clock, app.stop);
+  if (!has_worked) log_info("all {} rounds were finished already", config.rounds);
+  print(format_status(read_status(config.run_dir)));
+}
+
+void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& round) {
+  const RunConfig config = app.config();
+  run_one_stage(config, stage, round, app.clock, app.stop);
+  print(format_status(read_status(config.run_dir)));
+}
+
+void train_command(App& app, const TrainCommandOptions& options) {
+  if (options.data.empty() != options.out.empty()) {
+    fail(ExitCode::kUsage, "train: --data FILE and --out DIR go together");
+  }
+  if (options.data.empty()) return run_stage_command(app, Stage::train, options.round);
+  const TrainFileResult result =
+      train_file(app.config(), options.data, options.out, app.clock, app.stop);
+  print(
+      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\ncheckpoint: {}\nnext: thoughtrank ask "
+                  "--model {} \"…\"\n",
+                  result.rows,
+                  result.steps,
+                  result.loss_before,
+                  result.loss_after,
+                  options.out,
+                  options.out));
+}
+
+void select_command(App& app, const SelectCommandOptions& options) {
+  const Json counts = select_again(app.config(), options.round, options.out);
+  for (const auto& [status, count] : counts.items())
+    print(fmt::format("{:<14}{}\n", status, dump_json(count)));
+  print(fmt::format("next: thoughtrank train --config … --data {}/training_data.jsonl --out DIR\n",
+                    options.out));
+}
+
+void add_round_option(CLI::App& command, std::optional<int64_t>& round) {
+  command.add_option("--round", round, "which round (default: the first unfinished one)")
+      ->check(CLI::Range(1, 99));
+}
+
+}  // namespace
+
+void add_run_commands(App& app) {
+  add_command<NoOptions>(
+      app,
+      "run",
+      "all stages of all rounds, in order; the same command resumes whatever stopped",
+      "Reads the config, writes its run_dir. Ctrl-C is safe: finished branches, judge calls and "
+      "optimizer states are kept.\nExample: thoughtrank run --config configs/quickstart.yaml",
+      run_command,
+      std::make_shared<NoOptions>());
+  const auto add_stage =
+      [&](Stage stage, const std::string& description, const std::string& details) {
+        const auto options = std::make_shared<StageOptions>();
+        CLI::App* command = add_command<StageOptions>(
+            app,
+            stage_name(stage),
+            description,
+            details,
+            [stage](App& a, const StageOptions& o) { run_stage_command(a, stage, o.round); },
+            options);
+        add_round_option(*command, options->round);
+      };
+  add_stage(Stage::generate,
+            "one round's branches: 62 thoughts and answers for each prompt",
+            "Writes round-NN/outputs.jsonl. Next: thoughtrank judge --config …");
+  add_stage(Stage::judge,
+            "one round's ranking: the judge orders the answers, winners are selected",
+            "Reads outputs.jsonl; writes verdicts, best_outputs, training_data. Next: thoughtrank "
+            "train --config …");
+  const auto train_options = std::make_shared<TrainCommandOptions>();
+  CLI::App* train = add_command<TrainCommandOptions>(
+      app,
+      "train",
+      "one round's fine-tuning, or (--data) fine-tuning on any file of training rows",
+      "Writes round-NN/checkpoint, a Hugging Face folder. With --data FILE --out DIR the config "
+      "gives model and "
+      "train options, and DIR becomes the checkpoint.",
+      train_command,
+      train_options);
+  add_round_option(*train, train_options->round);
+  train->add_option(
+      "--data", train_options->data, "rows as in training_data.jsonl; input_ids may be missing");
+  train->add_option("--out", train_options->out, "the checkpoint folder to make");
+  const auto select_options = std::make_shared<SelectCommandOptions>();
+  CLI::App* select = add_command<SelectCommandOptions>(
+      app,
+      "select",
+      "winners and training rows anew from verdicts already paid for",
+      "Uses select.* and judge.drop.* of the config; no judge call, no generation.\n"
+      "Example: thoughtrank select --config round.yaml --round 1 --out stricter --set "
+      "select.min_confidence=0.9",
+      select_command,
+      select_options);
+  select->add_option("--round", select_options->round, "which round")
+      ->required()
+      ->check(CLI::Range(1, 99));
+  select->add_option("--out", select_options->out, "where the files go")->required();
+}
+
+}  // namespace thoughtrank

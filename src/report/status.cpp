@@ -1,0 +1,126 @@
+#include "thoughtrank/report/status.h"
+
+#include <algorithm>
+
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/data/run_log.h"
+
+namespace thoughtrank {
+
+namespace {
+
+int64_t count_records(const fs::path& journal) {
+  int64_t count = 0;
+  if (fs::exists(journal)) read_journal(journal, [&](const Json&) { ++count; });
+  return count;
+}
+
+StageStatus stage_status(const RunFolder& folder, const RunLog& log, int64_t round, Stage stage) {
+  StageStatus status;
+  status.stage = stage;
+  if (const Json* record = log.finished(round, stage)) {
+    const std::string where = folder.journal().string();
+    status.state = StageStatus::State::finished;
+    status.seconds = require_number(*record, "seconds", where);
+    status.unit = require_string(*record, "unit", where);
+    status.rate = status.seconds > 0 ? require_number(*record, "units", where) / status.seconds : 0;
+    return status;
+  }
+  if (!log.has_started(round, stage)) return status;
+  status.state = StageStatus::State::begun;
+  if (stage == Stage::generate) status.done = count_records(folder.work(round) / "branches.jsonl");
+  if (stage == Stage::evaluate) status.done = count_records(folder.work(round) / "heldout.jsonl");
+  return status;
+}
+
+void read_selection(const RunFolder& folder, RoundStatus& round) {
+  const fs::path file = folder.file(round.round, "best_outputs.jsonl");
+  if (!fs::exists(file)) return;
+  for (const BestOutputRow& row : read_rows<BestOutputRow>(file)) {
+    if (row.status == "trained") ++round.trained;
+    if (row.status == "uncertain") ++round.uncertain;
+    if (row.status == "skipped") ++round.skipped;
+    if (row.status == "no_candidates") ++round.no_candidates;
+    round.usd += row.usd;
+  }
+}
+
+void read_training(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
+  const Json* record = log.finished(round.round, Stage::train);
+  if (record == nullptr) return;
+  const std::string where = folder.journal().string();
+  round.rows = require_int(*record, "rows", 0, INT64_MAX, where);
+  round.steps = require_int(*record, "steps", 0, INT64_MAX, where);
+  round.loss_before = require_number(*record, "loss_before", where);
+  round.loss_after = require_number(*record, "loss_after", where);
+  if (!log.is_purged(round.round)) round.checkpoint = folder.checkpoint(round.round).string();
+}
+
+std::optional<MeanWithInterval> summarise(const std::vector<EvalRow>& rows,
+                                          std::optional<double> EvalRow::*member) {
+  std::vector<double> values;
+  for (const EvalRow& row : rows) {
+    if ((row.*member).has_value()) values.push_back(*(row.*member));
+  }
+  if (values.empty()) return std::nullopt;
+  return bootstrap_mean(values);
+}
+
+void read_evaluation(const RunFolder& folder, RoundStatus& round) {
+  const fs::path file = folder.file(round.round, "eval.jsonl");
+  if (!fs::exists(file)) return;
+  const auto rows = read_rows<EvalRow>(file);
+  round.score = summarise(rows, &EvalRow::score);
+  round.win_rate = summarise(rows, &EvalRow::win);
+  round.heldout_loss = summarise(rows, &EvalRow::heldout_loss);
+}
+
+RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t number) {
+  RoundStatus round;
+  round.round = number;
+  for (const Stage stage : kStages) {
+    if (number == 0 && stage != Stage::evaluate) continue;
+    round.stages.push_back(stage_status(folder, log, number, stage));
+  }
+  read_selection(folder, round);
+  read_training(folder, log, round);
+  read_evaluation(folder, round);
+  return round;
+}
+
+}  // namespace
+
+bool RunStatus::is_finished() const {
+  return std::all_of(history.begin(), history.end(), [](const RoundStatus& round) {
+    return std::all_of(round.stages.begin(), round.stages.end(), [](const StageStatus& stage) {
+      return stage.state == StageStatus::State::finished;
+    });
+  });
+}
+
+RunStatus read_status(const fs::path& run_dir) {
+  const RunFolder folder{run_dir};
+  if (!fs::exists(folder.frozen())) {
+    fail(ExitCode::kMissingInput,
+         "{} is not a run folder: it has no run.json. `thoughtrank run --config round.yaml` makes "
+         "one.",
+         run_dir.string());
+  }
+  const std::string where = folder.frozen().string();
+  const Json frozen = parse_json(read_file(folder.frozen()), where);
+  const Json& config = require(frozen, "config", where);
+  RunStatus status;
+  status.run_dir = run_dir.string();
+  status.rounds = require_int(config, "rounds", 1, 99, where);
+  status.judge = require_string(require(config, "judge", where), "kind", where);
+  const RunLog log = RunLog::read_only(folder.journal());
+  for (int64_t round = 0; round <= status.rounds; ++round) {
+    status.history.push_back(round_status(folder, log, round));
+  }
+  return status;
+}
+
+}  // namespace thoughtrank

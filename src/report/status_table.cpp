@@ -1,0 +1,103 @@
+// The words and columns of `status`.
+#include "report/columns.h"
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/core/utf8.h"
+#include "thoughtrank/report/status.h"
+
+namespace thoughtrank {
+
+namespace {
+
+std::string duration(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
+  const auto whole = static_cast<int64_t>(seconds);
+  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+}
+
+std::string describe(const StageStatus& stage) {
+  switch (stage.state) {
+    case StageStatus::State::waiting:
+      return "-";
+    case StageStatus::State::begun:
+      return stage.done > 0 ? fmt::format("begun, {} done", stage.done) : "begun";
+    case StageStatus::State::finished:
+      return fmt::format("{} ({:.0f} {}/s)", duration(stage.seconds), stage.rate, stage.unit);
+  }
+  return "";
+}
+
+std::string interval(const std::optional<MeanWithInterval>& mean) {
+  if (!mean) return "-";
+  return fmt::format("{:.3f} [{:.3f}, {:.3f}]", mean->mean, mean->low, mean->high);
+}
+
+std::string losses(const RoundStatus& round) {
+  if (!round.loss_before || !round.loss_after) return "-";
+  return fmt::format("{:.4f} -> {:.4f}", *round.loss_before, *round.loss_after);
+}
+
+std::vector<std::string> stage_row(const RoundStatus& round) {
+  std::vector<std::string> row = {fmt::format("{}", round.round)};
+  for (const Stage stage : kStages) {
+    std::string text = "";
+    for (const StageStatus& status : round.stages) {
+      if (status.stage == stage) text = describe(status);
+    }
+    row.push_back(text);
+  }
+  return row;
+}
+
+std::vector<std::string> result_row(const RoundStatus& round) {
+  const auto& heldout = round.win_rate ? round.win_rate : round.score;
+  const int64_t judged = round.trained + round.uncertain + round.skipped + round.no_candidates;
+  return {fmt::format("{}", round.round),
+          judged == 0 ? "-" : fmt::format("{} of {}", round.trained, judged),
+          round.steps == 0 ? "-" : fmt::format("{}", round.steps),
+          losses(round),
+          interval(heldout),
+          interval(round.heldout_loss),
+          round.usd == 0 ? "-" : fmt::format("{:.4f}", round.usd)};
+}
+
+std::string newest_checkpoint(const RunStatus& status) {
+  std::string newest;
+  for (const RoundStatus& round : status.history) {
+    if (!round.checkpoint.empty()) newest = round.checkpoint;
+  }
+  return newest;
+}
+
+}  // namespace
+
+std::string format_status(const RunStatus& status) {
+  std::vector<std::vector<std::string>> stages = {
+      {"round", "generate", "judge", "train", "evaluate"}};
+  bool compares = false;
+  for (const RoundStatus& round : status.history) {
+    stages.push_back(stage_row(round));
+    compares = compares || round.win_rate;
+  }
+  std::vector<std::vector<std::string>> results = {
+      {"round",
+       "winners",
+       "steps",
+       "loss on winners",
+       compares ? "held-out win rate [95 %]" : "held-out score [95 %]",
+       "held-out loss [95 %]",
+       "usd"}};
+  for (const RoundStatus& round : status.history) results.push_back(result_row(round));
+  std::string text = fmt::format("{}  {} rounds, judge {}: {}\n\n",
+                                 status.run_dir,
+                                 status.rounds,
+                                 status.judge,
+                                 status.is_finished() ? "finished" : "not finished");
+  text += columns(stages) + "\n" + columns(results);
+  if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
+    text += "\nnewest checkpoint: " + newest + "\n";
+  }
+  return printable(text);
+}
+
+}  // namespace thoughtrank
