@@ -1,5 +1,8 @@
 // From prompts to finished branches: head encoding in three modes, the thought → answer state
 // machine, and rows. Knows a decoder and a tokenizer; no tensor.
+//
+// A text is the bytes of its tokens one after the other: a head goes on from the prompt without the
+// space that SentencePiece puts before a text, and an answer keeps the space it was generated with.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +30,17 @@ struct BranchOptions {
 };
 
 struct GenerateOptions {
+  // Tokens chosen after the head that begin before the close tag. A tag half-written when they are
+  // spent may be completed; one broken off then exceeds them by fewer tokens than it has bytes.
   int64_t thought_tokens = 128;
-  int64_t answer_tokens = 2048;
+  int64_t answer_tokens = 2048;  // tokens after the one that ends the close tag, eos included
   bool loop_rule = true;
   std::optional<int64_t> slots;
   void visit(FieldVisitor& v);
 };
 
-// "a-zA-Z0-9" -> {"a", …, "9"}. Error(kConfig) for empty, duplicate or reversed ranges.
+// "a-zA-Z0-9" -> {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is itself.
+// Error(kConfig) for empty, duplicate or reversed ranges.
 [[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
 
 class Generator {
@@ -54,7 +60,8 @@ class Generator {
   [[nodiscard]] int64_t branch_count() const;
 
   // Generates every branch of every prompt that `is_done(prompt_index, branch)` does not know yet
-  // and gives each row the moment it is finished (any order). `prompts` carry token_ids.
+  // and gives each row the moment it is finished (any order). `prompts` carry token_ids. A branch
+  // that broke (non-finite logits) is a row too: finish "error", as far as it got.
   void generate_branches(const std::vector<PromptRow>& prompts,
                          const std::function<bool(size_t prompt_index, int64_t branch)>& is_done,
                          const std::function<void(size_t prompt_index, OutputRow row)>& take,
@@ -62,8 +69,8 @@ class Generator {
                          Progress& progress);
 
   // One greedy generation per prompt: with `with_thought` the open tag alone is forced, else the
-  // model answers directly. Rows carry branch -1, char "" and, without a thought, an empty thought
-  // and head_len 0.
+  // model answers directly (then a prompt needs two token ids). Rows carry branch -1, char "" and,
+  // without a thought, an empty thought, an empty thought_end and head_len 0.
   void generate_greedy(const std::vector<PromptRow>& prompts,
                        bool with_thought,
                        const std::function<bool(size_t prompt_index)>& is_done,
