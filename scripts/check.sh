@@ -46,7 +46,7 @@ sanitizer_build() {
 }
 
 heading "Format, layers, sizes"
-mapfile -t sources < <(our_files '*.h' '*.cpp' '*.cu' '*.cuh')
+mapfile -t sources < <(our_files '*.h' '*.inl' '*.cpp' '*.cu' '*.cuh')
 clang-format --dry-run -Werror "${sources[@]}"
 python3 scripts/check_layers.py
 python3 scripts/check_size.py

@@ -32,7 +32,8 @@ ROOMS["app"] = set(ROOMS)
 # Third-party headers, and the rooms that may include them.
 TORCH_ROOMS = {"kernels", "comm", "model", "decode", "train", "pipeline", "app"}
 THIRD_PARTY = [
-    (r"(spdlog|fmt|yaml-cpp|nlohmann|openssl)/", {"core"}),
+    (r"(spdlog/fmt|nlohmann)/", set(ROOMS)),  # core's public headers hand them on
+    (r"(spdlog|fmt|yaml-cpp|openssl)/", {"core"}),
     (r"sentencepiece|pcre2\.h$", {"text"}),
     (r"(torch|ATen|c10)/", TORCH_ROOMS),
     (r"(cuda|cub|thrust|cooperative_groups|mma\.h)", {"kernels"}),
@@ -64,7 +65,7 @@ class House:
     def read(self):
         for top in ("include", "src", "tests"):
             for path in sorted((self.root / top).rglob("*")):
-                if path.suffix in {".h", ".hpp", ".cuh", ".cpp", ".cc", ".cu"}:
+                if path.suffix in {".h", ".hpp", ".inl", ".cuh", ".cpp", ".cc", ".cu"}:
                     self._read_file(path)
         return self
 

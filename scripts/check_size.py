@@ -13,7 +13,7 @@ from pathlib import Path
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 400
-CPP = {".h", ".hpp", ".cpp", ".cc", ".cu", ".cuh"}
+CPP = {".h", ".hpp", ".inl", ".cpp", ".cc", ".cu", ".cuh"}
 
 # Comments, raw strings, strings, characters (but not the ' in 1'000), directives with their continuations.
 NOISE = re.compile(

@@ -35,6 +35,8 @@ struct Field {
   Value Row::*member;
   Rule rule = {};
 };
+template <class Row, class Value>
+Field(const char*, Value Row::*, Rule = {}) -> Field<Row, Value>;
 
 // The fields of a record, in the order of its keys; specialised for each record.
 template <class Row>
