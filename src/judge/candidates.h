@@ -1,0 +1,42 @@
+// The answers of a prompt that are worth judging: trimmed, identical ones collapsed into one
+// candidate with a multiplicity, hopeless ones dropped with their reason. Pure functions of text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "thoughtrank/judge/judge.h"
+
+namespace thoughtrank {
+
+struct Candidate {
+  int64_t branch = 0;  // the lowest branch that gave this answer
+  int64_t multiplicity = 1;
+  std::string answer;  // trimmed
+};
+
+struct Candidates {
+  std::vector<Candidate> items;            // by branch
+  std::map<std::string, int64_t> dropped;  // reason -> branches
+};
+
+// " a\n  b " -> "a\n  b" (ASCII white space)
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+// " a\n  b " -> "a b": the identity of an answer.
+[[nodiscard]] std::string collapsed(std::string_view text);
+
+// Why an answer is dropped; empty when it is to be judged: error, empty, truncated, loop, echo,
+// bare.
+[[nodiscard]] std::string drop_reason(const OutputRow& output,
+                                      const std::string& prompt,
+                                      const DropOptions& drop);
+
+[[nodiscard]] Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop);
+
+// "loop 3, empty 1"
+[[nodiscard]] std::string describe_dropped(const std::map<std::string, int64_t>& dropped);
+
+}  // namespace thoughtrank

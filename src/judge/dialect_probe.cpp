@@ -1,0 +1,76 @@
+#include "judge/dialect_probe.h"
+
+#include "judge/reply.h"
+#include "thoughtrank/core/log.h"
+
+namespace thoughtrank {
+namespace {
+
+struct TinyCall {
+  explicit TinyCall(const std::string& nonce) {
+    prompt.prompt_id = "probe " + nonce;
+    prompt.prompt = "What is two plus two?";
+    call.prompt = &prompt;
+    call.answers = {"Four.", "Eleven."};
+    call.branches = {0, 1};
+    shown = show(call, {.seed = 0, .round = 0, .prompt = stable_hash(prompt.prompt_id)}, 0);
+  }
+  TinyCall(const TinyCall&) = delete;
+  PromptRow prompt;
+  RankCall call;
+  ShownCall shown;
+};
+
+Answer ask(Client& client, const Protocol& protocol, const TinyCall& tiny) {
+  client.submit(0, protocol.request_body(tiny.call, tiny.shown));
+  return client.wait().at(0);
+}
+
+}  // namespace
+
+void settle_dialect(Client& client,
+                    ChatProtocol& protocol,
+                    Ledger& ledger,
+                    const std::string& endpoint,
+                    const std::string& model) {
+  const std::string name = "dialect of " + endpoint + " " + model;
+  if (const Json* known = ledger.note(name)) {
+    protocol.speak({.format = require_string(*known, "format", name),
+                    .limit_key = require_string(*known, "limit_key", name)});
+    return;
+  }
+  std::string refusal;
+  for (const Dialect& dialect : dialects()) {
+    protocol.speak(dialect);
+    const Answer answer = ask(client, protocol, TinyCall("dialect"));
+    if (answer.outcome == Outcome::answered) {
+      log_info("judge: {} takes {} and {}", endpoint, dialect.format, dialect.limit_key);
+      ledger.remember(name, {{"format", dialect.format}, {"limit_key", dialect.limit_key}});
+      return;
+    }
+    if (answer.outcome == Outcome::retry) {
+      fail(ExitCode::kJudge,
+           "no judge answers at {}: {}. Is the server running, and judge.base_url right?",
+           endpoint,
+           answer.completion.failure);
+    }
+    if (refusal.empty()) refusal = answer.completion.failure;
+  }
+  fail(ExitCode::kConfig,
+       "the judge at {} refuses every form of request for model '{}'; the first refusal: {}. Check "
+       "judge.base_url, judge.model and judge.extra_body",
+       endpoint,
+       model,
+       refusal);
+}
+
+std::string probe_ranking(Client& client, const Protocol& protocol, const std::string& nonce) {
+  const TinyCall tiny(nonce);
+  const Answer answer = ask(client, protocol, tiny);
+  if (!answer.completion.failure.empty()) return answer.completion.failure;
+  const Verdict verdict = read_ranking(answer.completion.text, tiny.shown.labels);
+  const auto* abstention = std::get_if<Abstention>(&verdict);
+  return abstention == nullptr ? std::string() : abstention->reason;
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,17 @@
+// The address that judge.base_url names, and whether a key may travel there.
+#pragma once
+
+#include <string>
+
+namespace thoughtrank {
+
+struct Endpoint {
+  std::string url;  // "https://host/v1/chat/completions"
+  bool is_loopback = false;
+};
+
+// Error(kConfig) unless the address is HTTPS, or HTTP to this machine, or HTTP with `allow_http`;
+// and for user names, queries and fragments in it.
+[[nodiscard]] Endpoint chat_endpoint(const std::string& base_url, bool allow_http);
+
+}  // namespace thoughtrank

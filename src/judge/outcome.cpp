@@ -1,0 +1,92 @@
+#include "judge/outcome.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "thoughtrank/core/json.h"
+#include "thoughtrank/core/utf8.h"
+
+namespace thoughtrank {
+namespace {
+
+Classified of_transport_failure(const TransportReply& reply) {
+  switch (reply.failure) {
+    case TransportFailure::untrusted:
+      return {Outcome::untrusted, reply.detail, false};
+    case TransportFailure::unreachable:
+      return {Outcome::retry, reply.detail, false};
+    case TransportFailure::program:
+      return {Outcome::failed, "the program failed: " + reply.detail, false};
+    case TransportFailure::too_large:
+      return {Outcome::failed, reply.detail, true};
+    default:
+      return {Outcome::retry, reply.detail, true};
+  }
+}
+
+// The "error" member of a JSON body.
+std::optional<Json> error_in(const std::string& body) {
+  try {
+    const Json json = parse_json(body, "body");
+    const auto found = json.is_object() ? json.find("error") : json.end();
+    if (json.is_object() && found != json.end() && !found->is_null()) return *found;
+  } catch (const Error&) {  // no JSON, no error object
+  }
+  return std::nullopt;
+}
+
+bool names_money(const std::string& text) {
+  constexpr std::array<const char*, 6> kWords = {"insufficient_quota",
+                                                 "billing_hard_limit_reached",
+                                                 "billing_not_active",
+                                                 "insufficient_balance",
+                                                 "insufficient_credits",
+                                                 "credit balance is too low"};
+  return std::any_of(kWords.begin(), kWords.end(), [&](const char* word) {
+    return text.find(word) != std::string::npos;
+  });
+}
+
+// Errors inside a 200 carry the status they stand for as "code".
+int status_of(const TransportReply& reply, const std::optional<Json>& error) {
+  if (!error || reply.status != 200 || !error->is_object()) return reply.status;
+  const auto code = error->find("code");
+  if (code == error->end() || !code->is_number_integer()) return reply.status;
+  const auto value = code->get<int64_t>();
+  return value >= 400 && value < 600 ? static_cast<int>(value) : reply.status;
+}
+
+std::string message_of(int status, const std::string& body, const std::optional<Json>& error) {
+  std::string text = body;
+  if (error) text = error->is_object() ? error->value("message", Json()).dump() : dump_json(*error);
+  return fmt::format("status {}: {}", status, printable(to_valid_utf8(text.substr(0, 300))));
+}
+
+bool is_transient(int status) {
+  return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
+}
+
+}  // namespace
+
+Classified classify(const TransportReply& reply) {
+  if (reply.failure != TransportFailure::none) return of_transport_failure(reply);
+  const std::optional<Json> error = error_in(reply.body);
+  const int status = status_of(reply, error);
+  if (status == 200) {
+    const std::string& type = reply.content_type;
+    if (type.empty() || type.find("json") != std::string::npos) return {};
+    return {Outcome::failed, "the reply is " + printable(type) + ", not JSON", true};
+  }
+  const std::string message = message_of(status, reply.body, error);
+  if (status == 402 || names_money(error ? dump_json(*error) : reply.body)) {
+    return {Outcome::no_money, message, false};
+  }
+  if (status == 401 || status == 403) return {Outcome::no_credentials, message, false};
+  if (status >= 300 && status < 400) {
+    return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
+  }
+  return {is_transient(status) ? Outcome::retry : Outcome::failed, message, false};
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,27 @@
+// What a transport's reply means for the call: an answer, something to try again, something that
+// will not get better, or the end of the work. A pure function.
+#pragma once
+
+#include <string>
+
+#include "judge/transport.h"
+
+namespace thoughtrank {
+
+enum class Outcome {
+  answered,        // a body worth reading
+  retry,           // may be better in a while
+  failed,          // will fail again the same way
+  no_credentials,  // 401, 403
+  no_money,        // 402, quota or billing limits
+  untrusted,       // the server's certificate
+};
+
+struct Classified {
+  Outcome outcome = Outcome::answered;
+  std::string reason;          // empty when answered
+  bool may_be_billed = false;  // the judge may have worked although nothing arrived
+};
+[[nodiscard]] Classified classify(const TransportReply& reply);
+
+}  // namespace thoughtrank

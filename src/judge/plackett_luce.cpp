@@ -1,0 +1,169 @@
+#include "judge/plackett_luce.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace thoughtrank {
+namespace {
+
+// log Σ_{l ≥ j} exp(u of place l), for each place j of the ranking.
+std::vector<double> log_tails(const Ranking& ranking, const std::vector<double>& u) {
+  std::vector<double> tails(ranking.size());
+  double tail = -std::numeric_limits<double>::infinity();
+  for (size_t j = ranking.size(); j-- > 0;) {
+    const double value = u[ranking[j]];
+    const double high = std::max(value, tail);
+    tail = high + std::log(std::exp(value - high) + std::exp(tail - high));
+    tails[j] = tail;
+  }
+  return tails;
+}
+
+double log_posterior(const RankingSet& set, const std::vector<double>& u, double sigma) {
+  double square = 0;
+  for (const double value : u) square += value * value;
+  return log_likelihood(set, u) - 0.5 * square / (sigma * sigma);
+}
+
+struct Derivatives {
+  std::vector<double> gradient;  // (items) of the log posterior
+  SquareMatrix curvature;        // its negative Hessian; lower half only
+};
+
+// The pick at one place adds softmax p over the items left: gradient e_picked − p, negative Hessian
+// diag(p) − p pᵀ.
+void add_pick(const Ranking& ranking,
+              size_t place,
+              double log_tail,
+              const std::vector<double>& u,
+              Derivatives& d) {
+  std::vector<double> p(ranking.size(), 0.0);
+  d.gradient[ranking[place]] += 1;
+  for (size_t l = place; l < ranking.size(); ++l) {
+    const size_t item = ranking[l];
+    p[l] = std::exp(u[item] - log_tail);
+    d.gradient[item] -= p[l];
+    d.curvature.at(item, item) += p[l] * (1 - p[l]);
+    for (size_t m = place; m < l; ++m) {
+      const auto [low, high] = std::minmax(item, ranking[m]);
+      d.curvature.at(high, low) -= p[l] * p[m];
+    }
+  }
+}
+
+Derivatives derivatives(const RankingSet& set, const std::vector<double>& u, double sigma) {
+  const double precision = 1 / (sigma * sigma);
+  Derivatives d{.gradient = std::vector<double>(set.items), .curvature = SquareMatrix(set.items)};
+  for (size_t i = 0; i < set.items; ++i) {
+    d.gradient[i] = -u[i] * precision;
+    d.curvature.at(i, i) = precision;
+  }
+  for (const Ranking& ranking : set.rankings) {
+    const std::vector<double> tails = log_tails(ranking, u);
+    for (size_t j = 0; j < ranking.size(); ++j) add_pick(ranking, j, tails[j], u, d);
+  }
+  return d;
+}
+
+double dot(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// The Newton step, halved until the log posterior does not fall. The objective is strictly concave,
+// so this ends; false when no step helps any more.
+bool take_step(const RankingSet& set,
+               double sigma,
+               const std::vector<double>& step,
+               std::vector<double>& u,
+               double& value) {
+  for (double length = 1; length > 1e-6; length /= 2) {
+    std::vector<double> next = u;
+    for (size_t i = 0; i < next.size(); ++i) next[i] += length * step[i];
+    const double next_value = log_posterior(set, next, sigma);
+    if (next_value >= value) {
+      u = std::move(next);
+      value = next_value;
+      return true;
+    }
+  }
+  return false;
+}
+
+double total_evidence(const std::vector<RankingSet>& sets, double log_sigma) {
+  double sum = 0;
+  for (const RankingSet& set : sets) sum += fit(set, std::exp(log_sigma)).log_evidence;
+  return sum;
+}
+
+}  // namespace
+
+double Posterior::deviation_of(std::vector<double> contrast) const {
+  const std::vector<double> x = precision.solve_lower(std::move(contrast));
+  return std::sqrt(dot(x, x));
+}
+
+double log_likelihood(const RankingSet& set, const std::vector<double>& utilities) {
+  double sum = 0;
+  for (const Ranking& ranking : set.rankings) {
+    const std::vector<double> tails = log_tails(ranking, utilities);
+    for (size_t j = 0; j < ranking.size(); ++j) sum += utilities[ranking[j]] - tails[j];
+  }
+  return sum;
+}
+
+Posterior fit(const RankingSet& set, double sigma) {
+  constexpr int kMostSteps = 100;
+  constexpr double kDecrement = 1e-12;
+  std::vector<double> u(set.items, 0.0);
+  double value = log_posterior(set, u, sigma);
+  for (int step = 0;; ++step) {
+    auto [gradient, curvature] = derivatives(set, u, sigma);
+    Cholesky precision(std::move(curvature));
+    const std::vector<double> newton = precision.solve(gradient);
+    const bool is_converged = dot(gradient, newton) < kDecrement || step == kMostSteps;
+    if (is_converged || !take_step(set, sigma, newton, u, value)) {
+      const double evidence = value - static_cast<double>(set.items) * std::log(sigma) -
+                              0.5 * precision.log_determinant();
+      return {.mean = std::move(u), .precision = std::move(precision), .log_evidence = evidence};
+    }
+  }
+}
+
+double estimate_sigma(const std::vector<RankingSet>& sets) {
+  std::vector<RankingSet> known;
+  for (const RankingSet& set : sets) {
+    if (!set.rankings.empty()) known.push_back(set);
+  }
+  if (known.empty()) return kLowestSigma;
+  constexpr int kSteps = 12;
+  const double lowest = std::log(kLowestSigma);
+  const double width = (std::log(kHighestSigma) - lowest) / kSteps;
+  int best = 0;
+  double best_value = total_evidence(known, lowest);
+  for (int i = 1; i <= kSteps; ++i) {
+    const double value = total_evidence(known, lowest + i * width);
+    if (value > best_value + 1e-9) best = i, best_value = value;
+  }
+  // Golden section between the neighbours of the best grid point.
+  constexpr double kGolden = 0.6180339887498949;
+  double from = lowest + std::max(best - 1, 0) * width;
+  double to = lowest + std::min(best + 1, kSteps) * width;
+  double left = to - kGolden * (to - from), right = from + kGolden * (to - from);
+  double at_left = total_evidence(known, left), at_right = total_evidence(known, right);
+  while (to - from > 0.02) {
+    if (at_left >= at_right) {
+      to = right, right = left, at_right = at_left;
+      at_left = total_evidence(known, left = to - kGolden * (to - from));
+    } else {
+      from = left, left = right, at_left = at_right;
+      at_right = total_evidence(known, right = from + kGolden * (to - from));
+    }
+  }
+  return std::exp((from + to) / 2);
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,58 @@
+// Turns comparisons into verdicts: shows a call, reads the reply, asks once more with a fresh
+// shuffle when the reply is invalid, and abstains after that.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "judge/client.h"
+#include "judge/protocol.h"
+#include "judge/request_text.h"
+
+namespace thoughtrank {
+
+struct JudgedCall {
+  size_t task = 0;
+  VerdictRow verdict;
+};
+
+class RankCaller {
+ public:
+  struct Identity {
+    std::string judge;  // "openai:some-judge"
+    uint64_t seed = 0;
+    int64_t round = 0;
+  };
+  // Keeps up to `window` calls with the client; the rest wait here without their text.
+  RankCaller(Client& client, const Protocol& protocol, Identity identity, size_t window);
+
+  void submit(RankCall call) { waiting_.push_back(std::move(call)); }
+  // At least one verdict, unless nothing was submitted.
+  [[nodiscard]] std::vector<JudgedCall> wait();
+
+ private:
+  static constexpr int64_t kMostShowings = 2;
+  struct Asked {
+    RankCall call;
+    ShownCall shown;
+    int64_t showings = 0;
+    VerdictRow verdict;
+  };
+
+  void feed();
+  void ask(Asked asked);
+  void take(const Answer& answer, std::vector<JudgedCall>& done);
+
+  Client& client_;
+  const Protocol& protocol_;
+  Identity identity_;
+  size_t window_;
+  std::deque<RankCall> waiting_;
+  std::map<uint64_t, Asked> asked_;
+  uint64_t tickets_ = 0;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,43 @@
+// One round of a ranking judge: every prompt's tournament at once, and the rules that end a round
+// whose judge does not judge.
+#pragma once
+
+#include <vector>
+
+#include "judge/rank_caller.h"
+#include "thoughtrank/core/progress.h"
+
+namespace thoughtrank {
+
+inline constexpr size_t kSigmaPrompts = 16;  // σ of the finals comes from the first so many prompts
+inline constexpr double kUselessSigma = 0.2;
+
+// Counts calls and abstentions. Error(kJudge) when every call abstained, or more than
+// `max_abstained` of at least 20 did.
+class AbstentionRule {
+ public:
+  // `most_calls`: how many there can be at most; the round ends early once it cannot pass any more.
+  AbstentionRule(double max_abstained, int64_t most_calls)
+      : max_abstained_(max_abstained), most_calls_(most_calls) {}
+  void count(const VerdictRow& verdict);
+  void check_at_end() const;
+
+ private:
+  [[noreturn]] void fail_round() const;
+  double max_abstained_;
+  int64_t most_calls_;
+  int64_t calls_ = 0;
+  int64_t abstained_ = 0;
+  std::string last_reason_;
+};
+
+// The verdict rows of all tasks, sorted by task and call.
+[[nodiscard]] std::vector<std::vector<VerdictRow>> run_ranking_round(
+    const std::vector<JudgeTask>& tasks,
+    const JudgeOptions& options,
+    const StreamKey& key,
+    int64_t fixed_tokens,  // of the system text
+    RankCaller& caller,
+    Progress& progress);
+
+}  // namespace thoughtrank

@@ -1,0 +1,82 @@
+#include "judge/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <regex>
+
+#include "judge/candidates.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+constexpr size_t kLongestSearched = 1 << 16;
+
+// libstdc++'s breadth-first matcher: time is polynomial whatever the pattern and the text, and the
+// stack does not grow with the text.
+std::regex compiled(const std::string& pattern) {
+  return std::regex(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// "1,042.50" without its commas.
+std::string without_commas(std::string text) {
+  std::erase(text, ',');
+  return text;
+}
+
+}  // namespace
+
+std::optional<double> last_number(const std::string& text) {
+  size_t end = text.find_last_of("0123456789");
+  if (end == std::string::npos) return std::nullopt;
+  size_t from = end;
+  const auto belongs = [&](size_t at) {  // digits, and single '.' or ',' between digits
+    return is_digit(text[at]) || ((text[at] == '.' || text[at] == ',') && is_digit(text[at + 1]));
+  };
+  while (from > 0 && belongs(from - 1)) --from;
+  from = text.find_first_of("0123456789", from);
+  const bool has_sign = from > 0 && text[from - 1] == '-';
+  const bool is_minus = has_sign && (from == 1 || !is_digit(text[from - 2]));
+  const std::string digits = without_commas(text.substr(from, end + 1 - from));
+  const double value = std::strtod(digits.c_str(), nullptr);
+  return is_minus ? -value : value;
+}
+
+bool matches_reference(const std::string& answer,
+                       const std::string& reference,
+                       const std::string& match) {
+  if (match == "exact") return collapsed(answer) == collapsed(reference);
+  if (match == "numeric") {
+    const std::optional<double> found = last_number(answer), wanted = last_number(reference);
+    return found && wanted && std::abs(*found - *wanted) <= 1e-6 * std::max(1.0, std::abs(*wanted));
+  }
+  return std::regex_search(answer.substr(0, kLongestSearched), compiled(reference));
+}
+
+void check_reference(const PromptRow& prompt, const std::string& match) {
+  if (trimmed(prompt.answer).empty()) {
+    fail(ExitCode::kConfig,
+         "judge.kind reference: prompt '{}' has no 'answer'. Add one, or take another judge",
+         prompt.prompt_id);
+  }
+  if (match == "numeric" && !last_number(prompt.answer)) {
+    fail(ExitCode::kBadData,
+         "prompt '{}': judge.match numeric expects a number in 'answer', found none",
+         prompt.prompt_id);
+  }
+  if (match != "regex") return;
+  try {
+    (void)compiled(prompt.answer);
+  } catch (const std::regex_error& error) {
+    fail(ExitCode::kBadData,
+         "prompt '{}': 'answer' is not a regular expression that judge.match regex understands "
+         "(ECMAScript without back references): {}",
+         prompt.prompt_id,
+         error.what());
+  }
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,24 @@
+// Compares an answer with the prompt's reference answer. Pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "thoughtrank/data/records.h"
+
+namespace thoughtrank {
+
+// The last number in the text: "so 3 * 14 = 1,042.50" -> 1042.5
+[[nodiscard]] std::optional<double> last_number(const std::string& text);
+
+// match: exact (equal after trimming and collapsing white space), numeric (the last numbers agree
+// to 1e-6), regex (ECMAScript, found anywhere; polynomial time, so no back references).
+[[nodiscard]] bool matches_reference(const std::string& answer,
+                                     const std::string& reference,
+                                     const std::string& match);
+
+// Error(kConfig) naming the prompt when it has no reference; Error(kBadData) when the reference is
+// no number or no regular expression.
+void check_reference(const PromptRow& prompt, const std::string& match);
+
+}  // namespace thoughtrank

@@ -1,0 +1,90 @@
+// The calls of one prompt, stage by stage: pass A over all items, halving by posterior mean until
+// one group is left, then finals between Thompson samples. A pure state machine: it says which
+// groups to ask for and is told the rankings; it knows no judge, text or network.
+//
+// Pass A shows each item once, and one ranking of strangers is equally likely under every σ: it
+// says nothing about σ. So halving goes by the prior σ = 1 (which orders pass A as any other
+// would), and σ is estimated from all rankings before the finals, which wait for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "judge/plackett_luce.h"
+#include "thoughtrank/core/random.h"
+
+namespace thoughtrank {
+
+using Group = std::vector<size_t>;  // items shown together
+
+// Names the random streams of one prompt of one round.
+struct StreamKey {
+  uint64_t seed = 0;
+  int64_t round = 0;
+  uint64_t prompt = 0;  // stable_hash of its id
+  [[nodiscard]] RandomStream stream(std::string_view purpose,
+                                    uint64_t first = 0,
+                                    uint64_t second = 0) const;
+};
+
+// Splits `items` at random into groups of at most `group_size` whose sizes differ little and whose
+// tokens stay within `max_tokens`. A group that would hold one item only borrows a second one, so
+// that everyone is compared with somebody.
+[[nodiscard]] std::vector<Group> random_groups(std::vector<size_t> items,
+                                               const std::vector<int64_t>& tokens,
+                                               size_t group_size,
+                                               int64_t max_tokens,
+                                               RandomStream random);
+
+struct TournamentOptions {
+  size_t group_size = 8;
+  int64_t finals = 4;
+  int64_t max_tokens = 24000;  // of a group's answers
+};
+
+struct TournamentStage {
+  std::string name;  // pass_a | halve | finals
+  std::vector<Group> groups;
+};
+
+class Tournament {
+ public:
+  static constexpr size_t kFinalists = 4;
+  static constexpr double kGoodRegret = 0.1;  // of σ: finals end
+
+  // `tokens` of each item; at least two items.
+  Tournament(std::vector<int64_t> tokens, TournamentOptions options, StreamKey key);
+
+  [[nodiscard]] TournamentStage pass_a();
+  // The next stage, once every group of the last one has been ranked or abstained. While more items
+  // than one group holds are left: the better half of them, regrouped.
+  [[nodiscard]] bool is_ready_for_finals() const {
+    return remaining_.size() <= options_.group_size;
+  }
+  [[nodiscard]] TournamentStage halve();
+  // Then the next final; no groups: done.
+  [[nodiscard]] TournamentStage next_final(double sigma);
+  void add(Ranking ranking) { set_.rankings.push_back(std::move(ranking)); }
+  [[nodiscard]] const RankingSet& rankings() const { return set_; }
+
+ private:
+  [[nodiscard]] std::vector<Group> group(const std::vector<size_t>& items);
+
+  std::vector<int64_t> tokens_;
+  TournamentOptions options_;
+  StreamKey key_;
+  RankingSet set_;
+  std::vector<size_t> remaining_;
+  uint64_t stage_ = 0;
+  int64_t finals_ = 0;
+};
+
+// The most calls and answer reads the scheme makes for `items` answers.
+struct SchemeCost {
+  int64_t calls = 0;
+  int64_t reads = 0;
+};
+[[nodiscard]] SchemeCost scheme_cost(int64_t items, int64_t group_size, int64_t finals);
+
+}  // namespace thoughtrank

@@ -1,0 +1,150 @@
+#include "judge/plackett_luce.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "judge/decision.h"
+
+namespace thoughtrank {
+namespace {
+
+double log_prior(const std::vector<double>& u, double sigma) {
+  double sum = 0;
+  for (const double x : u) {
+    sum -= 0.5 * x * x / (sigma * sigma) + std::log(sigma * std::sqrt(2 * std::numbers::pi));
+  }
+  return sum;
+}
+
+// The integral of prior × likelihood over a fine grid of two utilities.
+double brute_force_log_evidence(const RankingSet& set, double sigma) {
+  constexpr int kPoints = 400;
+  const double width = 12 * sigma / kPoints;
+  double sum = 0;
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      const std::vector<double> u = {-6 * sigma + (i + 0.5) * width,
+                                     -6 * sigma + (j + 0.5) * width};
+      sum += std::exp(log_likelihood(set, u) + log_prior(u, sigma)) * width * width;
+    }
+  }
+  return std::log(sum);
+}
+
+TEST(PlackettLuce, likelihood_of_one_ranking_is_the_product_of_its_picks) {
+  const RankingSet set{.items = 3, .rankings = {{2, 0, 1}}};
+  const std::vector<double> u = {0.5, -1.0, 2.0};
+  const double a = std::exp(0.5), b = std::exp(-1.0), c = std::exp(2.0);
+  EXPECT_NEAR(log_likelihood(set, u), std::log(c / (a + b + c)) + std::log(a / (a + b)), 1e-12);
+}
+
+TEST(PlackettLuce, fit_is_the_maximum_that_a_grid_search_finds) {
+  const RankingSet set{.items = 2, .rankings = {{0, 1}, {0, 1}, {1, 0}, {0, 1}}};
+  const double sigma = 1.3;
+  const Posterior posterior = fit(set, sigma);
+  double best = -1e9, best_a = 0, best_b = 0;
+  for (int i = -2000; i <= 2000; ++i) {
+    const double a = i / 1000.0;  // by symmetry the maximum has u_1 = −u_0
+    const double value = log_likelihood(set, {a, -a}) + log_prior({a, -a}, sigma);
+    if (value > best) best = value, best_a = a, best_b = -a;
+  }
+  EXPECT_NEAR(posterior.mean[0], best_a, 2e-3);
+  EXPECT_NEAR(posterior.mean[1], best_b, 2e-3);
+}
+
+TEST(PlackettLuce, gradient_vanishes_at_the_fit) {
+  RandomStream random(7, "test");
+  RankingSet set{.items = 12, .rankings = {}};
+  for (int n = 0; n < 9; ++n) {
+    Ranking ranking(set.items);
+    for (size_t i = 0; i < set.items; ++i) ranking[i] = i;
+    random.shuffle(ranking);
+    ranking.resize(2 + random.below(7));
+    set.rankings.push_back(ranking);
+  }
+  const double sigma = 0.8, step = 1e-5;
+  const Posterior posterior = fit(set, sigma);
+  for (size_t i = 0; i < set.items; ++i) {
+    std::vector<double> up = posterior.mean, down = posterior.mean;
+    up[i] += step, down[i] -= step;
+    const double slope = (log_likelihood(set, up) + log_prior(up, sigma) -
+                          log_likelihood(set, down) - log_prior(down, sigma)) /
+                         (2 * step);
+    EXPECT_NEAR(slope, 0, 1e-5) << "item " << i;
+  }
+}
+
+TEST(PlackettLuce, laplace_evidence_is_close_to_the_integral) {
+  const RankingSet set{.items = 2, .rankings = {{0, 1}, {1, 0}, {0, 1}, {0, 1}, {0, 1}}};
+  for (const double sigma : {0.3, 1.0, 2.0}) {
+    EXPECT_NEAR(fit(set, sigma).log_evidence, brute_force_log_evidence(set, sigma), 0.1) << sigma;
+  }
+}
+
+TEST(PlackettLuce, items_without_a_ranking_keep_the_prior) {
+  const Posterior posterior = fit({.items = 4, .rankings = {{0, 1}, {0, 1}}}, 1.5);
+  EXPECT_EQ(posterior.mean[2], 0);
+  EXPECT_NEAR(posterior.deviation_of({0, 0, 1, 0}), 1.5, 1e-9);
+  EXPECT_LT(posterior.deviation_of({1, 0, 0, 0}), 1.5);
+  EXPECT_GT(posterior.mean[0], 0);
+  EXPECT_LT(posterior.mean[1], 0);
+}
+
+TEST(PlackettLuce, fit_survives_a_judge_that_never_contradicts_itself) {
+  RankingSet set{.items = 62, .rankings = {}};
+  for (int n = 0; n < 20; ++n) {
+    Ranking all(62);
+    for (size_t i = 0; i < 62; ++i) all[i] = i;
+    set.rankings.push_back(all);
+  }
+  const Posterior posterior = fit(set, kHighestSigma);
+  for (size_t i = 0; i + 1 < 62; ++i) EXPECT_GT(posterior.mean[i], posterior.mean[i + 1]);
+}
+
+// Rankings of 8 of `items` by softmax picks with utilities N(0, sigma²).
+std::vector<RankingSet> simulated_sets(double sigma, size_t prompts, RandomStream random) {
+  std::vector<RankingSet> sets;
+  for (size_t p = 0; p < prompts; ++p) {
+    RankingSet set{.items = 24, .rankings = {}};
+    std::vector<double> u(set.items);
+    for (double& value : u) value = sigma * random.normal();
+    for (int call = 0; call < 6; ++call) {
+      std::vector<std::pair<double, size_t>> drawn;
+      for (size_t i = 0; i < set.items; ++i) {
+        drawn.emplace_back(-(u[i] - std::log(-std::log(1 - random.uniform()))), i);
+      }
+      random.shuffle(drawn);
+      drawn.resize(8);
+      std::sort(drawn.begin(), drawn.end());
+      Ranking ranking;
+      for (const auto& [key, item] : drawn) ranking.push_back(item);
+      set.rankings.push_back(ranking);
+    }
+    sets.push_back(set);
+  }
+  return sets;
+}
+
+TEST(PlackettLuce, sigma_is_recovered_and_vanishes_for_a_guessing_judge) {
+  EXPECT_NEAR(estimate_sigma(simulated_sets(1.0, 16, RandomStream(1, "one"))), 1.0, 0.2);
+  EXPECT_NEAR(estimate_sigma(simulated_sets(2.0, 16, RandomStream(2, "two"))), 2.0, 0.5);
+  EXPECT_LT(estimate_sigma(simulated_sets(0.0, 16, RandomStream(3, "none"))), 0.2);
+  EXPECT_EQ(estimate_sigma({}), kLowestSigma);
+}
+
+TEST(Decision, probabilities_agree_with_a_two_item_normal) {
+  const Posterior posterior = fit({.items = 2, .rankings = {{0, 1}, {0, 1}, {0, 1}}}, 1.0);
+  const double gap = posterior.mean[0] - posterior.mean[1];
+  const double p = 0.5 * std::erfc(-gap / posterior.deviation_of({1, -1}) / std::numbers::sqrt2);
+  const Outlook outlook = look_ahead(posterior, 0, RandomStream(1, "test"));
+  EXPECT_NEAR(outlook.p_best[0], p, 0.05);
+  EXPECT_NEAR(outlook.p_best[0] + outlook.p_best[1], 1, 1e-9);
+  EXPECT_NEAR(confidence_over_average(posterior, 0, {0.5, 0.5}), p, 1e-9);
+  EXPECT_GT(look_ahead(posterior, 1, RandomStream(1, "test")).regret, outlook.regret);
+}
+
+}  // namespace
+}  // namespace thoughtrank
