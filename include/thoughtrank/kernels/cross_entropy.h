@@ -1,0 +1,25 @@
+// Output projection and cross-entropy in one autograd function, a few rows at a time: the logits of
+// a sequence are never whole in memory. Loss and gradients of a chunk are computed together in the
+// forward pass (as in Liger kernels, arXiv 2410.10989); softmax and sums are float32.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace thoughtrank {
+
+struct CrossEntropyRows {
+  at::Tensor hidden;   // (N, C) hidden states of the rows with loss only
+  at::Tensor lm_head;  // (V, C), same dtype
+  at::Tensor targets;  // (N) int64
+  at::Tensor weights;  // (N) float32
+};
+
+// Rows of a chunk such that its float32 logits take about 64 MB; a function of V only.
+[[nodiscard]] int64_t default_chunk_rows(int64_t vocab_size);
+
+// Σ weights[n] · −log softmax(hidden[n] · lm_headᵀ)[targets[n]], a float32 scalar on the rows'
+// device. Differentiable in hidden and lm_head; gradients are computed only for those that require
+// them.
+[[nodiscard]] at::Tensor linear_cross_entropy(const CrossEntropyRows& rows, int64_t chunk_rows);
+
+}  // namespace thoughtrank

@@ -1,0 +1,86 @@
+// The AdamW update of one element and its stochastic rounding, shared by the CPU and CUDA sources
+// (nvcc compiles constexpr functions for the device with --expt-relaxed-constexpr).
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+#include "thoughtrank/kernels/adamw.h"
+
+namespace thoughtrank::adamw {
+
+// AdamWUpdate in float32, with what is the same for all elements worked out.
+struct Factors {
+  float decay;            // 1 − learning_rate · weight_decay
+  float step_size;        // learning_rate / (1 − beta1^update)
+  float root_correction;  // 1 / sqrt(1 − beta2^update)
+  float beta1, beta2, eps, gradient_scale;
+  uint32_t key_low, key_high;
+};
+
+inline Factors make_factors(const AdamWUpdate& u) {
+  const auto t = static_cast<double>(u.update);
+  return {.decay = static_cast<float>(1 - u.learning_rate * u.weight_decay),
+          .step_size = static_cast<float>(u.learning_rate / (1 - std::pow(u.beta1, t))),
+          .root_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(u.beta2, t))),
+          .beta1 = static_cast<float>(u.beta1),
+          .beta2 = static_cast<float>(u.beta2),
+          .eps = static_cast<float>(u.eps),
+          .gradient_scale = static_cast<float>(u.gradient_scale),
+          .key_low = u.rounding.low,
+          .key_high = u.rounding.high};
+}
+
+struct Element {
+  float weight, first_moment, second_moment;
+};
+
+constexpr Element update_element(Element e, float gradient, const Factors& f) {
+  gradient *= f.gradient_scale;
+  e.first_moment = f.beta1 * e.first_moment + (1 - f.beta1) * gradient;
+  e.second_moment = f.beta2 * e.second_moment + (1 - f.beta2) * gradient * gradient;
+  const float scale = std::sqrt(e.second_moment) * f.root_correction + f.eps;
+  e.weight = f.decay * e.weight - f.step_size * e.first_moment / scale;
+  return e;
+}
+
+// Which of the three stored values a random block is for: part of its counter.
+enum Stream : uint32_t { kWeightStream, kFirstMomentStream, kSecondMomentStream };
+
+// Elements that share one random block: 8 × 16 bits.
+inline constexpr int kElementsPerBlock = 8;
+
+// Philox-4x32-10 at counter (block, stream): element 8·block + j takes the j-th 16 bits, low first.
+constexpr std::array<uint32_t, 4> random_block(uint64_t block, Stream stream, const Factors& f) {
+  uint32_t a = static_cast<uint32_t>(block), b = static_cast<uint32_t>(block >> 32);
+  uint32_t c = stream, d = 0;
+  uint32_t key_low = f.key_low, key_high = f.key_high;
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p = uint64_t{0xD2511F53} * a;
+    const uint64_t q = uint64_t{0xCD9E8D57} * c;
+    a = static_cast<uint32_t>(q >> 32) ^ b ^ key_low;
+    b = static_cast<uint32_t>(q);
+    c = static_cast<uint32_t>(p >> 32) ^ d ^ key_high;
+    d = static_cast<uint32_t>(p);
+    key_low += 0x9E3779B9u;
+    key_high += 0xBB67AE85u;
+  }
+  return {a, b, c, d};
+}
+
+// The 16 bits of bfloat16: adding 16 random bits below the cut rounds up with the probability of
+// the cut-off part. Values that are not finite stay so.
+constexpr uint16_t round_stochastically(float value, uint16_t random) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
+  return static_cast<uint16_t>((bits + (is_finite ? random : 0u)) >> 16);
+}
+
+constexpr float widen(uint16_t bfloat16_bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bfloat16_bits) << 16);
+}
+constexpr float widen(float value) { return value; }
+
+}  // namespace thoughtrank::adamw
