@@ -69,8 +69,9 @@ class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
 
  private:
   static std::string json_line(spdlog::level::level_enum level, const std::string& text) {
-    const Json line = {
-        {"time", SystemClock().utc_time()}, {"level", name_of(level).name}, {"message", text}};
+    const Json line = {{"time", SystemClock().utc_time()},
+                       {"level", name_of(level).name},
+                       {"message", printable(text)}};
     return dump_json(line) + "\n";
   }
 

@@ -1,0 +1,129 @@
+#include <gtest/gtest.h>
+
+#include "core/support.h"
+#include "thoughtrank/core/files.h"
+
+namespace thoughtrank {
+namespace {
+
+ManifestEntry write_entry(const fs::path& folder,
+                          const std::string& name,
+                          const std::string& bytes) {
+  fs::create_directories((folder / name).parent_path());
+  FileWriter writer(folder / name);
+  writer.write(bytes);
+  writer.close();
+  return {name, writer.bytes(), writer.sha256()};
+}
+
+// A published folder with two files, one in a sub-folder.
+class PublishedFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(temporary());
+    entries_ = {write_entry(temporary(), "weights.safetensors", "12345"),
+                write_entry(temporary(), "original/params.json", "{}")};
+    digest_ = publish_folder(temporary(), final_path(), entries_, {{"round", 1}});
+  }
+  [[nodiscard]] fs::path temporary() const { return folder_ / ".tmp-checkpoint-1"; }
+  [[nodiscard]] fs::path final_path() const { return folder_ / "checkpoint"; }
+  void expect_reason(std::string_view part) const {
+    const std::string reason = verify_folder(final_path());
+    EXPECT_NE(reason.find(part), std::string::npos) << "reason: " << reason;
+  }
+
+  TemporaryFolder folder_;
+  std::vector<ManifestEntry> entries_;
+  std::string digest_;
+};
+
+TEST_F(PublishedFolder, HoldsItsManifestAndVerifies) {
+  EXPECT_FALSE(fs::exists(temporary()));
+  EXPECT_EQ(verify_folder(final_path()), "");
+  EXPECT_EQ(digest_, sha256_file(final_path() / "MANIFEST.json"));
+  const Json manifest = parse_json(read_file(final_path() / "MANIFEST.json"), "MANIFEST.json");
+  EXPECT_EQ(manifest["round"], 1);
+  ASSERT_EQ(manifest["files"].size(), 2u);
+  EXPECT_EQ(manifest["files"][0]["path"], "original/params.json");  // sorted
+  EXPECT_EQ(manifest["files"][1]["bytes"], 5);
+  EXPECT_EQ(manifest["files"][1]["sha256"], sha256("12345"));
+}
+
+TEST_F(PublishedFolder, CatchesEveryFlippedBit) {
+  for (size_t byte = 0; byte < 5; ++byte) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bytes = "12345";
+      bytes[byte] = static_cast<char>(bytes[byte] ^ (1 << bit));
+      write_plainly(final_path() / "weights.safetensors", bytes);
+      expect_reason("weights.safetensors has SHA-256");
+    }
+  }
+}
+
+TEST_F(PublishedFolder, CatchesOtherDamage) {
+  write_plainly(final_path() / "weights.safetensors", "1234");
+  expect_reason("weights.safetensors has 4 bytes, the manifest says 5");
+  fs::remove(final_path() / "weights.safetensors");
+  expect_reason("weights.safetensors is missing");
+  fs::create_symlink("/dev/null", final_path() / "weights.safetensors");
+  expect_reason("weights.safetensors is not a regular file");
+  fs::remove(final_path() / "weights.safetensors");
+  write_plainly(final_path() / "weights.safetensors", "12345");
+  EXPECT_EQ(verify_folder(final_path()), "");
+  write_plainly(final_path() / "original/extra", "");
+  expect_reason("original/extra is not in the manifest");
+}
+
+TEST_F(PublishedFolder, CatchesADamagedManifest) {
+  const fs::path manifest = final_path() / "MANIFEST.json";
+  for (const char* text : {"", "{}", R"({"format":2,"files":[]})", R"({"format":1,"files":{}})"}) {
+    write_plainly(manifest, text);
+    expect_reason("MANIFEST.json");
+  }
+  for (const char* path : {"../x", "/etc/passwd", "a/../b", "./a", "", "MANIFEST.json", "a/"}) {
+    const Json row = {{"path", path}, {"bytes", 0}, {"sha256", ""}};
+    write_plainly(manifest, dump_json({{"format", 1}, {"files", Json::array({row})}}));
+    expect_reason("is not a plain relative path");
+  }
+  fs::remove(manifest);
+  expect_reason("MANIFEST.json: there is no such file");
+  EXPECT_NE(verify_folder(folder_ / "none"), "");
+}
+
+TEST_F(PublishedFolder, IsNeverReplaced) {
+  fs::create_directories(temporary());
+  const ManifestEntry entry = write_entry(temporary(), "new", "new");
+  expect_error([&] { publish_folder(temporary(), final_path(), {entry}, Json::object()); },
+               ExitCode::kIo,
+               "checkpoint: cannot rename");
+  EXPECT_EQ(verify_folder(final_path()), "");
+  EXPECT_TRUE(fs::exists(final_path() / "weights.safetensors"));
+}
+
+TEST_F(PublishedFolder, AlsoNoEmptyFolderIsReplaced) {
+  fs::create_directories(temporary());
+  fs::create_directories(folder_ / "empty");
+  expect_error([&] { publish_folder(temporary(), folder_ / "empty", {}, Json::object()); },
+               ExitCode::kIo,
+               "File exists");
+}
+
+TEST_F(PublishedFolder, RefusesWhatTheFilesDoNotSay) {
+  const auto refuses = [&](const std::vector<ManifestEntry>& files, std::string_view part) {
+    fs::remove_all(temporary());
+    fs::create_directories(temporary());
+    write_entry(temporary(), "a", "a");
+    expect_error([&] { publish_folder(temporary(), folder_ / "b", files, Json::object()); },
+                 part.find("plain") != std::string_view::npos ? ExitCode::kBadData : ExitCode::kIo,
+                 part);
+    EXPECT_FALSE(fs::exists(folder_ / "b"));
+  };
+  refuses({}, "a is not in the manifest");
+  refuses({{"a", 1, ""}, {"b", 1, ""}}, "b is missing");
+  refuses({{"a", 2, ""}}, "a has 1 bytes");
+  refuses({{"a", 1, ""}, {"a", 1, ""}}, "plain relative path");
+  refuses({{"../a", 1, ""}}, "plain relative path");
+}
+
+}  // namespace
+}  // namespace thoughtrank

@@ -1,0 +1,107 @@
+#include "thoughtrank/core/lock.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "core/support.h"
+#include "thoughtrank/core/files.h"
+
+namespace thoughtrank {
+namespace {
+
+// A child that holds the lock until it is told to end or killed.
+class Holder {
+ public:
+  explicit Holder(const fs::path& run_dir) {
+    int ready[2];
+    if (::pipe(ready) != 0) std::abort();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      const RunLock lock(run_dir);
+      if (::write(ready[1], "x", 1) != 1) ::_exit(1);
+      for (;;) ::pause();
+    }
+    ::close(ready[1]);
+    char byte = 0;
+    is_holding_ = ::read(ready[0], &byte, 1) == 1;
+    ::close(ready[0]);
+  }
+  ~Holder() { kill_now(); }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  void kill_now() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] bool is_holding() const { return is_holding_; }
+
+ private:
+  pid_t pid_ = -1;
+  bool is_holding_ = false;
+};
+
+TEST(Lock, NamesTheHolder) {
+  const TemporaryFolder folder;
+  const Holder holder(folder.path());
+  ASSERT_TRUE(holder.is_holding());
+  const Error error = error_of([&] { RunLock lock(folder.path()); });
+  EXPECT_EQ(error.code(), ExitCode::kLocked);
+  const std::string message = error.what();
+  EXPECT_NE(message.find(fmt::format("locked by process {} on ", holder.pid())), std::string::npos)
+      << message;
+  EXPECT_NE(message.find(", started 2"), std::string::npos) << message;
+}
+
+TEST(Lock, IsFreeOnceTheHolderIsKilled) {
+  const TemporaryFolder folder;
+  Holder holder(folder.path());
+  ASSERT_TRUE(holder.is_holding());
+  expect_error([&] { RunLock lock(folder.path()); }, ExitCode::kLocked, "locked by");
+  holder.kill_now();
+  EXPECT_NO_THROW(RunLock(folder.path()));
+}
+
+TEST(Lock, IsFreeAfterItsScopeEvenWhereAChildLivesOn) {
+  const TemporaryFolder folder;
+  auto lock = std::make_unique<RunLock>(folder.path());
+  expect_error([&] { RunLock second(folder.path()); }, ExitCode::kLocked, "locked by");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  lock.reset();
+  EXPECT_NO_THROW(RunLock(folder.path()));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST(Lock, SurvivesOtherReadersOfTheFile) {
+  const TemporaryFolder folder;
+  const Holder holder(folder.path());
+  EXPECT_FALSE(read_file(folder / "LOCK").empty());  // opens and closes it
+  expect_error([&] { RunLock lock(folder.path()); }, ExitCode::kLocked, "locked by process");
+}
+
+TEST(Lock, OverwritesWhatADeadHolderLeft) {
+  const TemporaryFolder folder;
+  write_plainly(folder / "LOCK", std::string(5000, 'x'));
+  const RunLock lock(folder.path());
+  EXPECT_NE(read_file(folder / "LOCK").find(fmt::format("\"pid\":{}", ::getpid())),
+            std::string::npos);
+  EXPECT_LT(read_file(folder / "LOCK").size(), 500u);
+}
+
+TEST(Lock, AMissingFolderIsAnIoError) {
+  const TemporaryFolder folder;
+  expect_error([&] { RunLock lock(folder / "none"); }, ExitCode::kIo, "LOCK: cannot create");
+}
+
+}  // namespace
+}  // namespace thoughtrank
