@@ -72,7 +72,8 @@ void check_relations(const RunConfig& config) {
            std::regex_match(config.model.sha256, std::regex("[0-9a-f]{64}")),
        "'model.sha256' should be 64 lower-case hex digits or empty");
   try {
-    (void)expand_chars(config.branches.chars);
+    need(expand_chars(config.branches.chars).size() <= 62,
+         "'branches.chars' gives more than 62 branches");
   } catch (const Error& error) {
     problems.push_back(error.what());
   }

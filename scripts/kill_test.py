@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Kills a run with SIGKILL at random moments of every stage and compares what is left with an undisturbed run.
+
+Usage: kill_test.py --thoughtrank build/thoughtrank --config configs/quickstart.yaml [--set key=value ...]
+                    [--kills 10] [--seed 1] [--work DIR]
+
+First the run is made once undisturbed. Then it is made again: for each kill the same command is started, and killed at
+a random moment of the stage that is next in the plan (at least two kills in each of generate, judge, train, evaluate).
+At the end it runs through; every file that must not depend on interruptions is compared byte by byte. Prints each
+moment and a closing line; exits 1 on any difference or any kill that could not be placed.
+"""
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+STAGES = ["generate", "judge", "train", "evaluate"]
+COMPARED = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
+
+
+def command(args, run_dir):
+    words = [args.thoughtrank, "run", "-q", "--config", args.config, "--set", f"run_dir={run_dir}"]
+    for value in args.set:
+        words += ["--set", value]
+    return words
+
+
+def journal(run_dir):
+    """The whole records; a torn last line is left out."""
+    path = run_dir / "journal.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [json.loads(line)["body"] for line in lines if line.strip(b"\0")]
+
+
+def count(records, event, target):
+    return sum(1 for r in records if r["event"] == event and (r["round"], r["stage"]) == target)
+
+
+def run_through(args, run_dir):
+    done = subprocess.run(command(args, run_dir), capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(done.args)} ended with {done.returncode}:\n{done.stderr}")
+
+
+def plan_kills(kills, rounds, stream):
+    """(round, stage) in the order of the run: two of each stage, then random ones."""
+    targets = [(stream.randint(1, rounds), stage) for stage in STAGES for _ in range(2)]
+    while len(targets) < kills:
+        targets.append((stream.randint(1, rounds), stream.choice(STAGES)))
+    return sorted(targets, key=lambda target: (target[0], STAGES.index(target[1])))
+
+
+def wait_for_start(process, run_dir, target, started_before):
+    while process.poll() is None:
+        if count(journal(run_dir), "stage_started", target) > started_before:
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def place_kill(args, run_dir, target, seconds, stream):
+    """One start and one SIGKILL in `target`. True when the stage had begun and had not finished."""
+    started_before = count(journal(run_dir), "stage_started", target)
+    process = subprocess.Popen(command(args, run_dir), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if not wait_for_start(process, run_dir, target, started_before):
+        sys.exit(f"the run ended with {process.returncode} before {target} began:\n{process.stderr.read()}")
+    delay = stream.uniform(0.0, 0.9) * seconds
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    is_inside = process.returncode == -signal.SIGKILL and count(journal(run_dir), "stage_finished", target) == 0
+    work = run_dir / f"round-{target[0]:02}" / ".work"
+    left = sorted(str(p.relative_to(work)) for p in work.rglob("*") if p.is_file()) if work.exists() else []
+    if is_inside:
+        print(f"  kill in round {target[0]} {target[1]:<8} {delay:6.3f} s in; .work: {', '.join(left) or '-'}", flush=True)
+    return is_inside
+
+
+def digests(run_dir):
+    """Relative path -> SHA-256 of every file that interruptions must not change."""
+    files = [run_dir.glob(f"round-*/{name}.jsonl") for name in COMPARED] + [run_dir.glob("round-*/checkpoint/*")]
+    return {
+        str(path.relative_to(run_dir)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for found in files
+        for path in found
+    }
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--thoughtrank", default="build/thoughtrank")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--set", action="append", default=[], help="passed on to the program")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", help="folder for the two runs (default: a temporary one, removed at the end)")
+    return parser.parse_args()
+
+
+def stage_seconds(run_dir):
+    finished = [r for r in journal(run_dir) if r["event"] == "stage_finished"]
+    return {(r["round"], r["stage"]): r["seconds"] for r in finished}
+
+
+def interrupted_run(args, run_dir, seconds):
+    stream = random.Random(args.seed)
+    targets = plan_kills(args.kills, max(number for number, _ in seconds), stream)
+    for target in targets:
+        share = 1.0  # a stage goes on where it was: what is left gets shorter with each kill
+        for _ in range(8):
+            if place_kill(args, run_dir, target, seconds[target] * share, stream):
+                break
+            if count(journal(run_dir), "stage_finished", target) > 0:
+                return [f"round {target[0]} {target[1]} finished before it could be killed"]
+            share /= 2
+        else:
+            return [f"no kill could be placed in round {target[0]} {target[1]}"]
+    run_through(args, run_dir)
+    return []
+
+
+def main():
+    args = parse_arguments()
+    work = Path(args.work or tempfile.mkdtemp(prefix="kill-test-")).absolute()
+    calm, disturbed = work / "undisturbed", work / "killed"
+    run_through(args, calm)
+    print(f"undisturbed run: {sum(stage_seconds(calm).values()):.1f} s of stages; now {args.kills} kills", flush=True)
+    problems = interrupted_run(args, disturbed, stage_seconds(calm))
+    expected, found = digests(calm), digests(disturbed)
+    problems += [f"{name} differs" for name in sorted(expected | found) if expected.get(name) != found.get(name)]
+    for problem in problems:
+        print(problem)
+    print(f"{args.kills} kills, {len(expected)} files compared, {len(problems)} problems")
+    if not args.work:
+        shutil.rmtree(work)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

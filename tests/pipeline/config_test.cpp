@@ -1,0 +1,75 @@
+#include "thoughtrank/pipeline/config.h"
+
+#include "pipeline/support.h"
+
+namespace thoughtrank {
+namespace {
+
+RunConfig load(const TestFolder& folder, const std::string& yaml) {
+  write_text(folder / "round.yaml", yaml);
+  return load_config({.file = (folder / "round.yaml").string(), .sets = {}});
+}
+
+const std::string kLeast = "model: {path: m}\nprompts: {path: p.jsonl}\n";
+
+TEST(Config, DefaultsAreTheDesigns) {
+  const TestFolder folder;
+  const RunConfig config = load(folder, kLeast);
+  EXPECT_EQ(config.rounds, 4);
+  EXPECT_EQ(config.generate.thought_tokens, 128);
+  EXPECT_EQ(config.generate.answer_tokens, 2048);
+  EXPECT_EQ(config.prompts.holdout, 64);
+  EXPECT_EQ(config.train.tokens_per_step, 16384);
+  EXPECT_EQ(config.judge.group_size, 8);
+}
+
+TEST(Config, RelativePathsAreRelativeToTheFile) {
+  const TestFolder folder;
+  const RunConfig config = load(folder, kLeast);
+  EXPECT_EQ(std::filesystem::path(config.prompts.path), folder / "p.jsonl");
+}
+
+TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {
+  const TestFolder folder;
+  const std::string yaml =
+      "rounds: 0\n"
+      "judge:\n"
+      "  kind: opanai\n"
+      "  temprature: 1\n"
+      "train: {learning_rate: fast}\n";
+  for (const char* part : {"round.yaml:1:9: ",
+                           "round.yaml:3:9: ",
+                           "round.yaml:4:3: unknown key 'temprature'",
+                           "round.yaml:5:24: "}) {
+    expect_error([&] { (void)load(folder, yaml); }, ExitCode::kConfig, part);
+  }
+}
+
+TEST(Config, WhatARunNeedsMustBeThere) {
+  const TestFolder folder;
+  expect_error(
+      [&] { (void)load(folder, "rounds: 1\n"); }, ExitCode::kConfig, "'model.path' is missing");
+  expect_error(
+      [&] { (void)load(folder, "rounds: 1\n"); }, ExitCode::kConfig, "'prompts.path' is missing");
+}
+
+TEST(Config, ValuesThatMeanNothingAreRefused) {
+  const TestFolder folder;
+  expect_error(
+      [&] { (void)load(folder, kLeast + "device: gpu\n"); }, ExitCode::kConfig, "'device'");
+  expect_error(
+      [&] { (void)load(folder, kLeast + "branches: {chars: z-a}\n"); }, ExitCode::kConfig, "z-a");
+  expect_error(
+      [&] { (void)load(folder, kLeast + "rounds: 1\nrounds: 2\n"); }, ExitCode::kConfig, "rounds");
+}
+
+TEST(Config, TheShippedConfigsAreValid) {
+  for (const char* name : {"quickstart.yaml", "llama-3.2-3b.yaml"}) {
+    EXPECT_NO_THROW(
+        (void)load_config({.file = std::string(SOURCE_DIR) + "/configs/" + name, .sets = {}}))
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace thoughtrank
