@@ -49,12 +49,16 @@ class FakeTerminal {
   FakeTerminal(const FakeTerminal&) = delete;
   FakeTerminal& operator=(const FakeTerminal&) = delete;
   [[nodiscard]] bool is_open() const { return saved_ >= 0; }
-  // What was written so far; stderr is a file again afterwards.
+  // All that was written; stderr is a file again afterwards. The kernel hands bytes over in its own
+  // time, so read until the last writer's end is closed.
   std::string finish() {
-    std::array<char, 4096> buffer{};
-    const ssize_t got = ::read(master_, buffer.data(), buffer.size());
     restore();
-    return {buffer.data(), got < 0 ? 0 : static_cast<size_t>(got)};
+    std::string text;
+    std::array<char, 4096> buffer{};
+    for (ssize_t got = 0; (got = ::read(master_, buffer.data(), buffer.size())) > 0;) {
+      text.append(buffer.data(), static_cast<size_t>(got));
+    }
+    return text;
   }
 
  private:
