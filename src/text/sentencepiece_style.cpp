@@ -85,18 +85,18 @@ std::string apply_space_rule(const SpaceRule& rule, std::string text, bool is_fi
 
 // Sequence[Replace("▁" -> " "), ByteFallback, Fuse] and perhaps Strip(" ", start 1).
 void read_sentencepiece_decoder(const Json& decoder, const std::string& where, TokenTable& table) {
-  static const Json kReplace = {
+  static const BigJson kReplace = {
       {"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}};
-  static const Json kByteFallback = {{"type", "ByteFallback"}};
-  static const Json kFuse = {{"type", "Fuse"}};
-  static const Json kStrip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
+  static const BigJson kByteFallback = {{"type", "ByteFallback"}};
+  static const BigJson kFuse = {{"type", "Fuse"}};
+  static const BigJson kStrip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
   if (!decoder.is_object() || decoder.value("type", Json()) != "Sequence") {
     fail_unknown(where, decoder);
   }
   check_keys(decoder, {"type", "decoders"}, where);
-  const Json& steps = require(decoder, "decoders", where);
-  const bool is_plain = steps == Json::array({kReplace, kByteFallback, kFuse});
-  const bool is_stripping = steps == Json::array({kReplace, kByteFallback, kFuse, kStrip});
+  const BigJson steps(require(decoder, "decoders", where));  // sorted: equal in any order of keys
+  const bool is_plain = steps == BigJson::array({kReplace, kByteFallback, kFuse});
+  const bool is_stripping = steps == BigJson::array({kReplace, kByteFallback, kFuse, kStrip});
   if (!is_plain && !is_stripping) fail_unknown(where, decoder);
   table.strips_leading_space = is_stripping;
   table.has_byte_fallback = true;
