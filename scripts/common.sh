@@ -10,16 +10,19 @@ die() {
 # run_quietly LOG WHAT COMMAND...: the output goes to LOG; prints a sign of life every 30 s, the time at the end,
 # and the end of LOG where the command fails.
 run_quietly() {
-  local log=$1 what=$2 started=$SECONDS status=0 pid
+  local log=$1 what=$2 started=$SECONDS next_sign=30 status=0 pid
   shift 2
   mkdir -p "$(dirname "$log")"
-  "$@" >"$log" 2>&1 &
+  set -m # a process group of its own, so that it can be ended with its children
+  "$@" >"$log" 2>&1 </dev/null &
   pid=$!
-  trap 'kill "$pid" 2>/dev/null || true; exit 130' INT TERM
+  set +m
+  trap 'kill -- "-$pid" 2>/dev/null || true; exit 130' INT TERM
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
-    if (((SECONDS - started) % 30 == 29)); then
-      printf '   %s: %d s so far\n' "$what" "$((SECONDS - started + 1))"
+    if ((SECONDS - started >= next_sign)); then
+      printf '   %s: %d s so far\n' "$what" "$((SECONDS - started))"
+      next_sign=$((next_sign + 30))
     fi
   done
   wait "$pid" || status=$?
