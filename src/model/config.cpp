@@ -126,15 +126,16 @@ double read_norm_eps(const Json& config, const std::string& where) {
 // "dtype", or "torch_dtype" in older files.
 std::string read_dtype(const Json& config, const std::string& where) {
   const bool has_both = has_value(config, "dtype") && has_value(config, "torch_dtype");
-  const bool is_older = has_value(config, "torch_dtype") && !has_both;
-  std::string dtype = require_string(config, is_older ? "torch_dtype" : "dtype", where);
+  const char* key = has_value(config, "dtype") ? "dtype" : "torch_dtype";
+  std::string dtype = require_string(config, key, where);
   if (has_both && require_string(config, "torch_dtype", where) != dtype) {
     fail(ExitCode::kBadData, "{}: 'dtype' and 'torch_dtype' differ", where);
   }
   if (dtype != "float32" && dtype != "float16" && dtype != "bfloat16") {
     fail(ExitCode::kConfig,
-         "{}: dtype is '{}', expected 'float32', 'float16' or 'bfloat16'",
+         "{}: {} is '{}', expected 'float32', 'float16' or 'bfloat16'",
          where,
+         key,
          dtype);
   }
   return dtype;

@@ -41,8 +41,9 @@ std::string read_type(const Json& rope, const std::string& where) {
   }
   if (type != "default" && type != "llama3") {
     fail(ExitCode::kConfig,
-         "{}: rope type '{}' is not supported, expected 'default' or 'llama3'",
+         "{}: {} '{}' is not supported, expected 'default' or 'llama3'",
          where,
+         key,
          type);
   }
   return type;

@@ -20,11 +20,12 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 }
 
 // The "llama3" scaling: long wavelengths are stretched by `factor`, short ones kept, those between
-// are blended.
+// are blended. Divisions of a number by a tensor are written as Python's torch computes them, so
+// that the float32 table has the bits of transformers'.
 at::Tensor scale_frequencies(const at::Tensor& frequencies, const RopeConfig& rope) {
   const auto original_length = static_cast<double>(rope.original_max_position_embeddings);
-  const at::Tensor wavelength = 2 * std::numbers::pi / frequencies;  // (D/2)
-  const at::Tensor share = (original_length / wavelength - rope.low_freq_factor) /
+  const at::Tensor wavelength = frequencies.reciprocal() * (2 * std::numbers::pi);  // (D/2)
+  const at::Tensor share = (wavelength.reciprocal() * original_length - rope.low_freq_factor) /
                            (rope.high_freq_factor - rope.low_freq_factor);
   const at::Tensor blended = (1 - share) * frequencies / rope.factor + share * frequencies;
   const at::Tensor is_long = wavelength > original_length / rope.low_freq_factor;

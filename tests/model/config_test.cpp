@@ -1,0 +1,193 @@
+#include "thoughtrank/model/config.h"
+
+#include "model/expect_error.h"
+#include "model/published_configs.h"
+#include "model/temp_folder.h"
+#include "thoughtrank/core/json.h"
+
+namespace thoughtrank {
+namespace {
+
+LlamaConfig read_text(const std::string& config, const std::string& generation = "") {
+  const TempFolder folder;
+  folder.write("config.json", config);
+  if (!generation.empty()) folder.write("generation_config.json", generation);
+  return read_llama_config(folder.path());
+}
+
+TEST(Config, Llama2HasNoThetaInItsFile) {
+  const LlamaConfig config = read_text(kLlama2);
+  EXPECT_EQ(config.rope.theta, 10000);
+  EXPECT_FALSE(config.rope.is_llama3);
+  EXPECT_EQ(config.head_dim, 128);
+  EXPECT_EQ(config.num_key_value_heads, 32);
+  EXPECT_FALSE(config.tie_word_embeddings);
+  EXPECT_EQ(config.dtype, "float16");
+}
+
+TEST(Config, Llama3) {
+  const LlamaConfig config = read_text(kLlama3);
+  EXPECT_EQ(config.rope.theta, 500000);
+  EXPECT_FALSE(config.rope.is_llama3);
+  EXPECT_EQ(config.num_key_value_heads, 8);
+  EXPECT_EQ(config.bos_id, 128000);
+}
+
+TEST(Config, Llama32ScalesItsRotation) {
+  const LlamaConfig config = read_text(kLlama32, R"({"eos_token_id":[128001,128008,128009]})");
+  EXPECT_TRUE(config.rope.is_llama3);
+  EXPECT_EQ(config.rope.factor, 32);
+  EXPECT_EQ(config.rope.low_freq_factor, 1);
+  EXPECT_EQ(config.rope.high_freq_factor, 4);
+  EXPECT_EQ(config.rope.original_max_position_embeddings, 8192);
+  EXPECT_TRUE(config.tie_word_embeddings);
+  EXPECT_EQ(config.head_dim, 128);
+  EXPECT_EQ(config.num_hidden_layers, 28);
+  EXPECT_EQ(config.eos_ids, (std::vector<int64_t>{128001, 128008, 128009}));
+}
+
+TEST(Config, SmolLM2AndTinyLlama) {
+  EXPECT_EQ(read_text(kSmolLM2).rope.theta, 100000);
+  EXPECT_TRUE(read_text(kSmolLM2).tie_word_embeddings);
+  EXPECT_EQ(read_text(kTinyLlama).num_key_value_heads, 4);
+  EXPECT_EQ(read_text(kTinyLlama).rms_norm_eps, 1e-5);
+}
+
+TEST(Config, NewerKeysMeanTheSame) {
+  Json config = parse_json(kLlama32, "test");
+  config["rope_parameters"] = config["rope_scaling"];
+  config["rope_parameters"]["rope_theta"] = config["rope_theta"];
+  config["dtype"] = config["torch_dtype"];
+  for (const char* key : {"rope_scaling", "rope_theta", "torch_dtype"}) config.erase(key);
+  const LlamaConfig newer = read_text(config.dump()), older = read_text(kLlama32);
+  EXPECT_EQ(newer.rope.theta, older.rope.theta);
+  EXPECT_EQ(newer.rope.factor, older.rope.factor);
+  EXPECT_EQ(newer.dtype, older.dtype);
+}
+
+TEST(Config, EosIdsOfBothFilesAreJoined) {
+  EXPECT_EQ(read_text(kSmolLM2, R"({"eos_token_id":7})").eos_ids, (std::vector<int64_t>{2, 7}));
+  EXPECT_EQ(read_text(kSmolLM2, R"({"eos_token_id":null})").eos_ids, (std::vector<int64_t>{2}));
+}
+
+TEST(Config, MissingFileIsMissingInput) {
+  const TempFolder folder;
+  expect_error(
+      ExitCode::kMissingInput, "config.json", [&] { (void)read_llama_config(folder.path()); });
+}
+
+// One change to the config of Llama 3.2; "-" takes the key away.
+struct Change {
+  const char* key;  // "rope_scaling.factor"
+  const char* value;
+  ExitCode code;
+};
+
+class SpoiltConfig : public testing::TestWithParam<Change> {};
+
+TEST_P(SpoiltConfig, IsRefusedByName) {
+  Json config = parse_json(kLlama32, "test");
+  const std::string path = GetParam().key;
+  const size_t dot = path.find('.');
+  Json& object = dot == std::string::npos ? config : config[path.substr(0, dot)];
+  const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
+  if (std::string(GetParam().value) == "-") {
+    object.erase(key);
+  } else {
+    object[key] = parse_json(GetParam().value, "test");
+  }
+  expect_error(GetParam().code, key, [&] { (void)read_text(config.dump()); });
+}
+
+// Shown when a case fails.
+void PrintTo(const Change& change, std::ostream* out) {
+  *out << change.key << " = " << change.value;
+}
+
+constexpr ExitCode kBad = ExitCode::kBadData, kUnsupported = ExitCode::kConfig;
+
+INSTANTIATE_TEST_SUITE_P(Sizes,
+                         SpoiltConfig,
+                         testing::Values(Change{"hidden_size", "0", kBad},
+                                         Change{"hidden_size", "-1", kBad},
+                                         Change{"hidden_size", "3072.0", kBad},
+                                         Change{"hidden_size", "18446744073709551615", kBad},
+                                         Change{"hidden_size", "-", kBad},
+                                         Change{"intermediate_size", "\"8192\"", kBad},
+                                         Change{"num_hidden_layers", "1000000", kBad},
+                                         Change{"num_hidden_layers", "-", kBad},
+                                         Change{"num_attention_heads", "0", kBad},
+                                         Change{"num_attention_heads", "-", kBad},
+                                         Change{"num_key_value_heads", "7", kBad},
+                                         Change{"num_key_value_heads", "-", kBad},
+                                         Change{"head_dim", "127", kBad},
+                                         Change{"head_dim", "0", kBad},
+                                         Change{"vocab_size", "9999999999", kBad},
+                                         Change{"vocab_size", "null", kBad},
+                                         Change{"max_position_embeddings", "-", kBad},
+                                         Change{"rms_norm_eps", "0", kBad},
+                                         Change{"rms_norm_eps", "-", kBad},
+                                         Change{"rms_norm_eps", "1e300", kBad},
+                                         Change{"tie_word_embeddings", "-", kBad},
+                                         Change{"tie_word_embeddings", "1", kBad},
+                                         Change{"eos_token_id", "128256", kBad},
+                                         Change{"eos_token_id", "[-1]", kBad},
+                                         Change{"eos_token_id", "-", kBad},
+                                         Change{"bos_token_id", "\"<s>\"", kBad},
+                                         Change{"torch_dtype", "-", kBad},
+                                         Change{"torch_dtype", "\"float8\"", kUnsupported},
+                                         Change{"dtype", "\"float32\"", kBad}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Mathematics,
+    SpoiltConfig,
+    testing::Values(Change{"model_type", "\"qwen2\"", kUnsupported},
+                    Change{"model_type", "-", kBad},
+                    Change{"architectures", "[\"LlamaForSequenceClassification\"]", kUnsupported},
+                    Change{"architectures", "-", kBad},
+                    Change{"hidden_act", "\"gelu\"", kUnsupported},
+                    Change{"attention_bias", "true", kUnsupported},
+                    Change{"mlp_bias", "true", kUnsupported},
+                    Change{"pretraining_tp", "2", kUnsupported},
+                    Change{"partial_rotary_factor", "0.5", kUnsupported},
+                    Change{"sliding_window", "4096", kUnsupported},
+                    Change{"quantization_config", "{\"bits\":4}", kUnsupported},
+                    Change{"rope_interleaved", "true", kUnsupported},
+                    Change{"rope_theta", "0", kBad},
+                    Change{"rope_theta", "\"1e4\"", kBad},
+                    Change{"rope_theta", "-", kBad},
+                    Change{"rope_scaling", "[]", kBad},
+                    Change{"rope_scaling", "{\"type\":\"linear\",\"factor\":2}", kUnsupported},
+                    Change{"rope_scaling.rope_type", "\"yarn\"", kUnsupported},
+                    Change{"rope_scaling.rope_type", "-", kBad},
+                    Change{"rope_scaling.type", "\"default\"", kBad},
+                    Change{"rope_scaling.factor", "-", kBad},
+                    Change{"rope_scaling.factor", "0.5", kBad},
+                    Change{"rope_scaling.high_freq_factor", "1", kBad},
+                    Change{"rope_scaling.original_max_position_embeddings", "-", kBad},
+                    Change{"rope_scaling.beta_fast", "32", kUnsupported},
+                    Change{"rope_parameters", "{\"rope_type\":\"default\"}", kBad},
+                    Change{"rope_scaling.rope_theta", "10000", kBad}));
+
+TEST(SpoiltConfig, HarmlessKeysAreAccepted) {
+  Json config = parse_json(kLlama32, "test");
+  config["use_cache"] = true;
+  config["my_note"] = "hello";
+  config["sliding_window"] = nullptr;
+  config["partial_rotary_factor"] = 1.0;
+  EXPECT_EQ(read_text(config.dump()).hidden_size, 3072);
+}
+
+TEST(SpoiltConfig, BrokenTextIsRefused) {
+  for (const std::string text : {"", "[]", "{", "null", "{\"a\":1,\"a\":2}"}) {
+    expect_error(ExitCode::kBadData, "config.json", [&] { (void)read_text(text); });
+  }
+  const std::string deep(100'000, '[');
+  expect_error(ExitCode::kBadData, "config.json", [&] { (void)read_text(deep); });
+  expect_error(ExitCode::kBadData, "generation_config.json", [&] {
+    (void)read_text(kSmolLM2, "{\"eos_token_id\":\"</s>\"}");
+  });
+}
+
+}  // namespace
+}  // namespace thoughtrank
