@@ -69,8 +69,8 @@ THOUGHTRANK_INLINE float highest_of(Floats v) {
 // stays at e^88.
 THOUGHTRANK_INLINE Floats exponential(Floats x) {
   const Floats low = broadcast(-87.3f), high = broadcast(88.3f);
-  x = x > low ? x : low;
-  x = x < high ? x : high;
+  x = x < low ? low : x;  // a NaN stays one
+  x = x > high ? high : x;
   const Floats magic = broadcast(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer
   const Floats n = (x * 1.44269504088896341f + magic) - magic;
   const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;

@@ -1,0 +1,68 @@
+// Grouped-query attention of many token rows at once. A row may read two stretches of keys and
+// values: a prefix that it shares with other rows, and its own sequence up to itself. The shared
+// part is multiplied for all its rows together; both parts join exactly in one running softmax.
+// A row's arithmetic depends on its own prefix and sequence only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "thoughtrank/kernels/kv_pages.h"
+
+namespace thoughtrank {
+
+// Rows [first_row, first_row + rows) read all of `prefix`.
+struct PrefixRun {
+  const KvSequence* prefix = nullptr;
+  int64_t first_row = 0;
+  int64_t rows = 0;
+};
+
+// Rows [first_row, first_row + rows) are the next tokens of `sequence`, which is extended by them:
+// each reads the sequence up to and with itself. `first_position` is the position of the first of
+// them in the text (prefix included), for the rotary embedding.
+struct SequenceRun {
+  KvSequence* sequence = nullptr;
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t first_position = 0;
+};
+
+// Every row is in exactly one of `sequences` and in at most one of `prefixes`.
+struct AttentionBatch {
+  int64_t rows = 0;  // M
+  std::vector<PrefixRun> prefixes;
+  std::vector<SequenceRun> sequences;
+};
+
+struct AttentionShape {
+  int64_t heads = 0;  // H, a multiple of kv.kv_heads
+  KvShape kv;
+};
+
+class Attention {
+ public:
+  // At most `most_rows` rows in one batch.
+  Attention(AttentionShape shape, int64_t most_rows);
+  ~Attention();
+
+  // Takes the batch's runs and extends its sequences; apply() then runs once per layer.
+  void begin(const AttentionBatch& batch);
+  // qkv (M, (H + 2·K)·D) float32 before the rotary embedding; cos, sin (positions, D) float32;
+  // out (M, H·D) in the KV's type. Writes this layer's keys and values into the sequences.
+  void apply(int64_t layer,
+             const at::Tensor& qkv,
+             const at::Tensor& cos,
+             const at::Tensor& sin,
+             const at::Tensor& out);
+
+  struct State;  // src/kernels/attention_state.h
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace thoughtrank

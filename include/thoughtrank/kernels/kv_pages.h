@@ -1,0 +1,67 @@
+// Keys and values of token sequences, in pages of 64 tokens for all layers. A pool owns the memory
+// and reuses it; a sequence owns pages of one pool and gives them back when it goes. Inside a page
+// keys and values lie as packed panels (see packed_linear.h), so that attention runs on the same
+// micro-kernels: scores = q · keys and out = weights · values.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace thoughtrank {
+
+struct KvShape {
+  int64_t layers = 0;                 // L
+  int64_t kv_heads = 0;               // K
+  int64_t head_dim = 0;               // D, even
+  at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
+};
+
+// Bytes of one token over all layers.
+[[nodiscard]] int64_t kv_bytes_per_token(const KvShape& shape);
+
+class KvPool {
+ public:
+  explicit KvPool(KvShape shape);
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
+
+  [[nodiscard]] const KvShape& shape() const { return shape_; }
+  // Takes a free page or allocates one.
+  [[nodiscard]] int64_t take();
+  void give_back(int64_t page) { free_.push_back(page); }
+  // The keys of one page, layer and head, followed at `values_offset()` elements by the values:
+  // keys (2 panels, D, 32), values (ceil(D / 32) panels, 64, 32); bfloat16 in pairs of D and of
+  // tokens.
+  [[nodiscard]] void* keys(int64_t page, int64_t layer, int64_t head) const;
+  [[nodiscard]] int64_t values_offset() const;
+  [[nodiscard]] int64_t pages_in_use() const;
+
+ private:
+  KvShape shape_;
+  std::vector<at::Tensor> pages_;  // each (L, K, elements)
+  std::vector<int64_t> free_;
+};
+
+class KvSequence {
+ public:
+  explicit KvSequence(KvPool& pool) : pool_(&pool) {}
+  ~KvSequence() { clear(); }
+  KvSequence(KvSequence&& other) noexcept;
+  KvSequence& operator=(KvSequence&& other) noexcept;
+
+  [[nodiscard]] int64_t length() const { return length_; }  // tokens
+  // Makes room for `tokens` more; their keys and values are written by attention.
+  void extend(int64_t tokens);
+  void clear();
+  [[nodiscard]] int64_t page(int64_t token) const;
+  [[nodiscard]] KvPool& pool() const { return *pool_; }
+
+ private:
+  KvPool* pool_;
+  int64_t length_ = 0;
+  std::vector<int64_t> pages_;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,28 @@
+// The vocabulary projection and what greedy decoding and scoring need of it, in one pass: the
+// logits exist only in cache-sized pieces.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "thoughtrank/kernels/packed_linear.h"
+
+namespace thoughtrank {
+
+struct VocabularyRow {
+  int64_t best_id = 0;  // the lowest id of the highest logit
+  float best_logit = 0;
+  float second_logit = 0;  // −∞ when there is one token only
+  double log_sum_exp = 0;  // over the vocabulary, so that log p = logit − log_sum_exp
+  float wanted_logit = 0;  // of the id asked for
+  bool is_finite = true;   // false: some logit is NaN or infinite; the rest means nothing
+};
+
+// Reads hidden (M, C), in lm_head's type. `wanted` is empty or names one token id per row.
+[[nodiscard]] std::vector<VocabularyRow> read_vocabulary(const PackedLinear& lm_head,
+                                                         const at::Tensor& hidden,
+                                                         const std::vector<int64_t>& wanted);
+
+}  // namespace thoughtrank

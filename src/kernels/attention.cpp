@@ -1,0 +1,265 @@
+#include "thoughtrank/kernels/attention.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/attention_state.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+constexpr int64_t kLargestHead = 256;
+
+struct Projection {
+  const float* qkv;        // (M, (H + 2·K)·D)
+  const float *cos, *sin;  // (positions, D)
+};
+
+// Keys of one token into column `token` of its page: (2 panels, D, 32), bfloat16 (…, D / 2, 32, 2).
+template <class T>
+void store_key(const T* key, int64_t token, int64_t D, T* page) {
+  constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
+  T* panel = page + token / kPanel * D * kPanel;
+  for (int64_t d = 0; d < D; ++d) {
+    panel[(d / kNeighbours * kPanel + token % kPanel) * kNeighbours + d % kNeighbours] = key[d];
+  }
+}
+
+// Values of one token: (ceil(D / 32) panels, 64, 32), bfloat16 (…, 32, 32, 2). A bfloat16 pair that
+// the last token of a run opens is closed with zeros, so that its weight of zero meets no garbage.
+template <class T>
+void store_value(const T* value, int64_t token, int64_t D, bool is_last, T* page) {
+  constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
+  const int64_t place = token % kNeighbours;
+  for (int64_t d = 0; d < D; ++d) {
+    T* panel = page + d / kPanel * kPageTokens * kPanel;
+    T* pair = panel + (token / kNeighbours * kPanel + d % kPanel) * kNeighbours;
+    pair[place] = value[d];
+    if (is_last && place + 1 < kNeighbours) pair[place + 1] = 0;
+  }
+}
+
+template <class T>
+void store_row(const Attention::State& s, int64_t layer, int64_t row, const Projection& in) {
+  const TypedKernels<T>& kernels = vector_kernels().typed<T>();
+  const int64_t D = s.shape.kv.head_dim, H = s.shape.heads, K = s.shape.kv.kv_heads;
+  const KvPlace& place = s.places[static_cast<size_t>(row)];
+  const KvPool& pool = place.sequence->pool();
+  const float* x = in.qkv + row * (H + 2 * K) * D;
+  const float* cos = in.cos + place.position * D;
+  const float* sin = in.sin + place.position * D;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(D));
+  for (int64_t h = 0; h < H; ++h) {
+    T* q = s.q_row<T>(h / s.group, row * s.group + h % s.group);
+    kernels.rotate(x + h * D, cos, sin, scale, q, D);
+  }
+  T rotated[kLargestHead], value[kLargestHead];
+  for (int64_t k = 0; k < K; ++k) {
+    T* page = static_cast<T*>(pool.keys(place.sequence->page(place.token), layer, k));
+    const int64_t token = place.token % kPageTokens;
+    kernels.rotate(x + (H + k) * D, cos, sin, 1.0f, rotated, D);
+    store_key(rotated, token, D, page);
+    kernels.scale_to(x + (H + K + k) * D, 1.0f, value, D);
+    store_value(value, token, D, place.is_last, page + pool.values_offset());
+  }
+}
+
+// Softmax of one page's scores (rows, 64) into weights (rows, 64); earlier sums are rescaled.
+template <class T>
+void weigh_page(const Attention::State& s,
+                const QueryTile& tile,
+                int64_t first_token,
+                const float* scores,
+                T* weights) {
+  const VectorKernels& kernels = vector_kernels();
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    const int64_t row = tile.first + r;
+    const int64_t count =
+        std::clamp<int64_t>(s.visible_to(tile, row) - first_token, 0, kPageTokens);
+    const float factor = kernels.typed<T>().softmax_page(
+        scores + r * kPageTokens, count, weights + r * kPageTokens, s.softmax_row(tile.head, row));
+    if (factor != 1.0f) kernels.scale(s.sums_row(tile.head, row), factor, s.value_width);
+  }
+}
+
+// Adds one page of keys and values to the running softmax of the tile's rows.
+template <class T>
+void attend_page(const Attention::State& s,
+                 const QueryTile& tile,
+                 int64_t layer,
+                 int64_t first,
+                 int64_t tokens) {
+  alignas(64) float scores[kMostRows * kPageTokens];
+  alignas(64) T weights[kMostRows * kPageTokens];
+  const TileKernel<T> multiply = vector_kernels().typed<T>().tile[static_cast<size_t>(tile.rows)];
+  const KvPool& pool = tile.sequence->pool();
+  const int64_t D = s.shape.kv.head_dim;
+  const T* keys = static_cast<const T*>(pool.keys(tile.sequence->page(first), layer, tile.head));
+  const T* values = keys + pool.values_offset();
+  for (int64_t column = 0; column < tokens; column += kPanel) {
+    multiply({.a = s.q_row<T>(tile.head, tile.first),
+              .a_stride = D,
+              .panel = keys + column * D,
+              .depth = D,
+              .c = scores + column,
+              .c_stride = kPageTokens,
+              .accumulates = false});
+  }
+  weigh_page(s, tile, first, scores, weights);
+  const int64_t depth = sizeof(T) == sizeof(float) ? tokens : (tokens + 1) / 2 * 2;
+  for (int64_t column = 0; column < s.value_width; column += kPanel) {
+    multiply({.a = weights,
+              .a_stride = kPageTokens,
+              .panel = values + column * kPageTokens,
+              .depth = depth,
+              .c = s.sums_row(tile.head, tile.first) + column,
+              .c_stride = s.value_width,
+              .accumulates = true});
+  }
+}
+
+template <class T>
+void attend(const Attention::State& s, const QueryTile& tile, int64_t layer) {
+  const int64_t tokens = s.visible_to(tile, tile.first + tile.rows - 1);
+  for (int64_t first = 0; first < tokens; first += kPageTokens) {
+    attend_page<T>(s, tile, layer, first, std::min(kPageTokens, tokens - first));
+  }
+}
+
+void clear_row(const Attention::State& s, int64_t head, int64_t row) {
+  std::fill_n(s.sums_row(head, row), s.value_width, 0.0f);
+  s.softmax_row(head, row) = {-std::numeric_limits<float>::infinity(), 0};
+}
+
+template <class T>
+void attend_prefix(const Attention::State& s, const QueryTile& tile, int64_t layer) {
+  for (int64_t r = 0; r < tile.rows; ++r) clear_row(s, tile.head, tile.first + r);
+  attend<T>(s, tile, layer);
+}
+
+template <class T>
+void attend_sequence(const Attention::State& s, const QueryTile& tile, int64_t layer, T* out) {
+  for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
+    if (!s.has_prefix[static_cast<size_t>(row / s.group)]) clear_row(s, tile.head, row);
+  }
+  attend<T>(s, tile, layer);
+  const int64_t D = s.shape.kv.head_dim;
+  for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
+    const int64_t head = tile.head * s.group + row % s.group;
+    T* to = out + (row / s.group * s.shape.heads + head) * D;
+    const float factor = 1.0f / s.softmax_row(tile.head, row).sum;
+    vector_kernels().typed<T>().scale_to(s.sums_row(tile.head, row), factor, to, D);
+  }
+}
+
+template <class T>
+void apply_typed(const Attention::State& s, int64_t layer, const Projection& in, T* out) {
+  const auto rows = static_cast<int64_t>(s.places.size());
+  at::parallel_for(0, rows, /*grain_size=*/4, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) store_row<T>(s, layer, row, in);
+  });
+  const auto prefix_tiles = static_cast<int64_t>(s.prefix_tiles.size());
+  at::parallel_for(0, prefix_tiles, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      attend_prefix<T>(s, s.prefix_tiles[static_cast<size_t>(i)], layer);
+    }
+  });
+  const auto sequence_tiles = static_cast<int64_t>(s.sequence_tiles.size());
+  at::parallel_for(0, sequence_tiles, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      attend_sequence<T>(s, s.sequence_tiles[static_cast<size_t>(i)], layer, out);
+    }
+  });
+}
+
+int64_t most_tile_rows(at::ScalarType dtype) {
+  return dtype == at::kFloat ? vector_kernels().f32.most_rows : vector_kernels().bf16.most_rows;
+}
+
+// Cuts a run's query rows into tiles of about equal height, for every head.
+void add_tiles(const Attention::State& s,
+               const QueryTile& of_run,
+               int64_t rows,
+               std::vector<QueryTile>& tiles) {
+  const int64_t query_rows = rows * s.group, most = most_tile_rows(s.shape.kv.dtype);
+  const int64_t count = (query_rows + most - 1) / most;
+  for (int64_t head = 0; head < s.shape.kv.kv_heads; ++head) {
+    for (int64_t i = 0; i < count; ++i) {
+      QueryTile tile = of_run;
+      const int64_t first = i * query_rows / count;
+      tile.head = head;
+      tile.first = of_run.run_first * s.group + first;
+      tile.rows = (i + 1) * query_rows / count - first;
+      tiles.push_back(tile);
+    }
+  }
+}
+
+}  // namespace
+
+Attention::Attention(AttentionShape shape, int64_t most_rows) : state_(new State{}) {
+  const KvShape& kv = shape.kv;
+  if (kv.head_dim > kLargestHead || shape.heads % kv.kv_heads != 0) {
+    fail(ExitCode::kConfig,
+         "attention needs heads of at most {} and query heads in whole groups, found {}, {} and {}",
+         kLargestHead,
+         kv.head_dim,
+         shape.heads,
+         kv.kv_heads);
+  }
+  State& s = *state_;
+  s.shape = shape;
+  s.group = shape.heads / kv.kv_heads;
+  s.value_width = (kv.head_dim + kPanel - 1) / kPanel * kPanel;
+  s.most_rows = most_rows;
+  const int64_t rows = most_rows * s.group;
+  s.q = at::empty({kv.kv_heads, rows, kv.head_dim}, kv.dtype);
+  s.sums = at::empty({kv.kv_heads, rows, s.value_width}, at::kFloat);
+  s.softmax = at::empty({kv.kv_heads, rows, 2}, at::kFloat);
+}
+
+Attention::~Attention() = default;
+
+void Attention::begin(const AttentionBatch& batch) {
+  State& s = *state_;
+  s.places.assign(static_cast<size_t>(batch.rows), KvPlace{});
+  s.has_prefix.assign(static_cast<size_t>(batch.rows), 0);
+  s.prefix_tiles.clear();
+  s.sequence_tiles.clear();
+  for (const PrefixRun& run : batch.prefixes) {
+    std::fill_n(s.has_prefix.begin() + run.first_row, run.rows, 1);
+    const int64_t visible = run.prefix->length();
+    add_tiles(s, {run.prefix, 0, 0, 0, visible, false, run.first_row}, run.rows, s.prefix_tiles);
+  }
+  for (const SequenceRun& run : batch.sequences) {
+    const int64_t before = run.sequence->length();
+    run.sequence->extend(run.rows);
+    for (int64_t i = 0; i < run.rows; ++i) {
+      s.places[static_cast<size_t>(run.first_row + i)] = {
+          run.sequence, before + i, run.first_position + i, i + 1 == run.rows};
+    }
+    add_tiles(
+        s, {run.sequence, 0, 0, 0, before + 1, true, run.first_row}, run.rows, s.sequence_tiles);
+  }
+}
+
+void Attention::apply(int64_t layer,
+                      const at::Tensor& qkv,
+                      const at::Tensor& cos,
+                      const at::Tensor& sin,
+                      const at::Tensor& out) {
+  const Projection in{
+      qkv.const_data_ptr<float>(), cos.const_data_ptr<float>(), sin.const_data_ptr<float>()};
+  if (state_->shape.kv.dtype == at::kFloat) {
+    apply_typed<float>(*state_, layer, in, out.mutable_data_ptr<float>());
+  } else {
+    apply_typed<Bf16>(*state_, layer, in, static_cast<Bf16*>(out.mutable_data_ptr()));
+  }
+}
+
+}  // namespace thoughtrank

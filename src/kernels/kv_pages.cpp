@@ -1,0 +1,93 @@
+#include "thoughtrank/kernels/kv_pages.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/core/ScalarType.h>
+
+#include <utility>
+
+#include "kernels/vector_kernels.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+// D rounded up to whole panels of value columns.
+int64_t padded_head_dim(const KvShape& shape) {
+  return (shape.head_dim + kPanel - 1) / kPanel * kPanel;
+}
+
+int64_t page_elements(const KvShape& shape) {  // of one layer and head
+  return kPageTokens * (shape.head_dim + padded_head_dim(shape));
+}
+
+}  // namespace
+
+int64_t kv_bytes_per_token(const KvShape& shape) {
+  return shape.layers * shape.kv_heads * page_elements(shape) / kPageTokens *
+         static_cast<int64_t>(c10::elementSize(shape.dtype));
+}
+
+KvPool::KvPool(KvShape shape) : shape_(shape) {
+  if (shape_.head_dim % 2 != 0 || (shape_.dtype != at::kFloat && shape_.dtype != at::kBFloat16)) {
+    fail(ExitCode::kConfig,
+         "the KV cache needs an even head size and float32 or bfloat16, found {} and {}",
+         shape_.head_dim,
+         at::toString(shape_.dtype));
+  }
+}
+
+int64_t KvPool::take() {
+  if (free_.empty()) {
+    pages_.push_back(
+        at::empty({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+    return static_cast<int64_t>(pages_.size()) - 1;
+  }
+  const int64_t page = free_.back();
+  free_.pop_back();
+  return page;
+}
+
+void* KvPool::keys(int64_t page, int64_t layer, int64_t head) const {
+  const at::Tensor& memory = pages_[static_cast<size_t>(page)];
+  const int64_t first = (layer * shape_.kv_heads + head) * page_elements(shape_);
+  return static_cast<char*>(memory.mutable_data_ptr()) +
+         first * static_cast<int64_t>(memory.element_size());
+}
+
+int64_t KvPool::values_offset() const { return kPageTokens * shape_.head_dim; }
+
+int64_t KvPool::pages_in_use() const { return static_cast<int64_t>(pages_.size() - free_.size()); }
+
+KvSequence::KvSequence(KvSequence&& other) noexcept
+    : pool_(other.pool_),
+      length_(std::exchange(other.length_, 0)),
+      pages_(std::exchange(other.pages_, {})) {}
+
+KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
+  if (this != &other) {
+    clear();
+    pool_ = other.pool_;
+    length_ = std::exchange(other.length_, 0);
+    pages_ = std::exchange(other.pages_, {});
+  }
+  return *this;
+}
+
+void KvSequence::extend(int64_t tokens) {
+  while (static_cast<int64_t>(pages_.size()) * kPageTokens < length_ + tokens) {
+    pages_.push_back(pool_->take());
+  }
+  length_ += tokens;
+}
+
+void KvSequence::clear() {
+  for (const int64_t page : pages_) pool_->give_back(page);
+  pages_.clear();
+  length_ = 0;
+}
+
+int64_t KvSequence::page(int64_t token) const {
+  return pages_[static_cast<size_t>(token / kPageTokens)];
+}
+
+}  // namespace thoughtrank

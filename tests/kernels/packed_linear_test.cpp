@@ -1,0 +1,130 @@
+#include "thoughtrank/kernels/packed_linear.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "kernels/random_tensors.h"
+#include "kernels/vector_kernels.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+at::Tensor applied(const PackedLinear& linear, const at::Tensor& x) {
+  const at::Tensor out = at::empty({x.size(0), linear.out_features()}, at::kFloat);
+  linear.apply(x, out);
+  return out;
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+class PackedLinearOf : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(PackedLinearOf, EqualsLinearForOddSizes) {
+  for (const auto& [M, C, N] :
+       std::vector<std::array<int64_t, 3>>{{1, 2, 1}, {7, 30, 33}, {62, 576, 960}, {64, 50, 97}}) {
+    const at::Tensor x = random_tensor({M, C}, 1).to(GetParam());
+    const at::Tensor w = random_tensor({N, C}, 2).to(GetParam());
+    const at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble));
+    const double tolerance = 1e-6 * static_cast<double>(C);
+    EXPECT_LT(largest_difference(applied(PackedLinear({w}), x), expected), tolerance)
+        << M << " " << C << " " << N;
+  }
+}
+
+TEST_P(PackedLinearOf, StacksSeveralWeights) {
+  const at::Tensor x = random_tensor({5, 16}, 1).to(GetParam());
+  const at::Tensor a = random_tensor({7, 16}, 2).to(GetParam());
+  const at::Tensor b = random_tensor({40, 16}, 3).to(GetParam());
+  EXPECT_TRUE(
+      at::equal(applied(PackedLinear({a, b}), x), applied(PackedLinear({at::cat({a, b})}), x)));
+}
+
+TEST_P(PackedLinearOf, RowIsBitwiseTheSameWhereverItStands) {
+  const at::Tensor w = random_tensor({70, 128}, 2).to(GetParam());
+  const PackedLinear linear({w});
+  const at::Tensor x = random_tensor({64, 128}, 1).to(GetParam());
+  const at::Tensor all = applied(linear, x);
+  const at::Tensor order = at::arange(63, -1, -1);
+  EXPECT_TRUE(at::equal(applied(linear, x.index_select(0, order)), all.index_select(0, order)));
+  for (int64_t m = 1; m < 64; m += 5) {
+    EXPECT_TRUE(
+        at::equal(applied(linear, x.narrow(0, 64 - m, m).contiguous()), all.narrow(0, 64 - m, m)))
+        << m;
+  }
+}
+
+TEST_P(PackedLinearOf, ThreadCountChangesNothing) {
+  const at::Tensor x = random_tensor({62, 64}, 1).to(GetParam());
+  const PackedLinear linear({random_tensor({200, 64}, 2).to(GetParam())});
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  const at::Tensor two = applied(linear, x);
+  at::set_num_threads(1);
+  const at::Tensor one = applied(linear, x);
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(one, two));
+}
+
+TEST_P(PackedLinearOf, PanelsAreColumnsOfTheWhole) {
+  const at::Tensor x = random_tensor({9, 32}, 1).to(GetParam());
+  const PackedLinear linear({random_tensor({100, 32}, 2).to(GetParam())});
+  at::Tensor last = at::empty({9, 64}, at::kFloat);
+  linear.apply_panels(x, 2, 2, last.mutable_data_ptr<float>());
+  EXPECT_TRUE(at::equal(last.narrow(1, 0, 36), applied(linear, x).narrow(1, 64, 36)));
+  EXPECT_EQ(last.narrow(1, 36, 28).abs().max().item<float>(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types,
+                         PackedLinearOf,
+                         testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) { return at::toString(type.param); });
+
+TEST(PackedLinear, RefusesWhatItCannotPack) {
+  EXPECT_THROW(PackedLinear({at::zeros({4, 4}, at::kDouble)}), Error);
+  EXPECT_THROW(PackedLinear({at::zeros({4, 3}, at::kBFloat16)}), Error);
+  EXPECT_THROW(PackedLinear({at::zeros({4, 4}), at::zeros({4, 5})}), Error);
+}
+
+// Every instruction set of this machine computes a tile as the portable one does.
+template <class T>
+void compare_tiles(at::ScalarType dtype) {
+  const int64_t depth = 50;
+  const at::Tensor a = random_tensor({kMostRows, depth}, 1).to(dtype);
+  const at::Tensor panel = random_tensor({depth * kPanel}, 2).to(dtype);
+  const at::Tensor start = random_tensor({kMostRows, kPanel}, 3);
+  const auto run = [&](InstructionSet set, int64_t rows) {
+    const auto& kernels = vector_kernels(set).typed<T>();
+    at::Tensor c = start.clone();
+    for (int64_t first = 0; first < kMostRows; first += rows) {
+      const int64_t now = std::min(rows, kMostRows - first);
+      kernels.tile[static_cast<size_t>(now)](
+          {.a = static_cast<const T*>(a.const_data_ptr()) + first * depth,
+           .a_stride = depth,
+           .panel = static_cast<const T*>(panel.const_data_ptr()),
+           .depth = depth,
+           .c = c.mutable_data_ptr<float>() + first * kPanel,
+           .c_stride = kPanel,
+           .accumulates = true});
+    }
+    return c;
+  };
+  const at::Tensor expected = run(InstructionSet::portable, 1);
+  for (const auto set : supported_instruction_sets()) {
+    const int64_t most = vector_kernels(set).typed<T>().most_rows;
+    const at::Tensor alone = run(set, 1);
+    EXPECT_LT(largest_difference(alone, expected), 2e-5);
+    for (int64_t rows = 2; rows <= most; ++rows) EXPECT_TRUE(at::equal(run(set, rows), alone));
+  }
+}
+
+TEST(VectorKernels, TilesAgreeBetweenInstructionSets) {
+  compare_tiles<float>(at::kFloat);
+  compare_tiles<Bf16>(at::kBFloat16);
+}
+
+}  // namespace
+}  // namespace thoughtrank
