@@ -144,6 +144,9 @@ std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file
   const Json pre_tokenizer = rest.value("pre_tokenizer", Json());
   const Json& decoder = require(rest, "decoder", where);
 
+  const bool is_byte_level = is_byte_level_decoder(decoder, where + ": decoder");
+  if (is_byte_level && !normalizer.is_null()) fail_unknown(where + ": normalizer", normalizer);
+
   TokenTable table;
   table.where = where;
   read_added_tokens(require(rest, "added_tokens", where),
@@ -151,13 +154,11 @@ std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file
                     where + ": added_tokens",
                     model,
                     table);
-  const bool is_byte_level = is_byte_level_decoder(decoder, where + ": decoder");
   fill_entries(model, is_byte_level, table);
   table.leading_ids = read_leading_ids(rest.value("post_processor", Json()),
                                        static_cast<int64_t>(table.entries.size()),
                                        where + ": post_processor");
   if (is_byte_level) {
-    if (!normalizer.is_null()) fail_unknown(where + ": normalizer", normalizer);
     PreTokenizer splits = read_pre_tokenizer(pre_tokenizer, where + ": pre_tokenizer");
     return std::make_unique<ByteLevelTokenizer>(
         std::move(table), std::move(model), std::move(splits));
