@@ -158,7 +158,8 @@ TEST(RecordRules, ValuesOutsideTheFormatAreRefused) {
   expect_refused<OutputRow>("branch", 62);
   expect_refused<OutputRow>("finish", "done");
   expect_refused<OutputRow>("finish", "eos|length");
-  expect_refused<OutputRow>("thought_end", "");
+  expect_refused<OutputRow>("thought_end", "end");
+  expect_refused<OutputRow>("thought_end", "model|eos");
   expect_refused<OutputRow>("head_len", 5);
   expect_refused<OutputRow>("answer_start", 5);
   expect_refused<OutputRow>("token_ids", Json::array({1, -1}));
@@ -169,6 +170,15 @@ TEST(RecordRules, ValuesOutsideTheFormatAreRefused) {
   expect_refused<BestOutputRow>("winner", 62);
   expect_refused<BestOutputRow>("status", "won");
   expect_refused<PromptRow>("prompt_id", "");
+}
+
+TEST(RecordRules, AHeldOutGenerationHasNoBranch) {
+  OutputRow row = example<OutputRow>();
+  row.branch = -1;
+  row.char_ = "";
+  row.thought_end = "";
+  EXPECT_EQ(read<OutputRow>(to_json(row)).branch, -1);
+  EXPECT_EQ(read<OutputRow>(to_json(row)).thought_end, "");
 }
 
 TEST(RecordRules, SpansAreTriplesInsideTheRow) {

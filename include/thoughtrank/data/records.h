@@ -24,7 +24,8 @@ struct PromptRow {
   TokenIds token_ids;  // every token before the branch head; empty in the user's file
 };
 
-// One finished branch. Held-out generations have branch -1 and char ""; without a thought, thought_end "".
+// One finished branch. Held-out generations have branch -1 and char ""; without a thought,
+// thought_end "".
 struct OutputRow {
   std::string prompt_id;
   int64_t round = 0;
