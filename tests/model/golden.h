@@ -19,7 +19,7 @@ namespace thoughtrank {
 namespace tolerance {
 inline constexpr double kFloat32Logits = 1e-5;
 inline constexpr double kFloat32Loss = 1e-5;
-inline constexpr double kFloat32Gradient = 1e-5;
+inline constexpr double kFloat32Gradient = 2e-6;
 inline constexpr double kFloat32Rope = 1e-6;
 inline constexpr double kBfloat16Logits = 0.1;
 }  // namespace tolerance
