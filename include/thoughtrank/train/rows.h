@@ -1,7 +1,7 @@
 // From ranked outputs to training rows, token in, token out.
 #pragma once
 
-#include <vector>
+#include <string>
 
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/text/chat_template.h"
@@ -9,19 +9,31 @@
 
 namespace thoughtrank {
 
+// The tags around a thought, for the rows' texts; the ids hold them already.
+struct ThoughtTags {
+  std::string open = "<thought>";
+  std::string close = "</thought>";
+};
+
 // The row of one winning branch: prompt ids + generated ids, spans for thought and answer with
-// their weights.
+// their weights. Head and close tag are part of the thought, and so is a closing token that the
+// answer shares; with `thought_prefix` only the first N tokens of the thought, head included, have
+// a loss. Spans of weight 0 are left out.
 [[nodiscard]] TrainingRow make_training_row(const PromptRow& prompt,
                                             const OutputRow& output,
-                                            const TrainOptions& options);
+                                            const TrainOptions& options,
+                                            const ThoughtTags& tags = {});
 
 [[nodiscard]] PreferencePairRow make_preference_pair(const PromptRow& prompt,
                                                      const OutputRow& chosen,
                                                      const OutputRow& rejected,
                                                      double utility_gap,
-                                                     const TrainOptions& options);
+                                                     const TrainOptions& options,
+                                                     const ThoughtTags& tags = {});
 
-// Fills input_ids and spans of a user's row that has texts only.
+// Fills input_ids and spans of a user's row that has texts only: the prompt through the template,
+// the completion as ordinary text, then the template's first stop token; loss on all after the
+// prompt. Error(kBadData) naming the prompt id when the row has spans already (they cannot fit).
 void encode_training_row(TrainingRow& row,
                          const ChatTemplate& chat_template,
                          const Tokenizer& tokenizer);

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -68,10 +67,11 @@ struct TrainResult {
   std::vector<MetricsRow> metrics;  // all steps, also those before a resume
 };
 
-// Trains `model` in place. Rows carry input_ids and spans. Error(kBadData) naming the prompt id for
-// rows that are too long, empty, without loss tokens or with ids out of range;
-// Error(kTrainingHealth) after three non-finite steps in a row; Error(kStopped | kInterrupted) when
-// stopped.
+// Trains `model` in place: its weights move into one flat buffer (of options.dtype) and stay there.
+// `progress` counts steps and tokens, also the steps before a resume. Rows carry input_ids and
+// spans. Error(kBadData) naming the prompt id for rows that are too long, empty, without loss
+// tokens or with ids out of range; Error(kTrainingHealth) after three non-finite steps in a row;
+// Error(kStopped | kInterrupted) when stopped.
 [[nodiscard]] TrainResult train(Llama& model,
                                 const std::vector<TrainingRow>& rows,
                                 const TrainSetup& setup,

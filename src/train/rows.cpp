@@ -1,0 +1,87 @@
+#include "thoughtrank/train/rows.h"
+
+#include <algorithm>
+
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+int64_t length(const TokenIds& ids) { return static_cast<int64_t>(ids.size()); }
+
+TokenIds joined(const TokenIds& first, const TokenIds& second) {
+  TokenIds ids = first;
+  ids.insert(ids.end(), second.begin(), second.end());
+  return ids;
+}
+
+// Spans of an output whose first token is input_ids[begin].
+std::vector<Span> spans_of(const OutputRow& output, int64_t begin, const TrainOptions& options) {
+  const int64_t end = begin + length(output.token_ids);
+  const int64_t answer = begin + output.answer_start;
+  const int64_t thought_end =
+      options.thought_prefix > 0 ? std::min(answer, begin + options.thought_prefix) : answer;
+  std::vector<Span> spans;
+  for (const Span& span : {Span{begin, thought_end, options.weights.thought},
+                           Span{answer, end, options.weights.answer}}) {
+    if (span.from < span.to && span.weight > 0) spans.push_back(span);
+  }
+  return spans;
+}
+
+std::string text_of(const OutputRow& output, const ThoughtTags& tags) {
+  return tags.open + output.thought + tags.close + output.answer;
+}
+
+}  // namespace
+
+TrainingRow make_training_row(const PromptRow& prompt,
+                              const OutputRow& output,
+                              const TrainOptions& options,
+                              const ThoughtTags& tags) {
+  return {.prompt_id = prompt.prompt_id,
+          .round = output.round,
+          .branch = output.branch,
+          .prompt = prompt.prompt,
+          .completion = text_of(output, tags),
+          .input_ids = joined(prompt.token_ids, output.token_ids),
+          .spans = spans_of(output, length(prompt.token_ids), options),
+          .weight = 1};
+}
+
+PreferencePairRow make_preference_pair(const PromptRow& prompt,
+                                       const OutputRow& chosen,
+                                       const OutputRow& rejected,
+                                       double utility_gap,
+                                       const TrainOptions& options,
+                                       const ThoughtTags& tags) {
+  const int64_t begin = length(prompt.token_ids);
+  return {.prompt_id = prompt.prompt_id,
+          .round = chosen.round,
+          .prompt = prompt.prompt,
+          .chosen = text_of(chosen, tags),
+          .rejected = text_of(rejected, tags),
+          .prompt_ids = prompt.token_ids,
+          .chosen_ids = chosen.token_ids,
+          .rejected_ids = rejected.token_ids,
+          .chosen_spans = spans_of(chosen, begin, options),
+          .rejected_spans = spans_of(rejected, begin, options),
+          .utility_gap = utility_gap};
+}
+
+void encode_training_row(TrainingRow& row,
+                         const ChatTemplate& chat_template,
+                         const Tokenizer& tokenizer) {
+  if (!row.spans.empty()) {
+    fail(ExitCode::kBadData,
+         "training row of prompt '{}' has spans but no input_ids: give both or neither",
+         row.prompt_id);
+  }
+  const TokenIds prompt =
+      encode_prompt(chat_template, tokenizer, {.system = "", .user = row.prompt});
+  row.input_ids = joined(prompt, tokenizer.encode(row.completion));
+  row.input_ids.push_back(stop_ids(chat_template, tokenizer).at(0));
+  row.spans = {{.from = length(prompt), .to = length(row.input_ids), .weight = 1}};
+}
+
+}  // namespace thoughtrank

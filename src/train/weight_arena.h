@@ -1,0 +1,35 @@
+// One flat buffer each for weights, gradients and the two moments. The model's tensors become views
+// of the weights, their gradients views of the gradients: one kernel updates all, one norm clips
+// all.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "thoughtrank/kernels/adamw.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+class WeightArena {
+ public:
+  // Moves the model's weights into the arena, in `weights` dtype, and makes them require gradients.
+  // The old tensors are freed one by one.
+  WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments);
+  // The model keeps its weights (views of the flat buffer); no requires_grad and no gradient is
+  // left.
+  ~WeightArena();
+  WeightArena(const WeightArena&) = delete;
+  WeightArena& operator=(const WeightArena&) = delete;
+
+  void zero_gradients();
+  // Global 2-norm, summed in float32; not finite iff a gradient is not (or the norm overflows).
+  [[nodiscard]] double gradient_norm() const;
+  [[nodiscard]] const AdamWArena& buffers() const { return buffers_; }
+  [[nodiscard]] uint64_t state_bytes() const;
+
+ private:
+  Llama& model_;
+  AdamWArena buffers_;
+};
+
+}  // namespace thoughtrank
