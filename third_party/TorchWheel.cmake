@@ -18,8 +18,10 @@ if(NOT TORCH_WHEEL_HAS MATCHES "'${TORCH_WHEEL_VERSION}[+']")
 endif()
 
 add_library(TorchWheel::torch INTERFACE IMPORTED)
-target_include_directories(TorchWheel::torch SYSTEM INTERFACE
-  ${TORCH_WHEEL}/include ${TORCH_WHEEL}/include/torch/csrc/api/include)
+# Last in the search order: the wheel brings headers of other libraries (fmt) that must not hide Debian's.
+target_compile_options(TorchWheel::torch INTERFACE
+  "SHELL:-idirafter ${TORCH_WHEEL}/include"
+  "SHELL:-idirafter ${TORCH_WHEEL}/include/torch/csrc/api/include")
 target_link_libraries(TorchWheel::torch INTERFACE
   ${TORCH_WHEEL}/lib/libtorch_cpu.so ${TORCH_WHEEL}/lib/libc10.so)
 target_link_options(TorchWheel::torch INTERFACE -Wl,-rpath,${TORCH_WHEEL}/lib)

@@ -9,38 +9,10 @@
 namespace thoughtrank {
 namespace {
 
-constexpr int kDeepest = 64;
-
-// Sees every event of nlohmann's parser: refuses what the library lets pass.
-class StrictnessCheck {
- public:
-  explicit StrictnessCheck(ExitCode code, const std::string& where) : code_(code), where_(where) {}
-
-  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
-    using Event = Json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      if (depth >= kDeepest) fail(code_, "{}: JSON is nested deeper than {}", where_, kDeepest);
-    }
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key) check_key(parsed.get_ref<const std::string&>());
-    return true;
-  }
-
- private:
-  void check_key(const std::string& key) {
-    if (!keys_.back().insert(key).second) {
-      fail(code_, "{}: duplicate key '{}'. Keep one of them", where_, shorten(key));
-    }
-  }
-
-  ExitCode code_;
-  const std::string& where_;
-  std::vector<std::unordered_set<std::string>> keys_;
-};
+constexpr size_t kDeepest = 64;
 
 // "[json.exception.parse_error.101] parse error at line 1, …" -> "parse error at line 1, …"
-std::string reason_of(const Json::exception& error) {
+std::string reason_of(const nlohmann::detail::exception& error) {
   std::string_view text = error.what();
   const size_t end = text.find("] ");
   if (text.starts_with("[json.exception") && end != std::string_view::npos) {
@@ -48,6 +20,85 @@ std::string reason_of(const Json::exception& error) {
   }
   return shorten(text, 300);
 }
+
+// Builds the document from the parser's events and refuses what the library lets pass. (The
+// library's own builder searches an ordered object at every key: quadratic.)
+class StrictBuilder : public nlohmann::json_sax<Json> {
+ public:
+  StrictBuilder(ExitCode code, const std::string& where) : code_(code), where_(where) {}
+  [[nodiscard]] Json take() { return std::move(root_); }
+
+  bool null() override { return add(Json(nullptr)); }
+  bool boolean(bool value) override { return add(Json(value)); }
+  bool number_integer(Json::number_integer_t value) override { return add(Json(value)); }
+  bool number_unsigned(Json::number_unsigned_t value) override { return add(Json(value)); }
+  bool number_float(Json::number_float_t value, const std::string& /*text*/) override {
+    return add(Json(value));
+  }
+  bool string(std::string& value) override { return add(Json(std::move(value))); }
+  bool binary(Json::binary_t& /*value*/) override { return false; }  // not in JSON texts
+  bool start_object(size_t /*elements*/) override { return open(Json::object()); }
+  bool start_array(size_t /*elements*/) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(std::string& name) override {
+    if (!levels_.back().keys.insert(name).second) {
+      fail(code_, "{}: duplicate key '{}'. Keep one of them", where_, shorten(name));
+    }
+    key_ = std::move(name);
+    return true;
+  }
+
+  bool parse_error(size_t /*position*/,
+                   const std::string& /*token*/,
+                   const nlohmann::detail::exception& error) override {
+    fail(code_, "{}: not valid JSON: {}", where_, reason_of(error));
+  }
+
+ private:
+  struct Level {
+    Json* value;
+    std::unordered_set<std::string> keys;
+  };
+
+  Json* place(Json value) {
+    if (levels_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    Json& parent = *levels_.back().value;
+    if (parent.is_array()) {
+      parent.push_back(std::move(value));
+      return &parent.back();
+    }
+    // The base class's emplace_back: the key is known to be new.
+    auto& members = parent.get_ref<Json::object_t&>();
+    members.Container::emplace_back(std::move(key_), std::move(value));
+    return &members.back().second;
+  }
+  bool add(Json value) {
+    (void)place(std::move(value));
+    return true;
+  }
+  bool open(Json value) {
+    if (levels_.size() >= kDeepest) {
+      fail(code_, "{}: JSON is nested deeper than {}", where_, kDeepest);
+    }
+    levels_.push_back({.value = place(std::move(value)), .keys = {}});
+    return true;
+  }
+  bool close() {
+    levels_.pop_back();
+    return true;
+  }
+
+  ExitCode code_;
+  const std::string& where_;
+  Json root_;
+  std::string key_;
+  std::vector<Level> levels_;
+};
 
 std::string named(const std::string& where, std::string_view key) {
   return fmt::format("{}: '{}'", where, key);
@@ -66,14 +117,9 @@ Json parse_json(std::string_view text, const std::string& where, ExitCode code) 
   if (text.starts_with("\xEF\xBB\xBF")) {
     fail(code, "{}: begins with a byte order mark. Save it as UTF-8 without BOM", where);
   }
-  StrictnessCheck check(code, where);
-  try {
-    return Json::parse(text.begin(), text.end(), [&](int depth, auto event, Json& parsed) {
-      return check(depth, event, parsed);
-    });
-  } catch (const Json::exception& error) {
-    fail(code, "{}: not valid JSON: {}", where, reason_of(error));
-  }
+  StrictBuilder builder(code, where);
+  (void)Json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.take();
 }
 
 std::string dump_json(const Json& value) {
