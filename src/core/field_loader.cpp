@@ -162,7 +162,8 @@ void FieldLoader::numbers(const char* key,
   const FoundValue found = take(key);
   if (found.value == nullptr) return;
   const std::string expected = fmt::format("a list of {} numbers", count);
-  if (found.value->items.size() != count) return expect(key, found, expected);
+  const bool is_list = found.value->kind == YamlValue::Kind::list;
+  if (!is_list || found.value->items.size() != count) return expect(key, found, expected);
   std::vector<double> read;
   for (const YamlValue& item : found.value->items) {
     const auto number = as_number(item, range);
@@ -219,11 +220,12 @@ void FieldLoader::end_group() {
 void FieldLoader::collect_unknown_keys() {
   const std::vector<std::string>& known = known_.back();
   for (size_t layer = 0; layer < cursor_.layers(); ++layer) {
-    if (cursor_.group(layer) == nullptr) continue;
-    for (const YamlEntry& entry : cursor_.group(layer)->entries) {
+    const YamlValue* map = cursor_.group(layer);
+    if (map == nullptr || map->kind != YamlValue::Kind::map) continue;
+    for (const YamlValue& entry : map->items) {
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
       const std::string group = fmt::format("{}", fmt::join(path_, "."));
-      unknown_.push_back({layer, entry.place, entry.key, group, known});
+      unknown_.push_back({layer, entry.key_place, entry.key, group, known});
     }
   }
 }

@@ -110,7 +110,7 @@ Json yaml_to_json(const YamlValue& value) {
     }
     case YamlValue::Kind::map: {
       Json map = Json::object();
-      for (const YamlEntry& entry : value.entries) map[entry.key] = yaml_to_json(entry.value);
+      for (const YamlValue& item : value.items) map[item.key] = yaml_to_json(item);
       return map;
     }
     case YamlValue::Kind::scalar:

@@ -24,8 +24,9 @@ YamlValue nest(const std::string& dotted_key, YamlValue value) {
   while (end != std::string::npos) {
     const size_t dot = end == 0 ? std::string::npos : dotted_key.rfind('.', end - 1);
     const size_t begin = dot == std::string::npos ? 0 : dot + 1;
+    value.key = dotted_key.substr(begin, end - begin);
     YamlValue map{.kind = YamlValue::Kind::map};
-    map.entries.push_back({dotted_key.substr(begin, end - begin), {}, std::move(value)});
+    map.items.push_back(std::move(value));
     value = std::move(map);
     end = dot;
   }

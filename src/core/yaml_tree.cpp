@@ -69,7 +69,7 @@ class TreeBuilder : public YAML::EventHandler {
   // A list or map that is still being read.
   struct Frame {
     YamlValue value;
-    std::optional<YamlEntry> entry;  // a map's key that waits for its value
+    std::optional<YamlValue> key;  // a map's key that waits for its value
   };
 
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
@@ -81,7 +81,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   [[nodiscard]] bool awaits_key() const {
     return !stack_.empty() && stack_.back().value.kind == YamlValue::Kind::map &&
-           !stack_.back().entry;
+           !stack_.back().key;
   }
 
   void open(YamlValue::Kind kind,
@@ -107,25 +107,26 @@ class TreeBuilder : public YAML::EventHandler {
       root = std::move(value);
     } else if (Frame& frame = stack_.back(); frame.value.kind == YamlValue::Kind::list) {
       frame.value.items.push_back(std::move(value));
-    } else if (!frame.entry) {
+    } else if (!frame.key) {
       if (value.kind != YamlValue::Kind::scalar) {
         throw SyntaxError{{value.place, "a key should be a plain word"}};
       }
-      frame.entry = YamlEntry{.key = value.text, .place = value.place, .value = {}};
+      frame.key = std::move(value);
     } else {
-      frame.entry->value = std::move(value);
-      add_entry(frame.value.entries, std::move(*frame.entry));
-      frame.entry.reset();
+      value.key = std::move(frame.key->text);
+      value.key_place = frame.key->place;
+      frame.key.reset();
+      add_entry(frame.value.items, std::move(value));
     }
   }
 
-  void add_entry(std::vector<YamlEntry>& entries, YamlEntry entry) {
-    for (const YamlEntry& earlier : entries) {
+  void add_entry(std::vector<YamlValue>& entries, YamlValue entry) {
+    for (const YamlValue& earlier : entries) {
       if (earlier.key != entry.key) continue;
-      problems_.push_back({entry.place,
+      problems_.push_back({entry.key_place,
                            fmt::format("duplicate key '{}' (first on line {}). Keep one of them",
                                        shorten(entry.key),
-                                       earlier.place.line)});
+                                       earlier.key_place.line)});
       return;
     }
     entries.push_back(std::move(entry));
@@ -165,9 +166,10 @@ YamlValue parse(const std::string& text, std::vector<YamlProblem>& problems) {
 
 }  // namespace
 
-const YamlValue* YamlValue::find(std::string_view key) const {
-  for (const YamlEntry& entry : entries) {
-    if (entry.key == key) return &entry.value;
+const YamlValue* YamlValue::find(std::string_view wanted) const {
+  if (kind != Kind::map) return nullptr;
+  for (const YamlValue& item : items) {
+    if (item.key == wanted) return &item;
   }
   return nullptr;
 }

@@ -22,25 +22,18 @@ struct YamlProblem {
   std::string text;
 };
 
-struct YamlEntry;
-
 struct YamlValue {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
   YamlPlace place = {};
   std::string text = {};   // of a scalar
   bool is_quoted = false;  // "5" and '5' are text, 5 is a number
-  std::vector<YamlValue> items = {};
-  std::vector<YamlEntry> entries = {};  // of a map, in the file's order
+  std::string key = {};    // of a map's item
+  YamlPlace key_place = {};
+  std::vector<YamlValue> items = {};  // of a list or map, in the file's order
 
-  // nullptr where the map has no such key.
-  [[nodiscard]] const YamlValue* find(std::string_view key) const;
-};
-
-struct YamlEntry {
-  std::string key;
-  YamlPlace place = {};
-  YamlValue value;
+  // nullptr where this is no map or has no such key.
+  [[nodiscard]] const YamlValue* find(std::string_view wanted) const;
 };
 
 // The document's root (null when the text is empty). Problems are added to `problems`; a syntax

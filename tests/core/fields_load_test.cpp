@@ -126,6 +126,7 @@ TEST_F(FieldsLoad, ConvertsNothingSilently) {
                            "just text",
                            "betas: [1]",
                            "betas: 1",
+                           "betas: {a: 0.1, b: 0.2}",
                            "betas: [0.1, 2]",
                            "betas: [0.1, x]",
                            "run_dir: null",

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace thoughtrank {
@@ -58,6 +59,27 @@ TEST(Utf8, RepairedTextIsValidForAllPairsOfBytes) {
       ASSERT_TRUE(is_valid_utf8(to_valid_utf8(bytes)));
       ASSERT_EQ(to_valid_utf8(bytes) == bytes, is_valid_utf8(bytes));
     }
+  }
+}
+
+// By the definition of UTF-8, without asking which code points may be written so.
+std::string encode(uint32_t code) {
+  const auto tail = [code](int shift) {
+    return static_cast<char>(0x80 | ((code >> shift) & 0x3F));
+  };
+  const auto lead = [code](int mark, int shift) {
+    return static_cast<char>(mark | (code >> shift));
+  };
+  if (code < 0x80) return {static_cast<char>(code)};
+  if (code < 0x800) return {lead(0xC0, 6), tail(0)};
+  if (code < 0x10000) return {lead(0xE0, 12), tail(6), tail(0)};
+  return {lead(0xF0, 18), tail(12), tail(6), tail(0)};
+}
+
+TEST(Utf8, AcceptsEveryCodePointButSurrogates) {
+  for (uint32_t code = 0; code < 0x1FFFFF; ++code) {
+    const bool is_character = code < 0x110000 && (code < 0xD800 || code > 0xDFFF);
+    ASSERT_EQ(is_valid_utf8(encode(code)), is_character) << std::hex << code;
   }
 }
 
