@@ -1,0 +1,73 @@
+// One Decoder::run: slots are filled with branches of the source's groups, every step reads the
+// tokens that the live branches have added and chooses each branch's next one, finished branches go
+// to the sink and free their slot. Rows are bitwise independent of each other, so only live slots
+// are computed, in any number.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "decode/branch.h"
+#include "decode/packed_llama.h"
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/decode/decoder.h"
+
+namespace thoughtrank {
+
+class BranchRun {
+ public:
+  struct Seams {
+    GroupSource& source;
+    BranchSink& sink;
+    const StopFlag& stop;
+  };
+  BranchRun(PackedLlama& model, int64_t slots, Seams seams)
+      : model_(model), slot_count_(slots), seams_(seams) {}
+  void run();
+
+ private:
+  // The shared part of a group; freed with the last branch that reads it.
+  struct Prefix {
+    KvSequence sequence;
+    at::Tensor last_row;  // (1, C): what the model makes of the last shared token
+  };
+  struct Slot {
+    Branch branch;
+    std::shared_ptr<const Prefix> prefix;
+    KvSequence sequence;  // of the branch's own tokens
+  };
+  // Branches of the newest group that no slot has taken yet.
+  struct Waiting {
+    BranchGroup group;
+    std::shared_ptr<const Prefix> prefix;
+    size_t next = 0;
+  };
+  // Where the next token of a slot's branch is read from.
+  struct Reading {
+    std::vector<int64_t> ids;
+    AttentionBatch batch;
+    std::vector<int64_t> last_rows;  // of the branches that have been read to their end
+    std::vector<size_t> choosers;    // their slots
+  };
+
+  void fill_slots();
+  [[nodiscard]] bool open_group();
+  void admit();
+  void step();
+  [[nodiscard]] Reading plan_reading();
+  void add_rows(Slot& slot, int64_t rows, Reading& reading);
+  [[nodiscard]] at::Tensor read(const Reading& reading);
+  void choose(const std::vector<size_t>& choosers, const at::Tensor& hidden);
+  void choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden);
+  void choose_among_candidates(Slot& slot, const at::Tensor& logits);
+  void hand_over_finished();
+
+  PackedLlama& model_;
+  int64_t slot_count_;
+  Seams seams_;
+  std::vector<Slot> slots_;  // live branches, those of one group side by side
+  Waiting waiting_;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,93 @@
+#include "thoughtrank/decode/decoder.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "decode/branch_run.h"
+#include "decode/packed_llama.h"
+#include "decode/score.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+constexpr int64_t kSlotStep = 16;
+constexpr int64_t kDefaultSlots = 64, kMostSlots = 1024;
+constexpr int64_t kExpectedTokens = 512;  // of a branch, for the choice of slots
+constexpr int64_t kRowsOfChunk = 256;     // of prompts and scored texts
+
+// Bytes that the kernel can give without swapping; 0 when it does not say.
+int64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  int64_t kilobytes = 0;
+  while (file >> key >> kilobytes) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+    std::getline(file, unit);
+  }
+  return 0;
+}
+
+// As many slots as half of the memory left holds at the expected length: 16 to 64.
+int64_t slots_for_memory(const Llama& model) {
+  const LlamaConfig& config = model.config;
+  const int64_t slot_bytes =
+      kExpectedTokens * kv_bytes_per_token({config.num_hidden_layers,
+                                            config.num_key_value_heads,
+                                            config.head_dim,
+                                            model.embed_tokens.scalar_type()});
+  const int64_t fitting = available_memory() / 2 / slot_bytes / kSlotStep * kSlotStep;
+  return std::clamp(fitting, kSlotStep, kDefaultSlots);
+}
+
+int64_t choose_slots(const Llama& model, const DecodeOptions& options) {
+  if (!options.slots) return slots_for_memory(model);
+  if (*options.slots < kSlotStep || *options.slots > kMostSlots ||
+      *options.slots % kSlotStep != 0) {
+    fail(ExitCode::kConfig,
+         "generate.slots must be a multiple of {} up to {}, found {}",
+         kSlotStep,
+         kMostSlots,
+         *options.slots);
+  }
+  return *options.slots;
+}
+
+}  // namespace
+
+struct Decoder::Engine {
+  Engine(Llama llama, int64_t slot_count)
+      : slots(slot_count), model(std::move(llama), std::max(kRowsOfChunk, slot_count)) {}
+  int64_t slots;
+  PackedLlama model;
+};
+
+Decoder::Decoder(Llama model, DecodeOptions options) {
+  const at::NoGradGuard no_grad;
+  const int64_t slots = choose_slots(model, options);
+  engine_ = std::make_unique<Engine>(std::move(model), slots);
+}
+
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+
+void Decoder::run(GroupSource& source, BranchSink& sink, const StopFlag& stop) {
+  const at::NoGradGuard no_grad;
+  BranchRun(engine_->model, engine_->slots, {.source = source, .sink = sink, .stop = stop}).run();
+}
+
+std::vector<ContinuationScore> Decoder::score(
+    const std::vector<int64_t>& shared_ids,
+    const std::vector<std::vector<int64_t>>& continuations) {
+  const at::NoGradGuard no_grad;
+  return score_continuations(engine_->model, shared_ids, continuations);
+}
+
+int64_t Decoder::slots() const { return engine_->slots; }
+
+const LlamaConfig& Decoder::config() const { return engine_->model.config(); }
+
+}  // namespace thoughtrank

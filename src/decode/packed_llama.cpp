@@ -1,0 +1,132 @@
+#include "decode/packed_llama.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/row_ops.h"
+
+namespace thoughtrank {
+namespace {
+
+KvShape kv_shape(const Llama& model) {
+  if (!model.embed_tokens.device().is_cpu()) {
+    fail(ExitCode::kConfig,
+         "decoding runs on the CPU, the model is on {}: load it on the CPU (device: cpu)",
+         model.embed_tokens.device().str());
+  }
+  return {.layers = model.config.num_hidden_layers,
+          .kv_heads = model.config.num_key_value_heads,
+          .head_dim = model.config.head_dim,
+          .dtype = model.embed_tokens.scalar_type()};
+}
+
+at::Tensor wide(const at::Tensor& weight) { return weight.detach().to(at::kFloat).contiguous(); }
+
+at::Tensor id_tensor(const std::vector<int64_t>& ids) { return at::tensor(ids, at::kLong); }
+
+}  // namespace
+
+PackedLlama::PackedLlama(Llama model, int64_t most_rows)
+    : config_(model.config),
+      most_rows_(most_rows),
+      embed_tokens_(model.embed_tokens.detach()),
+      norm_(wide(model.norm)),
+      pool_(kv_shape(model)),
+      attention_({.heads = config_.num_attention_heads, .kv = pool_.shape()}, most_rows) {
+  for (LlamaLayer& layer : model.layers) layers_.push_back(pack(std::exchange(layer, {})));
+  lm_head_ = PackedLinear({model.lm_head});
+  allocate_buffers();
+}
+
+PackedLlama::Layer PackedLlama::pack(LlamaLayer layer) {
+  return {.input_norm = wide(layer.input_layernorm),
+          .post_attention_norm = wide(layer.post_attention_layernorm),
+          .qkv = PackedLinear({layer.q_proj, layer.k_proj, layer.v_proj}),
+          .o = PackedLinear({layer.o_proj}),
+          .gate_up = PackedLinear({layer.gate_proj, layer.up_proj}),
+          .down = PackedLinear({layer.down_proj})};
+}
+
+void PackedLlama::allocate_buffers() {
+  const int64_t C = config_.hidden_size, F = config_.intermediate_size;
+  const int64_t H = config_.num_attention_heads, K = config_.num_key_value_heads;
+  const int64_t D = config_.head_dim;
+  const at::ScalarType dtype = embed_tokens_.scalar_type();
+  buffers_ = {.x = at::empty({most_rows_, C}, at::kFloat),
+              .delta = at::empty({most_rows_, C}, at::kFloat),
+              .normed = at::empty({most_rows_, C}, dtype),
+              .qkv = at::empty({most_rows_, (H + 2 * K) * D}, at::kFloat),
+              .attended = at::empty({most_rows_, H * D}, dtype),
+              .gate_up = at::empty({most_rows_, 2 * F}, at::kFloat),
+              .activated = at::empty({most_rows_, F}, dtype)};
+}
+
+PackedLlama::Buffers PackedLlama::rows_of_buffers(int64_t rows) const {
+  const auto cut = [&](const at::Tensor& buffer) { return buffer.narrow(/*dim=*/0, 0, rows); };
+  return {.x = cut(buffers_.x),
+          .delta = cut(buffers_.delta),
+          .normed = cut(buffers_.normed),
+          .qkv = cut(buffers_.qkv),
+          .attended = cut(buffers_.attended),
+          .gate_up = cut(buffers_.gate_up),
+          .activated = cut(buffers_.activated)};
+}
+
+// x += delta; x += attention(norm(x)); delta = mlp(norm(x)): the last sum is left to the next norm.
+void PackedLlama::apply_layer(int64_t index, const Buffers& b, const at::Tensor& delta) {
+  const Layer& layer = layers_[static_cast<size_t>(index)];
+  add_rms_norm(b.x, delta, layer.input_norm, config_.rms_norm_eps, b.normed);
+  layer.qkv.apply(b.normed, b.qkv);
+  attention_.apply(index, b.qkv, rope_.cos, rope_.sin, b.attended);
+  layer.o.apply(b.attended, b.delta);
+  add_rms_norm(b.x, b.delta, layer.post_attention_norm, config_.rms_norm_eps, b.normed);
+  layer.gate_up.apply(b.normed, b.gate_up);
+  silu_mul(b.gate_up, b.activated);
+  layer.down.apply(b.activated, b.delta);
+}
+
+at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
+                                const AttentionBatch& batch,
+                                const std::vector<int64_t>& wanted) {
+  const Buffers b = rows_of_buffers(batch.rows);
+  b.x.copy_(at::index_select(embed_tokens_, /*dim=*/0, id_tensor(ids)));
+  extend_rope(batch);
+  attention_.begin(batch);
+  for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+    apply_layer(i, b, i == 0 ? at::Tensor() : b.delta);
+  }
+  add_rms_norm(b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
+  return at::index_select(b.normed, /*dim=*/0, id_tensor(wanted));
+}
+
+void PackedLlama::extend_rope(const AttentionBatch& batch) {
+  int64_t needed = 0;
+  for (const SequenceRun& run : batch.sequences) {
+    needed = std::max(needed, run.first_position + run.rows);
+  }
+  if (rope_.cos.defined() && rope_.cos.size(0) >= needed) return;
+  rope_ = make_rope_table(config_, std::max<int64_t>(2 * needed, 256), at::kCPU);
+}
+
+at::Tensor PackedLlama::read_chunk(const std::vector<int64_t>& ids,
+                                   int64_t first,
+                                   KvSequence& sequence) {
+  const int64_t rows = std::min(most_rows_, static_cast<int64_t>(ids.size()) - first);
+  const auto begin = ids.begin() + first;
+  return forward({begin, begin + rows},
+                 {.rows = rows, .prefixes = {}, .sequences = {{&sequence, 0, rows, first}}},
+                 {rows - 1});
+}
+
+at::Tensor PackedLlama::logits(const at::Tensor& hidden) const {
+  at::Tensor out = at::empty({hidden.size(0), config_.vocab_size}, at::kFloat);
+  lm_head_.apply(hidden, out);
+  return out;
+}
+
+}  // namespace thoughtrank

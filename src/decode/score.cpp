@@ -1,0 +1,132 @@
+#include "decode/score.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "decode/checks.h"
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/vocabulary.h"
+
+namespace thoughtrank {
+namespace {
+
+using Continuations = std::vector<std::vector<int64_t>>;
+
+// Rows of one pass: `wanted[i]` is the token that follows row i, of continuation `owners[i]`.
+struct Chunk {
+  std::vector<int64_t> ids;
+  AttentionBatch batch;
+  std::vector<int64_t> wanted;
+  std::vector<size_t> owners;
+};
+
+class Scorer {
+ public:
+  Scorer(PackedLlama& model, const Continuations& continuations)
+      : model_(model), continuations_(continuations), prefix_(model.kv_pool()) {
+    for (const auto& ids : continuations) {
+      scores_.push_back({.log_probability = 0, .tokens = std::ssize(ids)});
+      sequences_.emplace_back(model.kv_pool());
+    }
+  }
+
+  std::vector<ContinuationScore> score(const std::vector<int64_t>& shared_ids) {
+    const at::Tensor last = model_.read_text(shared_ids, prefix_, [] {});  // (1, C)
+    score_first_tokens(last);
+    for (Chunk chunk = next_chunk(); chunk.batch.rows > 0; chunk = next_chunk()) {
+      std::vector<int64_t> rows(chunk.ids.size());
+      std::iota(rows.begin(), rows.end(), 0);
+      add(model_.forward(chunk.ids, chunk.batch, rows), chunk.wanted, chunk.owners);
+    }
+    return std::move(scores_);
+  }
+
+ private:
+  // All first tokens follow from the last shared one.
+  void score_first_tokens(const at::Tensor& last) {
+    std::vector<int64_t> wanted;
+    std::vector<size_t> owners;
+    const auto flush = [&] {
+      if (wanted.empty()) return;
+      add(last.expand({std::ssize(wanted), last.size(1)}).contiguous(), wanted, owners);
+      wanted.clear();
+      owners.clear();
+    };
+    for (size_t i = 0; i < continuations_.size(); ++i) {
+      if (continuations_[i].empty()) continue;
+      wanted.push_back(continuations_[i][0]);
+      owners.push_back(i);
+      if (std::ssize(wanted) == model_.most_rows()) flush();
+    }
+    flush();
+  }
+
+  // Tokens of as many continuations as one pass holds; a long one goes on in the next. The
+  // sequences of those that are read are given back.
+  Chunk next_chunk() {
+    Chunk chunk;
+    for (size_t i = first_open_; i < current_; ++i) sequences_[i].clear();
+    first_open_ = current_;
+    while (current_ < continuations_.size() && chunk.batch.rows < model_.most_rows()) {
+      const auto& ids = continuations_[current_];
+      const int64_t first = sequences_[current_].length();
+      const int64_t left = std::max<int64_t>(0, std::ssize(ids) - 1 - first);
+      const int64_t rows = std::min(left, model_.most_rows() - chunk.batch.rows);
+      add_rows(chunk, first, rows);
+      if (rows == left) ++current_;
+    }
+    chunk.batch.prefixes = {{&prefix_, 0, chunk.batch.rows}};
+    return chunk;
+  }
+
+  void add_rows(Chunk& chunk, int64_t first, int64_t rows) {
+    if (rows == 0) return;
+    const auto begin = continuations_[current_].begin() + first;
+    chunk.ids.insert(chunk.ids.end(), begin, begin + rows);
+    chunk.wanted.insert(chunk.wanted.end(), begin + 1, begin + rows + 1);
+    chunk.owners.insert(chunk.owners.end(), static_cast<size_t>(rows), current_);
+    chunk.batch.sequences.push_back(
+        {&sequences_[current_], chunk.batch.rows, rows, prefix_.length() + first});
+    chunk.batch.rows += rows;
+  }
+
+  void add(const at::Tensor& hidden,
+           const std::vector<int64_t>& wanted,
+           const std::vector<size_t>& owners) {
+    const auto rows = read_vocabulary(model_.lm_head(), hidden, wanted);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i].is_finite) {
+        fail(ExitCode::kBadData,
+             "the model's logits in continuation {} are not finite numbers: are its weights whole?",
+             owners[i]);
+      }
+      scores_[owners[i]].log_probability += rows[i].wanted_logit - rows[i].log_sum_exp;
+    }
+  }
+
+  PackedLlama& model_;
+  const Continuations& continuations_;
+  KvSequence prefix_;
+  std::vector<KvSequence> sequences_;
+  std::vector<ContinuationScore> scores_;
+  size_t current_ = 0, first_open_ = 0;
+};
+
+}  // namespace
+
+std::vector<ContinuationScore> score_continuations(PackedLlama& model,
+                                                   const std::vector<int64_t>& shared_ids,
+                                                   const Continuations& continuations) {
+  require_known_ids(shared_ids, model.config(), "the shared text");
+  require_length(std::ssize(shared_ids), 0, model.config(), "the shared text");
+  for (size_t i = 0; i < continuations.size(); ++i) {
+    const std::string what = fmt::format("continuation {}", i);
+    require_known_ids(continuations[i], model.config(), what);
+    require_length(std::ssize(shared_ids), std::ssize(continuations[i]), model.config(), what);
+  }
+  return Scorer(model, continuations).score(shared_ids);
+}
+
+}  // namespace thoughtrank

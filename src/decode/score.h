@@ -1,0 +1,17 @@
+// Log-likelihoods of continuations after a shared text, teacher-forced, many rows at a time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "decode/packed_llama.h"
+#include "thoughtrank/decode/decoder.h"
+
+namespace thoughtrank {
+
+[[nodiscard]] std::vector<ContinuationScore> score_continuations(
+    PackedLlama& model,
+    const std::vector<int64_t>& shared_ids,
+    const std::vector<std::vector<int64_t>>& continuations);
+
+}  // namespace thoughtrank
