@@ -13,7 +13,8 @@
 
 namespace thoughtrank {
 
-// A stretch of a text. Only where `parse_special` do added and special tokens in it become their ids.
+// A stretch of a text. Only where `parse_special` do added and special tokens in it become their
+// ids.
 struct TextPart {
   std::string_view text;
   bool parse_special = false;
@@ -29,8 +30,8 @@ class Tokenizer {
   [[nodiscard]] virtual std::vector<int64_t> encode(std::string_view text) const = 0;
   // The same, but added and special tokens in the text become their ids (Hugging Face's default).
   [[nodiscard]] virtual std::vector<int64_t> encode_with_special(std::string_view text) const = 0;
-  // The ids of the parts as one text: ordinary text that meets across a border is tokenised together, but a special
-  // token never lies across one. This is how a prompt is encoded.
+  // The ids of the parts as one text: ordinary text that meets across a border is tokenised
+  // together, but a special token never lies across one. This is how a prompt is encoded.
   [[nodiscard]] virtual std::vector<int64_t> encode_parts(const std::vector<TextPart>& parts) const;
   // The bytes a token stands for (special tokens: their text). Byte tokens may be half a character.
   [[nodiscard]] virtual std::string_view token_bytes(int64_t id) const = 0;
