@@ -54,6 +54,11 @@ double measure_loss(const Llama& model,
   return loss / weight;
 }
 
+// JSON has no NaN and no infinity; the sign of a NaN is chance.
+std::string number_text(double value) {
+  return std::isnan(value) ? "nan" : fmt::format("{}", value);
+}
+
 class Training {
  public:
   Training(Llama& model, const std::vector<TrainingRow>& rows, const TrainSetup& setup)
@@ -163,8 +168,8 @@ class Training {
                 dump_json(ids));
     state_.quarantine.push_back({{"round", setup_.round},
                                  {"step", state_.steps_done + 1},
-                                 {"loss", fmt::format("{}", measured.loss)},
-                                 {"grad_norm", fmt::format("{}", measured.grad_norm)},
+                                 {"loss", number_text(measured.loss)},
+                                 {"grad_norm", number_text(measured.grad_norm)},
                                  {"prompt_ids", ids}});
     write_quarantine();
   }

@@ -1,0 +1,70 @@
+// Trains on JSONL rows and prints a line of metrics for each step, for scripts/train_parity.py:
+//   dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE < training_data.jsonl
+// All rows are one optimizer step, in order; constant learning rate, no clipping, no weight decay.
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "thoughtrank/train/trainer.h"
+
+namespace thoughtrank {
+namespace {
+
+std::vector<TrainingRow> read_stdin() {
+  std::vector<TrainingRow> rows;
+  for (std::string line; std::getline(std::cin, line);) {
+    rows.push_back(from_json<TrainingRow>(parse_json(line, "stdin"), "stdin"));
+  }
+  return rows;
+}
+
+TrainOptions options_from(char** arguments) {
+  TrainOptions options;
+  options.learning_rate = std::stod(arguments[2]);
+  options.epochs = std::stoll(arguments[3]);
+  options.dtype = arguments[4];
+  options.schedule = "constant";
+  options.warmup = 0;
+  options.clip = 0;
+  options.shuffle = false;
+  options.tokens_per_step = int64_t{1} << 40;
+  return options;
+}
+
+void run(char** arguments) {
+  const TrainOptions options = options_from(arguments);
+  Llama model =
+      load_llama(arguments[1], options.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat, at::kCPU);
+  SystemClock clock;
+  const StopFlag stop;
+  const auto work = std::filesystem::temp_directory_path() / fmt::format("dump-{}", getpid());
+  Progress progress({.stage = "train", .unit = "steps", .rate_unit = "tok"}, clock);
+  const TrainResult result =
+      train(model,
+            read_stdin(),
+            {.options = options, .work_folder = work, .identity = "", .clock = clock, .stop = stop},
+            progress);
+  std::filesystem::remove_all(work);
+  for (const MetricsRow& row : result.metrics) std::cout << dump_json(to_json(row)) << std::endl;
+}
+
+}  // namespace
+}  // namespace thoughtrank
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::fputs("usage: dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE < rows.jsonl\n", stderr);
+    return static_cast<int>(thoughtrank::ExitCode::kUsage);
+  }
+  try {
+    thoughtrank::run(argv);
+  } catch (const thoughtrank::Error& error) {
+    std::fprintf(stderr, "dump_training: %s\n", error.what());
+    return static_cast<int>(error.code());
+  }
+  return 0;
+}
