@@ -104,6 +104,7 @@ class ShowingVisitor : public FieldVisitor {
                NumberRange range,
                const char* doc) override {
     std::vector<std::string> items;
+    items.reserve(value.size());
     for (const double number : value) items.push_back(number_text(number));
     const Json type = {
         {"type", "array"}, {"items", number_type(range)}, {"minItems", count}, {"maxItems", count}};
@@ -111,6 +112,7 @@ class ShowingVisitor : public FieldVisitor {
   }
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override {
     std::vector<std::string> items;
+    items.reserve(value.size());
     for (const std::string& item : value) items.push_back(yaml_text(item));
     const Json type = {{"type", "array"}, {"items", {{"type", "string"}}}};
     field(key, {type, text_list(value), yaml_list(items)}, doc);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "core/terminal.h"
 #include "thoughtrank/core/log.h"
@@ -16,7 +17,7 @@ std::atomic<bool> is_shown{true};
 
 // 80 -> "1m20s", 7500 -> "2h05m"
 std::string duration(double seconds) {
-  const auto whole = static_cast<int64_t>(std::clamp(seconds, 0.0, 3.6e9) + 0.5);
+  const auto whole = int64_t{std::llround(std::clamp(seconds, 0.0, 3.6e9))};
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
   return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
