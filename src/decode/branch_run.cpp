@@ -139,20 +139,20 @@ at::Tensor BranchRun::read(const Reading& reading) {
 }
 
 void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
-  std::vector<size_t> free_slots;
-  std::vector<int64_t> free_rows;
+  Choice free, bound;
   for (size_t i = 0; i < choosers.size(); ++i) {
-    Slot& slot = slots_[choosers[i]];
-    if (slot.branch.candidates().empty()) {
-      free_slots.push_back(choosers[i]);
-      free_rows.push_back(static_cast<int64_t>(i));
-    } else {
-      choose_among_candidates(slot, model_.logits(hidden.narrow(0, static_cast<int64_t>(i), 1)));
-    }
+    const bool is_free = slots_[choosers[i]].branch.candidates().empty();
+    Choice& choice = is_free ? free : bound;
+    choice.slots.push_back(choosers[i]);
+    choice.rows.push_back(static_cast<int64_t>(i));
   }
-  if (free_slots.empty()) return;
-  const bool are_all = free_slots.size() == choosers.size();
-  choose_freely(free_slots, are_all ? hidden : rows_at(hidden, free_rows));
+  if (bound.slots.empty()) return choose_freely(choosers, hidden);
+  if (!free.slots.empty()) choose_freely(free.slots, rows_at(hidden, free.rows));
+  const at::Tensor logits = model_.logits(rows_at(hidden, bound.rows));  // (bound, V)
+  for (size_t i = 0; i < bound.slots.size(); ++i) {
+    const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
+    choose_among_candidates(slots_[bound.slots[i]], row);
+  }
 }
 
 void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
@@ -173,8 +173,7 @@ void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Ten
 
 // The most probable candidate, the lowest id on ties. It counts as forced: the choice was not the
 // model's alone.
-void BranchRun::choose_among_candidates(Slot& slot, const at::Tensor& logits) {
-  const float* row = logits.const_data_ptr<float>();  // (1, V)
+void BranchRun::choose_among_candidates(Slot& slot, const float* row) {
   int64_t best = slot.branch.candidates().front();
   bool is_finite = true;
   for (const int64_t id : slot.branch.candidates()) {

@@ -51,6 +51,12 @@ class BranchRun {
     std::vector<size_t> choosers;    // their slots
   };
 
+  // Slots whose next token is chosen in the same way, and their rows of the hidden states.
+  struct Choice {
+    std::vector<size_t> slots;
+    std::vector<int64_t> rows;
+  };
+
   void fill_slots();
   [[nodiscard]] bool open_group();
   void admit();
@@ -60,7 +66,7 @@ class BranchRun {
   [[nodiscard]] at::Tensor read(const Reading& reading);
   void choose(const std::vector<size_t>& choosers, const at::Tensor& hidden);
   void choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden);
-  void choose_among_candidates(Slot& slot, const at::Tensor& logits);
+  void choose_among_candidates(Slot& slot, const float* row);  // (V)
   void hand_over_finished();
 
   PackedLlama& model_;
