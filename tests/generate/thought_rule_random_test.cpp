@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/plain_rules.h"
 #include "generate/rule_driver.h"
 #include "generate/toy_tokenizer.h"
 #include "thoughtrank/core/random.h"
@@ -14,37 +15,10 @@
 namespace thoughtrank {
 namespace {
 
-bool ends_in_loop(const std::vector<int64_t>& ids) {
-  for (size_t period = 1; period <= 32; ++period) {
-    if (ids.size() < 8 * period) break;
-    bool repeats = true;
-    for (size_t i = ids.size() - 7 * period; i < ids.size(); ++i) {
-      repeats = repeats && ids[i] == ids[i - period];
-    }
-    if (repeats) return true;
-  }
-  return false;
-}
-
 struct Ended {
   std::string thought, answer, thought_end;
   size_t tokens = 0;  // chosen in the thought, kept
 };
-
-// How many of the tokens begin before the part of the tag in which their text ends.
-int64_t count_plainly(const ThoughtPlan& plan, const std::vector<int64_t>& ids) {
-  std::string text = "T";
-  std::vector<size_t> starts;
-  for (const int64_t id : ids) {
-    starts.push_back(text.size());
-    text += plan.tokenizer.token_bytes(id);
-  }
-  size_t tag = text.size();
-  for (size_t at = text.size(); at-- > 0;) {
-    if (plan.close.starts_with(text.substr(at))) tag = at;
-  }
-  return std::count_if(starts.begin(), starts.end(), [&](size_t start) { return start < tag; });
-}
 
 // The thought alone.
 Ended think_plainly(const ThoughtPlan& plan, const std::vector<int64_t>& choices) {
@@ -59,7 +33,8 @@ Ended think_plainly(const ThoughtPlan& plan, const std::vector<int64_t>& choices
       return {text.substr(0, tag), text.substr(tag + plan.close.size()), "model", ids.size()};
     }
     if (ends_in_loop(ids)) return {text, "", "loop", ids.size()};
-    if (count_plainly(plan, ids) >= plan.thought_tokens) return {text, "", "cap", ids.size()};
+    if (count_thought_tokens(plan.tokenizer, plan.close, "T", ids) >= plan.thought_tokens)
+      return {text, "", "cap", ids.size()};
   }
   return {"T" + plan.tokenizer.decode(ids, false), "", "", ids.size()};
 }
