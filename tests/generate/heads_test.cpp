@@ -127,6 +127,38 @@ TEST(Heads, LeaveOutTheSpaceThatSentencePiecePutsInFront) {
   EXPECT_EQ(encode_exactly(tokenizer, "><", "close"), (TokenIds{4, 3}));
 }
 
+// Byte-level and SentencePiece tokenizers as their files give them.
+TEST(Heads, AreTheirTextOnRealTokenizers) {
+  for (const std::string kind : {"llama3_style", "llama2_style", "metaspace", "sentencepiece"}) {
+    const auto tokenizer = load_tokenizer(std::string(TEST_DATA_DIR) + "/tokenizers/" + kind);
+    const TokenLimits limits{.vocab_size = tokenizer->vocabulary_size(), .eos_ids = {}};
+    for (const std::string mode : {"literal", "token", "constrained"}) {
+      SCOPED_TRACE(kind + " " + mode);
+      const HeadFamily family = branch_heads(*tokenizer, {.mode = mode}, limits);
+      ASSERT_EQ(family.heads.size(), 62u);
+      for (const Head& head : family.heads) {
+        EXPECT_EQ(bytes_of(*tokenizer, head.ids), "<thought>" + head.thought);
+        for (const int64_t id : head.first_of) {
+          EXPECT_EQ(tokenizer->token_bytes(id).substr(0, 1), head.character);
+        }
+      }
+    }
+    EXPECT_EQ(bytes_of(*tokenizer, encode_exactly(*tokenizer, "</thought>", "close")),
+              "</thought>");
+  }
+}
+
+// This one puts a space before each run of digits, which no head may have.
+TEST(Heads, RefuseWhatARealTokenizerCannotWrite) {
+  const auto tokenizer = load_tokenizer(std::string(TEST_DATA_DIR) + "/tokenizers/gpt2_style");
+  const TokenLimits limits{.vocab_size = tokenizer->vocabulary_size(), .eos_ids = {}};
+  EXPECT_EQ(branch_heads(*tokenizer, {.chars = "a-zA-Z"}, limits).heads.size(), 52u);
+  EXPECT_NE(config_error([&] {
+              (void)branch_heads(*tokenizer, {.chars = "0"}, limits);
+            }).find("' <thought> 0'"),
+            std::string::npos);
+}
+
 TEST(Heads, RefuseATextTheTokenizerCannotWrite) {
   const ToyTokenizer tokenizer({"<", ">", "a", "\n"});  // b and c both become <unk>
   EXPECT_NE(config_error([&] {
