@@ -18,7 +18,8 @@ namespace {
 
 int64_t count_parameters(const fs::path& model) {
   int64_t count = 0;
-  for (const auto& [name, tensor] : SafetensorsReader::open_model(model).tensors()) {
+  const auto weights = SafetensorsReader::open_model(model);
+  for (const auto& [name, tensor] : weights.tensors()) {
     int64_t elements = 1;
     for (const int64_t size : tensor.shape) elements *= size;
     count += elements;

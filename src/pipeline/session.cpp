@@ -57,12 +57,10 @@ void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
 
 // Weights of the two newest checkpoints, the optimizer's state, and the texts.
 void require_space(const Session& session) {
-  uint64_t weights = 0;
-  for (const auto& [name, tensor] :
-       SafetensorsReader::open_model(session.config.model.path).tensors()) {
-    weights += tensor.bytes;
-  }
-  require_free_space(session.folder.root(), 2 * weights);
+  const auto weights = SafetensorsReader::open_model(session.config.model.path);
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : weights.tensors()) bytes += tensor.bytes;
+  require_free_space(session.folder.root(), 2 * bytes);
 }
 
 void check_pinned_weights(const RunConfig& config, const std::string& found) {

@@ -1,0 +1,75 @@
+"""Runs against an OpenAI-compatible server on loopback: its replies decide, and nothing else does."""
+import json
+import unittest
+
+from program import ProgramTest, mock_judge, rows_of, write_run
+
+SERVER = ["--set", "judge.kind=openai", "--set", "judge.model=mock", "--set", "rounds=1", "--set", "judge.timeout_s=20"]
+
+
+class Server(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.config = write_run(self.folder)
+
+    def run_with(self, url, name, code=0, says=""):
+        return self.expect(code, "run", "-q", "--config", self.config, *SERVER, "--set", f"judge.base_url={url}",
+                           "--set", f"run_dir={self.folder / name}", says=says)
+
+    def winners(self, name):
+        """prompt -> (winner's branch, its answer, all answers that were ranked)"""
+        folder = self.folder / name / "round-01"
+        answers = {(r["prompt_id"], r["branch"]): r["answer"] for r in rows_of(folder / "outputs.jsonl")}
+        found = {}
+        for row in rows_of(folder / "best_outputs.jsonl"):
+            ranked = [answers[row["prompt_id"], item["branch"]] for item in row["items"]]
+            if row["winner"] >= 0:
+                found[row["prompt_id"]] = (row["winner"], answers[row["prompt_id"], row["winner"]], ranked)
+        return found
+
+    def test_the_servers_taste_decides(self):
+        with mock_judge("--taste", "longest") as url:
+            self.run_with(url, "long")
+        with mock_judge("--taste", "shortest") as url:
+            self.run_with(url, "short")
+        long, short = self.winners("long"), self.winners("short")
+        self.assertTrue(long and short)
+        for _, answer, ranked in long.values():
+            self.assertEqual(len(answer.strip()), max(len(a.strip()) for a in ranked))
+        for _, answer, ranked in short.values():
+            self.assertEqual(len(answer.strip()), min(len(a.strip()) for a in ranked))
+        for prompt in long.keys() & short.keys():
+            self.assertNotEqual(long[prompt][0], short[prompt][0])
+
+    def test_no_thought_leaves_the_process(self):
+        log = self.folder / "requests.jsonl"
+        with mock_judge("--taste", "longest", "--log", str(log)) as url:
+            self.run_with(url, "run")
+        sent = log.read_text()
+        self.assertIn("Question", sent)
+        self.assertNotIn("<thought>", sent)
+        texts = json.dumps([json.loads(line) for line in sent.splitlines()], ensure_ascii=False)
+        for row in rows_of(self.folder / "run" / "round-01" / "outputs.jsonl"):
+            thought = row["thought"].strip()
+            if len(thought) > 8 and thought not in row["answer"]:
+                self.assertNotIn(json.dumps(thought, ensure_ascii=False)[1:-1], texts)
+
+    def test_a_finished_judgement_is_not_paid_again(self):
+        with mock_judge("--taste", "longest") as url:
+            self.run_with(url, "run")
+        verdicts = (self.folder / "run" / "round-01" / "verdicts.jsonl").read_bytes()
+        self.run_with("http://127.0.0.1:9/v1", "run", 78, says="judge.base_url")
+        self.assertEqual(verdicts, (self.folder / "run" / "round-01" / "verdicts.jsonl").read_bytes())
+
+    def test_faults_never_become_a_ranking(self):
+        for fault in ("die", "refuse", "lie", "babble"):
+            with self.subTest(fault), mock_judge("--fault", fault) as url:
+                done = self.run_with(url, fault, 69)
+                self.assertTrue(done.stderr.strip())
+                folder = self.folder / fault / "round-01"
+                self.assertFalse((folder / "best_outputs.jsonl").exists())
+                self.assertFalse((folder / "checkpoint").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

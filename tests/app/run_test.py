@@ -1,0 +1,152 @@
+"""Whole runs on the tiny random model: what they leave, what a second start does, what is refused."""
+import fcntl
+import json
+import signal
+import subprocess
+import time
+import unittest
+
+from program import PROGRAM, ProgramTest, rows_of, write_run
+
+ROUND_FILES = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics",
+               "timing", "eval"]
+
+
+class WholeRun(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.config = write_run(self.folder)
+        self.run = self.folder / "run"
+
+    def start(self, code=0, *words, says=""):
+        return self.expect(code, "run", "-q", "--config", self.config, *words, says=says)
+
+    def test_two_rounds_leave_what_the_readme_lists(self):
+        self.start(says="finished")
+        for number in (1, 2):
+            folder = self.run / f"round-{number:02}"
+            for name in ROUND_FILES:
+                self.assertTrue((folder / f"{name}.jsonl").is_file(), f"{folder}/{name}")
+            outputs = rows_of(folder / "outputs.jsonl")
+            self.assertEqual([(r["branch"]) for r in outputs], list(range(12)) * 2)
+            self.assertEqual({len(r) for r in outputs}, {len(outputs[0])})
+            self.assertTrue((folder / "checkpoint" / "MANIFEST.json").is_file())
+        generators = [rows_of(self.run / f"round-0{n}" / "outputs.jsonl")[0]["model_sha256"] for n in (1, 2)]
+        self.assertNotEqual(*generators)
+
+    def test_tokens_are_trained_on_as_generated(self):
+        self.start()
+        folder = self.run / "round-01"
+        outputs = {(r["prompt_id"], r["branch"]): r["token_ids"] for r in rows_of(folder / "outputs.jsonl")}
+        prompts = {r["prompt_id"]: r["token_ids"] for r in rows_of(folder / "prompts.jsonl")}
+        rows = rows_of(folder / "training_data.jsonl")
+        self.assertTrue(rows)
+        for row in rows:
+            key = row["prompt_id"], row["branch"]
+            self.assertEqual(row["input_ids"], prompts[row["prompt_id"]] + outputs[key])
+
+    def test_a_second_start_does_nothing(self):
+        self.start()
+        before = {p: p.stat().st_mtime_ns for p in self.run.rglob("*") if p.is_file() and p.name != "LOCK"}
+        self.start(says="finished")
+        self.assertEqual(before, {p: p.stat().st_mtime_ns for p in before})
+
+    def test_more_rounds_go_on(self):
+        self.start()
+        first = (self.run / "round-01" / "outputs.jsonl").read_bytes()
+        self.start(78, "--set", "seed=4", says="seed: 3 -> 4")
+        self.start(0, "--set", "rounds=3")
+        self.assertTrue((self.run / "round-03" / "checkpoint" / "MANIFEST.json").is_file())
+        self.assertEqual(first, (self.run / "round-01" / "outputs.jsonl").read_bytes())
+        self.assertFalse(list((self.run / "round-01" / "checkpoint").glob("*.safetensors")), "not purged")
+        self.start(0, "--set", "rounds=3", says="finished")
+
+    def test_stages_one_by_one_give_the_same_files(self):
+        self.start()
+        whole = {n: (self.run / "round-01" / f"{n}.jsonl").read_bytes() for n in ("outputs", "training_data", "metrics")}
+        single = ["--config", self.config, "--set", f"run_dir={self.folder / 'single'}", "-q"]
+        self.expect(66, "judge", *single, says="generate has not finished yet")
+        for stage in ("generate", "judge", "train"):
+            self.expect(0, stage, "--round", "1", *single)
+        for name, content in whole.items():
+            self.assertEqual(content, (self.folder / "single" / "round-01" / f"{name}.jsonl").read_bytes())
+
+    def test_select_and_train_on_a_file(self):
+        self.start()
+        out = self.folder / "strict"
+        self.expect(0, "select", "--config", self.config, "--round", "1", "--out", out, says="trained")
+        self.assertEqual((out / "training_data.jsonl").read_bytes(),
+                         (self.run / "round-01" / "training_data.jsonl").read_bytes())
+        self.expect(0, "train", "-q", "--config", self.config, "--data", out / "training_data.jsonl",
+                    "--out", self.folder / "again", says="checkpoint")
+        self.assertTrue((self.folder / "again" / "MANIFEST.json").is_file())
+
+    def test_inspect_and_status_read_a_run(self):
+        self.start()
+        self.expect(0, "status", self.run, says="2 rounds, judge likelihood: finished")
+        overview = self.expect(0, "inspect", self.run, "--round", "1").stdout
+        prompt = rows_of(self.run / "round-01" / "prompts.jsonl")[0]["prompt_id"]
+        self.assertIn(prompt, overview)
+        self.expect(0, "inspect", self.run, "--round", "1", "--prompt", prompt, "--all", says="thought:")
+        self.expect(66, "inspect", self.run, "--prompt", "nobody", says="nobody")
+
+
+class Refusals(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.config = write_run(self.folder)
+        self.run = self.folder / "run"
+
+    def start(self, code, says=""):
+        return self.expect(code, "run", "-q", "--config", self.config, says=says)
+
+    def test_a_changed_file_is_found(self):
+        self.start(0)
+        file = self.run / "round-01" / "training_data.jsonl"
+        file.write_bytes(file.read_bytes().replace(b"Question", b"question", 1))
+        self.start(65, says="training_data.jsonl")
+
+    def test_a_damaged_checkpoint_is_made_again(self):
+        self.start(0)
+        weights = self.run / "round-02" / "checkpoint" / "model.safetensors"
+        good = weights.read_bytes()
+        weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        self.start(0, says="model.safetensors")
+        self.assertEqual(weights.read_bytes(), good)
+
+    def test_a_folder_in_use_is_refused(self):
+        self.start(0)
+        with open(self.run / "LOCK") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.start(73)
+
+    def test_too_few_prompts(self):
+        write_run(self.folder, prompts=5)
+        self.start(78, says="needs 6")
+
+    def test_a_prompt_longer_than_the_context(self):
+        rows = (self.folder / "prompts.jsonl").read_text()
+        (self.folder / "prompts.jsonl").write_text(rows.replace("Question 3", "word " * 3000))
+        self.start(65, says="context of 2048")
+
+    def test_nothing_to_train_on_makes_no_checkpoint(self):
+        self.config.write_text(self.config.read_text() + "select: {min_score: 1000}\n")
+        self.start(81, says="no winner to train on")
+        self.assertFalse((self.run / "round-01" / "checkpoint").exists())
+
+    def test_sigterm_ends_with_75_and_the_same_command_goes_on(self):
+        slow = ["--set", "generate.answer_tokens=400", "--set", "prompts.per_round=3", "--set", "branches.chars=a-zA-Z0-9"]
+        words = [PROGRAM, "run", "-q", "--config", str(self.config), *slow]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        journal = self.run / "journal.jsonl"
+        while process.poll() is None and not (journal.exists() and b'"generate"' in journal.read_bytes()):
+            time.sleep(0.005)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=60), 75)
+        self.assertLess(time.monotonic() - sent, 30)
+        self.expect(0, "run", "-q", "--config", self.config, *slow, says="finished")
+
+
+if __name__ == "__main__":
+    unittest.main()
