@@ -83,12 +83,12 @@ def our_logits(program, folder, sequences):
 
 def largest_logit_difference(model, folder, prompts, program):
     sequences = [prompt["token_ids"][:LOGIT_TOKENS] for prompt in prompts[:LOGIT_PROMPTS]]
-    largest = 0.0
+    differences = []
     for ids, ours in zip(sequences, our_logits(program, folder, sequences), strict=True):
         with torch.no_grad():
             theirs = model(torch.tensor([ids])).logits[0]
-        largest = max(largest, (ours - theirs).abs().max().item())
-    return largest
+        differences.append((ours - theirs).abs().max())
+    return torch.stack(differences).max().item()  # NaN stays NaN, as in no max() of Python's
 
 
 def generate_text(model, tokenizer, prompt, tags, new_tokens):
@@ -131,6 +131,7 @@ def main():
     result = {
         "warnings": warnings,
         "prompts": len(prompts),
+        "logit_prompts": len(prompts[:LOGIT_PROMPTS]),
         "prompts_that_render_differently": differing_prompts(tokenizer, prompts),
         "texts_that_encode_differently": differing_texts(tokenizer, arguments.checkpoint),
         "largest_logit_difference": largest_logit_difference(
