@@ -20,10 +20,6 @@ bool is_pointwise_kind(const std::string& kind) {
   return kind == "likelihood" || kind == "reference";
 }
 
-StreamKey key_of(uint64_t seed, int64_t round, const PromptRow& prompt) {
-  return {.seed = seed, .round = round, .prompt = stable_hash(prompt.prompt_id)};
-}
-
 // Each prompt's rows, in call order.
 std::map<std::string, std::vector<const VerdictRow*>> by_prompt(
     const std::vector<VerdictRow>& verdicts) {
@@ -55,6 +51,62 @@ std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& ro
     scores.push_back(row.scores[index]);
   }
   return scores;
+}
+
+// The rows of a round, and what they say about the judge.
+struct Choice {
+  std::vector<BestOutputRow> best;
+  double sigma = 1;
+  int64_t ranked_prompts = 0;
+};
+
+Choice choose(const std::vector<JudgeTask>& tasks,
+              const std::vector<VerdictRow>& verdicts,
+              const JudgeOptions& judge,
+              const SelectOptions& select,
+              StreamKey key) {
+  const auto rows = by_prompt(verdicts);
+  std::vector<std::vector<const VerdictRow*>> mine(tasks.size());
+  std::vector<Candidates> candidates;
+  std::vector<RankingSet> sets;
+  Choice choice;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    const auto found = rows.find(tasks[t].prompt.prompt_id);
+    if (found != rows.end()) mine[t] = found->second;
+    candidates.push_back(collect_candidates(tasks[t], judge.drop));
+    sets.push_back(rankings_of(candidates[t], mine[t]));
+    choice.ranked_prompts += sets[t].rankings.empty() ? 0 : 1;
+  }
+  const bool is_pointwise = is_pointwise_kind(judge.kind);
+  if (!is_pointwise) choice.sigma = estimate_sigma(sets);
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    key.prompt = stable_hash(tasks[t].prompt.prompt_id);
+    BestOutputRow row;
+    if (is_pointwise) {
+      const auto scores =
+          mine[t].empty() ? std::vector<double>() : scores_of(candidates[t], *mine[t][0]);
+      row = choose_by_scores(candidates[t], scores, judge.kind == "reference", select, key);
+    } else {
+      row = choose_by_rankings(candidates[t], sets[t], choice.sigma, select, key);
+    }
+    row.prompt_id = tasks[t].prompt.prompt_id;
+    row.round = key.round;
+    row.calls = static_cast<int64_t>(mine[t].size());
+    for (const VerdictRow* verdict : mine[t]) row.usd += verdict->usd;
+    choice.best.push_back(std::move(row));
+  }
+  return choice;
+}
+
+void check_sigma(const Choice& choice) {
+  if (choice.ranked_prompts < static_cast<int64_t>(kSigmaPrompts)) return;
+  if (choice.sigma >= kUselessSigma) return;
+  fail(ExitCode::kJudge,
+       "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
+       "least {}. Take a better judge or rubric; the replies are kept",
+       choice.sigma,
+       choice.ranked_prompts,
+       kUselessSigma);
 }
 
 void log_dropped(const std::vector<JudgeTask>& tasks, const DropOptions& drop) {
@@ -105,32 +157,26 @@ struct Judge::Impl {
     return rows;
   }
 
-  std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
-    std::vector<VerdictRow> rows;
-    std::vector<RankingSet> sets;
-    const auto judged = ranking->judge(tasks, progress);
-    for (size_t t = 0; t < tasks.size(); ++t) {
-      std::vector<const VerdictRow*> mine;
-      for (const VerdictRow& row : judged[t]) mine.push_back(&row);
-      sets.push_back(rankings_of(collect_candidates(tasks[t], setup.options.drop), mine));
-      rows.insert(rows.end(), judged[t].begin(), judged[t].end());
-    }
-    check_sigma(sets);
-    return rows;
+  // No score where there is no answer: a likelihood of nothing means nothing.
+  EvalVerdict score_one(const EvalTask& task) {
+    Candidates one;
+    one.items.push_back(
+        {.branch = 0, .multiplicity = 1, .answer = std::string(trimmed(task.answer))});
+    if (one.items[0].answer.empty()) return {};
+    const std::vector<double> scores = pointwise.score(task.prompt, {one.items[0].answer});
+    EvalVerdict verdict;
+    verdict.score = scores[0];
+    verdict.verdicts.push_back(
+        pointwise_verdict(task.prompt, one, scores, setup.options.kind, setup.round));
+    return verdict;
   }
 
-  void check_sigma(const std::vector<RankingSet>& sets) const {
-    const auto known = std::count_if(
-        sets.begin(), sets.end(), [](const RankingSet& set) { return !set.rankings.empty(); });
-    if (known < static_cast<int64_t>(kSigmaPrompts)) return;
-    const double sigma = estimate_sigma(sets);
-    if (sigma >= kUselessSigma) return;
-    fail(ExitCode::kJudge,
-         "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
-         "least {}. Take a better judge or rubric; the replies are kept",
-         sigma,
-         known,
-         kUselessSigma);
+  std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    std::vector<VerdictRow> rows;
+    for (const std::vector<VerdictRow>& judged : ranking->judge(tasks, progress)) {
+      rows.insert(rows.end(), judged.begin(), judged.end());
+    }
+    return rows;
   }
 
   Setup setup;
@@ -153,14 +199,15 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
   log_dropped(tasks, setup.options.drop);
   const std::vector<VerdictRow> rows =
       is_pointwise() ? impl_->score_round(tasks, progress) : impl_->rank_round(tasks, progress);
-  const std::vector<BestOutputRow> best =
-      select_winners(tasks, rows, setup.options, setup.select, setup.seed, setup.round);
+  const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
+  const Choice choice = choose(tasks, rows, setup.options, setup.select, key);
+  if (!is_pointwise()) check_sigma(choice);
   std::map<std::string, std::vector<VerdictRow>> of_prompt;
   for (const VerdictRow& row : rows) of_prompt[row.prompt_id].push_back(row);
   std::vector<JudgedPrompt> judged;
   for (size_t t = 0; t < tasks.size(); ++t) {
     judged.push_back(
-        {.best = best[t], .verdicts = std::move(of_prompt[tasks[t].prompt.prompt_id])});
+        {.best = choice.best[t], .verdicts = std::move(of_prompt[tasks[t].prompt.prompt_id])});
   }
   return judged;
 }
@@ -171,14 +218,7 @@ std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Pro
   std::vector<EvalVerdict> verdicts;
   for (const EvalTask& task : tasks) {
     impl_->setup.stop.throw_if_set();
-    Candidates one;
-    one.items.push_back(
-        {.branch = 0, .multiplicity = 1, .answer = std::string(trimmed(task.answer))});
-    const std::vector<double> scores = impl_->pointwise.score(task.prompt, {one.items[0].answer});
-    verdicts.push_back(
-        {.score = scores[0],
-         .win = std::nullopt,
-         .verdicts = {pointwise_verdict(task.prompt, one, scores, name(), impl_->setup.round)}});
+    verdicts.push_back(impl_->score_one(task));
     progress.advance(1, 1);
   }
   return verdicts;
@@ -194,36 +234,7 @@ std::vector<BestOutputRow> select_winners(const std::vector<JudgeTask>& tasks,
                                           const SelectOptions& select,
                                           uint64_t seed,
                                           int64_t round) {
-  const auto rows = by_prompt(verdicts);
-  const std::vector<const VerdictRow*> none;
-  std::vector<Candidates> candidates;
-  std::vector<RankingSet> sets;
-  for (const JudgeTask& task : tasks) {
-    const auto found = rows.find(task.prompt.prompt_id);
-    candidates.push_back(collect_candidates(task, judge.drop));
-    sets.push_back(rankings_of(candidates.back(), found == rows.end() ? none : found->second));
-  }
-  const bool is_pointwise = is_pointwise_kind(judge.kind);
-  const double sigma = is_pointwise ? 1 : estimate_sigma(sets);
-  std::vector<BestOutputRow> best;
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    const StreamKey key = key_of(seed, round, tasks[t].prompt);
-    const auto found = rows.find(tasks[t].prompt.prompt_id);
-    const auto& mine = found == rows.end() ? none : found->second;
-    BestOutputRow row;
-    if (is_pointwise) {
-      const auto scores = mine.empty() ? std::vector<double>() : scores_of(candidates[t], *mine[0]);
-      row = choose_by_scores(candidates[t], scores, judge.kind == "reference", select, key);
-    } else {
-      row = choose_by_rankings(candidates[t], sets[t], sigma, select, key);
-    }
-    row.prompt_id = tasks[t].prompt.prompt_id;
-    row.round = round;
-    row.calls = static_cast<int64_t>(mine.size());
-    for (const VerdictRow* verdict : mine) row.usd += verdict->usd;
-    best.push_back(std::move(row));
-  }
-  return best;
+  return choose(tasks, verdicts, judge, select, {.seed = seed, .round = round, .prompt = 0}).best;
 }
 
 }  // namespace thoughtrank

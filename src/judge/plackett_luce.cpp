@@ -93,11 +93,25 @@ bool take_step(const RankingSet& set,
   return false;
 }
 
-double total_evidence(const std::vector<RankingSet>& sets, double log_sigma) {
-  double sum = 0;
-  for (const RankingSet& set : sets) sum += fit(set, std::exp(log_sigma)).log_evidence;
-  return sum;
-}
+// The evidence of all sets as a function of log σ; each fit starts from the one before.
+class Evidence {
+ public:
+  explicit Evidence(std::vector<RankingSet> sets) : sets_(std::move(sets)), means_(sets_.size()) {}
+
+  double at(double log_sigma) {
+    double sum = 0;
+    for (size_t n = 0; n < sets_.size(); ++n) {
+      Posterior posterior = fit(sets_[n], std::exp(log_sigma), std::move(means_[n]));
+      sum += posterior.log_evidence;
+      means_[n] = std::move(posterior.mean);
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<RankingSet> sets_;
+  std::vector<std::vector<double>> means_;
+};
 
 }  // namespace
 
@@ -115,10 +129,11 @@ double log_likelihood(const RankingSet& set, const std::vector<double>& utilitie
   return sum;
 }
 
-Posterior fit(const RankingSet& set, double sigma) {
+Posterior fit(const RankingSet& set, double sigma, std::vector<double> start) {
   constexpr int kMostSteps = 100;
   constexpr double kDecrement = 1e-12;
-  std::vector<double> u(set.items, 0.0);
+  std::vector<double> u = std::move(start);
+  u.resize(set.items, 0.0);
   double value = log_posterior(set, u, sigma);
   for (int step = 0;; ++step) {
     auto [gradient, curvature] = derivatives(set, u, sigma);
@@ -139,13 +154,14 @@ double estimate_sigma(const std::vector<RankingSet>& sets) {
     if (!set.rankings.empty()) known.push_back(set);
   }
   if (known.empty()) return kLowestSigma;
+  Evidence evidence(std::move(known));
   constexpr int kSteps = 12;
   const double lowest = std::log(kLowestSigma);
   const double width = (std::log(kHighestSigma) - lowest) / kSteps;
   int best = 0;
-  double best_value = total_evidence(known, lowest);
+  double best_value = evidence.at(lowest);
   for (int i = 1; i <= kSteps; ++i) {
-    const double value = total_evidence(known, lowest + i * width);
+    const double value = evidence.at(lowest + i * width);
     if (value > best_value + 1e-9) best = i, best_value = value;
   }
   // Golden section between the neighbours of the best grid point.
@@ -153,14 +169,14 @@ double estimate_sigma(const std::vector<RankingSet>& sets) {
   double from = lowest + std::max(best - 1, 0) * width;
   double to = lowest + std::min(best + 1, kSteps) * width;
   double left = to - kGolden * (to - from), right = from + kGolden * (to - from);
-  double at_left = total_evidence(known, left), at_right = total_evidence(known, right);
+  double at_left = evidence.at(left), at_right = evidence.at(right);
   while (to - from > 0.02) {
     if (at_left >= at_right) {
       to = right, right = left, at_right = at_left;
-      at_left = total_evidence(known, left = to - kGolden * (to - from));
+      at_left = evidence.at(left = to - kGolden * (to - from));
     } else {
       from = left, left = right, at_left = at_right;
-      at_right = total_evidence(known, right = from + kGolden * (to - from));
+      at_right = evidence.at(right = from + kGolden * (to - from));
     }
   }
   return std::exp((from + to) / 2);

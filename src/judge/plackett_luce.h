@@ -29,7 +29,8 @@ struct Posterior {
   [[nodiscard]] double deviation_of(std::vector<double> contrast) const;
 };
 
-[[nodiscard]] Posterior fit(const RankingSet& set, double sigma);
+// `start`: where Newton begins, (items); empty: at zero.
+[[nodiscard]] Posterior fit(const RankingSet& set, double sigma, std::vector<double> start = {});
 
 // log p(ranking | utilities) summed over the set.
 [[nodiscard]] double log_likelihood(const RankingSet& set, const std::vector<double>& utilities);

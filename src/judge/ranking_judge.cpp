@@ -196,7 +196,7 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
       rule.count(call.verdict);
       EvalVerdict& verdict = verdicts[call.task];
       verdict.verdicts.push_back(std::move(call.verdict));
-      progress.advance(verdict.verdicts.size() == 2 ? 1 : 0, 1);
+      progress.advance(verdict.verdicts.size() == 2 ? 1 : 0, 2);  // two answers were read
     }
   }
   rule.check_at_end();

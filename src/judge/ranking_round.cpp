@@ -115,7 +115,7 @@ class Round {
 
   void take(JudgedCall call) {
     rule_.count(call.verdict);
-    progress_.advance(0, 1);
+    progress_.advance(0, static_cast<int64_t>(call.verdict.labels.size()));
     Contest& contest = contests_[*by_task_[call.task]];
     if (!call.verdict.abstained) {
       Ranking ranking;

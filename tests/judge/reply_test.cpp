@@ -15,97 +15,94 @@ struct Reply {
 
 std::string deep(int depth) { return std::string(static_cast<size_t>(depth), '['); }
 
-const std::vector<Reply>& corpus() {
-  static const std::vector<Reply> kReplies = {
-      // Accepted: one JSON object that ranks every label once.
-      {R"({"ranking":["K","B","Q"]})", "KBQ"},
-      {R"({"ranking": [ "Q" , "B" , "K" ] })", "QBK"},
-      {"  \n{\"ranking\":[\"B\",\"K\",\"Q\"]}\n\n", "BKQ"},
-      {"```json\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
-      {"```\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
-      {"Here is my ranking:\n{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
-      {"{\"ranking\":[\"K\",\"B\",\"Q\"]}\nK is the most complete answer.", "KBQ"},
-      {R"({"ranking":["K","B","Q"],"scores":{"K":9,"B":5,"Q":1}})", "KBQ"},
-      {R"({"reasoning":"K is right {really}","ranking":["K","B","Q"]})", "KBQ"},
-      {R"({"reasoning":"a \" quote and a } brace","ranking":["K","B","Q"]})", "KBQ"},
-      {"<think>{\"ranking\":[\"Q\",\"B\",\"K\"]} no, wait</think>{\"ranking\":[\"K\",\"B\",\"Q\"]}",
-       "KBQ"},
-      {"<think>\nhm\n</think>\n\n```json\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
-      {"</think>{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
-      {"The set {K, B, Q} is ranked: {\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
-      {R"({"note":1} {"ranking":["K","B","Q"]})", "KBQ"},
-      {"Größe 😀 {\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
-      {R"({"ranking":["\u004b","B","Q"]})", "KBQ"},
-      // Labels that do not fit.
-      {R"({"ranking":["K","B"]})", ""},
-      {R"({"ranking":["K"]})", ""},
-      {R"({"ranking":[]})", ""},
-      {R"({"ranking":["K","B","B"]})", ""},
-      {R"({"ranking":["K","B","Q","K"]})", ""},
-      {R"({"ranking":["K","B","Q","Z"]})", ""},
-      {R"({"ranking":["K","B","Z"]})", ""},
-      {R"({"ranking":["k","b","q"]})", ""},
-      {R"({"ranking":["K ","B","Q"]})", ""},
-      {R"({"ranking":["answer K","B","Q"]})", ""},
-      {R"({"ranking":["<answer K>","B","Q"]})", ""},
-      {R"({"ranking":["К","B","Q"]})", ""},  // Cyrillic К
-      {R"({"ranking":["","B","Q"]})", ""},
-      {R"({"ranking":["K","B","Q",""]})", ""},
-      // Not a list of labels.
-      {R"({"ranking":"KBQ"})", ""},
-      {R"({"ranking":"K, B, Q"})", ""},
-      {R"({"ranking":{"1":"K","2":"B","3":"Q"}})", ""},
-      {R"({"ranking":[["K","B"],["Q"]]})", ""},
-      {R"({"ranking":[["K"],["B"],["Q"]]})", ""},
-      {R"({"ranking":[1,2,3]})", ""},
-      {R"({"ranking":["K",2,"Q"]})", ""},
-      {R"({"ranking":["K",null,"Q"]})", ""},
-      {R"({"ranking":null})", ""},
-      {R"({"ranking":true})", ""},
-      {R"({"ranking":3})", ""},
-      {R"({"ranking":[{"label":"K"},{"label":"B"},{"label":"Q"}]})", ""},
-      {R"({"ranking":["K = B","Q"]})", ""},
-      // No object, or not JSON.
-      {"", ""},
-      {" ", ""},
-      {"K > B > Q", ""},
-      {"[2] > [1] > [3]", ""},
-      {R"(["K","B","Q"])", ""},
-      {R"("K")", ""},
-      {"3", ""},
-      {"-1", ""},
-      {"NaN", ""},
-      {"null", ""},
-      {R"({"Ranking":["K","B","Q"]})", ""},
-      {R"({"result":{"ranking":["K","B","Q"]}})", ""},
-      {R"({'ranking':['K','B','Q']})", ""},
-      {R"({ranking:["K","B","Q"]})", ""},
-      {R"({"ranking":["K","B","Q"],})", ""},
-      {R"({"ranking":["K","B","Q",]})", ""},
-      {R"({"ranking":["K","B","Q")", ""},
-      {R"({"ranking":["K","B",)", ""},
-      {R"({"ranking":["K","B","Q"],"score":NaN})", ""},
-      {R"({"ranking":["K","B","Q"],"score":1e400})", ""},
-      {R"({"ranking":["K","B","Q"],"ranking":["Q","B","K"]})", ""},
-      {"I'm sorry, but I can't rank answers 1, 2 and 3.", ""},
-      {"As an AI, I rate all 3 equally: 5/5.", ""},
-      {"{}", ""},
-      {"{{{{", ""},
-      {"}", ""},
-      // Two minds, or an unfinished one.
-      {R"({"ranking":["K","B","Q"]}{"ranking":["Q","B","K"]})", ""},
-      {R"({"ranking":["K","B","Q"]} or {"ranking":["K","B","Q"]})", ""},
-      {R"(<think>{"ranking":["K","B","Q"]})", ""},
-      {R"(<think>hm</think> I would rather not say)", ""},
-      // Abuse.
-      {R"({"ranking":)" + deep(100000), ""},
-      {std::string(200000, '{'), ""},
-      {"{\"ranking\":[\"K\",\"B\",\"Q\"]}\xFF", ""},
-      {std::string("{\"ranking\":[\"K\",\"B\",\"Q\",\"\0\"]}", 32), ""},
-      {"\xEF\xBB\xBF{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
-  };
-  return kReplies;
-}
+const std::vector<Reply> kReplies = {
+    // Accepted: one JSON object that ranks every label once.
+    {R"({"ranking":["K","B","Q"]})", "KBQ"},
+    {R"({"ranking": [ "Q" , "B" , "K" ] })", "QBK"},
+    {"  \n{\"ranking\":[\"B\",\"K\",\"Q\"]}\n\n", "BKQ"},
+    {"```json\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
+    {"```\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
+    {"Here is my ranking:\n{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
+    {"{\"ranking\":[\"K\",\"B\",\"Q\"]}\nK is the most complete answer.", "KBQ"},
+    {R"({"ranking":["K","B","Q"],"scores":{"K":9,"B":5,"Q":1}})", "KBQ"},
+    {R"({"reasoning":"K is right {really}","ranking":["K","B","Q"]})", "KBQ"},
+    {R"({"reasoning":"a \" quote and a } brace","ranking":["K","B","Q"]})", "KBQ"},
+    {"<think>{\"ranking\":[\"Q\",\"B\",\"K\"]} no, wait</think>{\"ranking\":[\"K\",\"B\",\"Q\"]}",
+     "KBQ"},
+    {"<think>\nhm\n</think>\n\n```json\n{\"ranking\":[\"K\",\"B\",\"Q\"]}\n```", "KBQ"},
+    {"</think>{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
+    {"The set {K, B, Q} is ranked: {\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
+    {R"({"note":1} {"ranking":["K","B","Q"]})", "KBQ"},
+    {"Größe 😀 {\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
+    {R"({"ranking":["\u004b","B","Q"]})", "KBQ"},
+    // Labels that do not fit.
+    {R"({"ranking":["K","B"]})", ""},
+    {R"({"ranking":["K"]})", ""},
+    {R"({"ranking":[]})", ""},
+    {R"({"ranking":["K","B","B"]})", ""},
+    {R"({"ranking":["K","B","Q","K"]})", ""},
+    {R"({"ranking":["K","B","Q","Z"]})", ""},
+    {R"({"ranking":["K","B","Z"]})", ""},
+    {R"({"ranking":["k","b","q"]})", ""},
+    {R"({"ranking":["K ","B","Q"]})", ""},
+    {R"({"ranking":["answer K","B","Q"]})", ""},
+    {R"({"ranking":["<answer K>","B","Q"]})", ""},
+    {R"({"ranking":["К","B","Q"]})", ""},  // Cyrillic К
+    {R"({"ranking":["","B","Q"]})", ""},
+    {R"({"ranking":["K","B","Q",""]})", ""},
+    // Not a list of labels.
+    {R"({"ranking":"KBQ"})", ""},
+    {R"({"ranking":"K, B, Q"})", ""},
+    {R"({"ranking":{"1":"K","2":"B","3":"Q"}})", ""},
+    {R"({"ranking":[["K","B"],["Q"]]})", ""},
+    {R"({"ranking":[["K"],["B"],["Q"]]})", ""},
+    {R"({"ranking":[1,2,3]})", ""},
+    {R"({"ranking":["K",2,"Q"]})", ""},
+    {R"({"ranking":["K",null,"Q"]})", ""},
+    {R"({"ranking":null})", ""},
+    {R"({"ranking":true})", ""},
+    {R"({"ranking":3})", ""},
+    {R"({"ranking":[{"label":"K"},{"label":"B"},{"label":"Q"}]})", ""},
+    {R"({"ranking":["K = B","Q"]})", ""},
+    // No object, or not JSON.
+    {"", ""},
+    {" ", ""},
+    {"K > B > Q", ""},
+    {"[2] > [1] > [3]", ""},
+    {R"(["K","B","Q"])", ""},
+    {R"("K")", ""},
+    {"3", ""},
+    {"-1", ""},
+    {"NaN", ""},
+    {"null", ""},
+    {R"({"Ranking":["K","B","Q"]})", ""},
+    {R"({"result":{"ranking":["K","B","Q"]}})", ""},
+    {R"({'ranking':['K','B','Q']})", ""},
+    {R"({ranking:["K","B","Q"]})", ""},
+    {R"({"ranking":["K","B","Q"],})", ""},
+    {R"({"ranking":["K","B","Q",]})", ""},
+    {R"({"ranking":["K","B","Q")", ""},
+    {R"({"ranking":["K","B",)", ""},
+    {R"({"ranking":["K","B","Q"],"score":NaN})", ""},
+    {R"({"ranking":["K","B","Q"],"score":1e400})", ""},
+    {R"({"ranking":["K","B","Q"],"ranking":["Q","B","K"]})", ""},
+    {"I'm sorry, but I can't rank answers 1, 2 and 3.", ""},
+    {"As an AI, I rate all 3 equally: 5/5.", ""},
+    {"{}", ""},
+    {"{{{{", ""},
+    {"}", ""},
+    // Two minds, or an unfinished one.
+    {R"({"ranking":["K","B","Q"]}{"ranking":["Q","B","K"]})", ""},
+    {R"({"ranking":["K","B","Q"]} or {"ranking":["K","B","Q"]})", ""},
+    {R"(<think>{"ranking":["K","B","Q"]})", ""},
+    {R"(<think>hm</think> I would rather not say)", ""},
+    // Abuse.
+    {R"({"ranking":)" + deep(100000), ""},
+    {std::string(200000, '{'), ""},
+    {"{\"ranking\":[\"K\",\"B\",\"Q\"]}\xFF", ""},
+    {std::string("{\"ranking\":[\"K\",\"B\",\"Q\",\"\0\"]}", 32), ""},
+    {"\xEF\xBB\xBF{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
+};
 
 std::string labels_of(const Verdict& verdict) {
   std::string text;
@@ -118,8 +115,8 @@ std::string labels_of(const Verdict& verdict) {
 }
 
 TEST(Reply, corpus_is_a_full_ranking_or_an_abstention) {
-  EXPECT_GE(corpus().size(), 60u);
-  for (const Reply& reply : corpus()) {
+  EXPECT_GE(kReplies.size(), 60u);
+  for (const Reply& reply : kReplies) {
     EXPECT_EQ(labels_of(read_ranking(reply.text, {"K", "Q", "B"})), reply.expected)
         << reply.text.substr(0, 100);
   }
