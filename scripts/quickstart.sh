@@ -15,7 +15,7 @@ heading "Model"
 
 heading "Run"
 status=0
-build/thoughtrank run --config configs/quickstart.yaml || status=$?
+build/thoughtrank run --config configs/quickstart.yaml >/dev/null || status=$? # the table follows below
 case $status in
   0) ;;
   75 | 130) echo "Stopped. scripts/quickstart.sh goes on where it was." >&2 && exit "$status" ;;

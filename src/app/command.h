@@ -34,6 +34,11 @@ struct App {
   [[nodiscard]] RunConfig config() const;
 };
 
+// Under every command's help.
+inline constexpr const char* kCommonOptions =
+    "\n\nEvery command takes --config FILE, --set key.path=value, --limit N, --log-format, -v, -q: "
+    "see thoughtrank --help";
+
 // Adds a command whose options are in `Options`; `work` runs with them after parsing.
 template <class Options>
 CLI::App* add_command(App& app,
@@ -43,7 +48,7 @@ CLI::App* add_command(App& app,
                       std::function<void(App&, const Options&)> work,
                       const std::shared_ptr<Options>& options) {
   CLI::App* command = app.cli.add_subcommand(name, description);
-  command->footer(details);
+  command->footer(details + kCommonOptions);
   command->fallthrough();
   command->callback(
       [&app, work, options] { app.work = [&app, work, options] { work(app, *options); }; });

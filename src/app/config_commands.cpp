@@ -146,6 +146,8 @@ void add_setup_commands(App& app) {
   CLI::App* config =
       app.cli.add_subcommand("config", "show | schema | check: the config as the program reads it");
   config->require_subcommand(1);
+  config->footer(std::string("Example: thoughtrank config show --config round.yaml") +
+                 kCommonOptions);
   config->fallthrough();
   add_config_part(
       app, *config, "show", "every key with its value and where it comes from", show_command);

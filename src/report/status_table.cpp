@@ -15,6 +15,10 @@ std::string duration(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
 }
 
+std::string rate_text(double rate) {
+  return rate < 10 ? fmt::format("{:.2f}", rate) : fmt::format("{:.0f}", rate);
+}
+
 std::string describe(const StageStatus& stage) {
   switch (stage.state) {
     case StageStatus::State::waiting:
@@ -22,7 +26,8 @@ std::string describe(const StageStatus& stage) {
     case StageStatus::State::begun:
       return stage.done > 0 ? fmt::format("begun, {} done", stage.done) : "begun";
     case StageStatus::State::finished:
-      return fmt::format("{} ({:.0f} {}/s)", duration(stage.seconds), stage.rate, stage.unit);
+      return fmt::format(
+          "{} ({} {}/s)", duration(stage.seconds), rate_text(stage.rate), stage.unit);
   }
   return "";
 }
