@@ -67,22 +67,26 @@ def wait_for_start(process, run_dir, target, started_before):
     return False
 
 
-def place_kill(args, run_dir, target, seconds, stream):
-    """One start and one SIGKILL in `target`. True when the stage had begun and had not finished."""
+class Missed(Exception):
+    """A stage finished before its kill arrived."""
+
+
+def place_kill(args, run_dir, target, longest, stream):
+    """One start, and one SIGKILL in `target`, at most `longest` seconds after it begins."""
     started_before = count(journal(run_dir), "stage_started", target)
     process = subprocess.Popen(command(args, run_dir), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if not wait_for_start(process, run_dir, target, started_before):
         sys.exit(f"the run ended with {process.returncode} before {target} began:\n{process.stderr.read()}")
-    delay = stream.uniform(0.0, 0.9) * seconds
+    delay = stream.uniform(0.0, longest)
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    is_inside = process.returncode == -signal.SIGKILL and count(journal(run_dir), "stage_finished", target) == 0
+    process.stderr.close()
+    if count(journal(run_dir), "stage_finished", target) > 0:
+        raise Missed(f"round {target[0]} {target[1]}")
     work = run_dir / f"round-{target[0]:02}" / ".work"
     left = sorted(str(p.relative_to(work)) for p in work.rglob("*") if p.is_file()) if work.exists() else []
-    if is_inside:
-        print(f"  kill in round {target[0]} {target[1]:<8} {delay:6.3f} s in; .work: {', '.join(left) or '-'}", flush=True)
-    return is_inside
+    print(f"  kill in round {target[0]} {target[1]:<8} {delay:6.3f} s in; .work: {', '.join(left) or '-'}", flush=True)
 
 
 def digests(run_dir):
@@ -111,21 +115,26 @@ def stage_seconds(run_dir):
     return {(r["round"], r["stage"]): r["seconds"] for r in finished}
 
 
-def interrupted_run(args, run_dir, seconds):
-    stream = random.Random(args.seed)
-    targets = plan_kills(args.kills, max(number for number, _ in seconds), stream)
-    for target in targets:
-        share = 1.0  # a stage goes on where it was: what is left gets shorter with each kill
-        for _ in range(8):
-            if place_kill(args, run_dir, target, seconds[target] * share, stream):
-                break
-            if count(journal(run_dir), "stage_finished", target) > 0:
-                return [f"round {target[0]} {target[1]} finished before it could be killed"]
-            share /= 2
-        else:
-            return [f"no kill could be placed in round {target[0]} {target[1]}"]
+def interrupted_run(args, run_dir, seconds, seed):
+    """All kills of the plan, then the run to its end. Raises Missed where a stage was too quick for its kill."""
+    stream = random.Random(seed)
+    placed = {}
+    for target in plan_kills(args.kills, max(number for number, _ in seconds), stream):
+        # A stage goes on where it was, so each further kill in it has less time.
+        placed[target] = placed.get(target, 0) + 1
+        place_kill(args, run_dir, target, 0.9 * seconds[target] / 2 ** placed[target], stream)
     run_through(args, run_dir)
-    return []
+
+
+def interrupted_run_that_hits(args, run_dir, seconds):
+    for seed in range(args.seed, args.seed + 10):
+        try:
+            interrupted_run(args, run_dir, seconds, seed)
+            return []
+        except Missed as stage:
+            print(f"  {stage} finished before its kill: begun anew with seed {seed + 1}", flush=True)
+            shutil.rmtree(run_dir)
+    return ["the kills could not be placed: the stages are too short"]
 
 
 def main():
@@ -134,7 +143,7 @@ def main():
     calm, disturbed = work / "undisturbed", work / "killed"
     run_through(args, calm)
     print(f"undisturbed run: {sum(stage_seconds(calm).values()):.1f} s of stages; now {args.kills} kills", flush=True)
-    problems = interrupted_run(args, disturbed, stage_seconds(calm))
+    problems = interrupted_run_that_hits(args, disturbed, stage_seconds(calm))
     expected, found = digests(calm), digests(disturbed)
     problems += [f"{name} differs" for name in sorted(expected | found) if expected.get(name) != found.get(name)]
     for problem in problems:

@@ -86,6 +86,18 @@ double mean(const ContinuationScore& score) {
   return score.tokens == 0 ? 0.0 : score.log_probability / static_cast<double>(score.tokens);
 }
 
+// The answer as content, without eos; one that passes the model's context is scored on what fits.
+// (Text can have more tokens than were generated: bytes that are no UTF-8 became U+FFFD.)
+std::vector<int64_t> answer_ids(const TextKit& kit,
+                                const PromptRow& prompt,
+                                const std::string& answer) {
+  auto ids = kit.tokenizer->encode(answer);
+  const int64_t room =
+      kit.model.max_position_embeddings - static_cast<int64_t>(prompt.token_ids.size());
+  if (static_cast<int64_t>(ids.size()) > room) ids.resize(static_cast<size_t>(room));
+  return ids;
+}
+
 // What an answer is conditioned on when nothing was asked.
 std::vector<int64_t> empty_context(const TextKit& kit) {
   if (kit.model.bos_id) return {*kit.model.bos_id};
@@ -107,7 +119,7 @@ AnswerScorer make_likelihood_scorer(const TextKit& kit,
                                                 const std::vector<std::string>& answers) {
     if (!*decoder) *decoder = std::make_unique<Decoder>(load_decoder(model_folder, machine, {}));
     std::vector<std::vector<int64_t>> ids;
-    for (const std::string& answer : answers) ids.push_back(kit.tokenizer->encode(answer));
+    for (const std::string& answer : answers) ids.push_back(answer_ids(kit, prompt, answer));
     const auto given_prompt = (*decoder)->score(prompt.token_ids, ids);
     const auto alone = (*decoder)->score(empty_context(kit), ids);
     std::vector<double> scores;
@@ -121,7 +133,7 @@ std::optional<double> answer_loss(Decoder& decoder,
                                   const TextKit& kit,
                                   const PromptRow& prompt,
                                   const std::string& answer) {
-  const auto ids = kit.tokenizer->encode(answer);
+  const auto ids = answer_ids(kit, prompt, answer);
   if (ids.empty()) return std::nullopt;
   return -mean(decoder.score(prompt.token_ids, {ids}).front());
 }
