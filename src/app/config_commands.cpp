@@ -25,6 +25,13 @@ void visit_defaults(FieldVisitor& visitor) {
   config.visit(visitor);
 }
 
+// A cell of a Markdown table.
+std::string cell(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '|' ? "\\|" : std::string(1, c);
+  return escaped;
+}
+
 void show_command(App& app, const ConfigCommandOptions& options) {
   RunConfig config;
   const auto visit = [&](FieldVisitor& v) { config.visit(v); };
@@ -33,7 +40,7 @@ void show_command(App& app, const ConfigCommandOptions& options) {
   if (options.is_markdown) {
     print("| key | default | meaning |\n|---|---|---|\n");
     for (const ConfigOrigin& field : fields) {
-      print(fmt::format("| `{}` | `{}` | {} |\n", field.key, field.value, field.doc));
+      print(fmt::format("| `{}` | `{}` | {} |\n", field.key, cell(field.value), cell(field.doc)));
     }
     return;
   }

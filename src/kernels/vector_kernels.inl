@@ -73,7 +73,8 @@ void rms_norm(float* x, const float* delta, const float* weight, float eps, T* o
     squares += v * v;
   }
   const float factor = 1.0f / __builtin_sqrtf(sum_of(squares) / static_cast<float>(C) + eps);
-  for (int64_t i = 0; i < whole; i += kLanes) store(out + i, load(x + i) * factor * load(weight + i));
+  for (int64_t i = 0; i < whole; i += kLanes)
+    store(out + i, load(x + i) * factor * load(weight + i));
   if (rest > 0) {
     const Floats v = load_some(x + whole, rest) * factor * load_some(weight + whole, rest);
     store_some(out + whole, v, rest);
@@ -197,7 +198,8 @@ LogitsSummary summarize(const float* logits, int64_t n) {
 template <class T, int kMost>
 TypedKernels<T> typed_kernels(TileKernel<T> (&&tiles)[kMost]) {
   TypedKernels<T> kernels{};
-  for (int rows = 1; rows <= kMost; ++rows) kernels.tile[static_cast<std::size_t>(rows)] = tiles[rows - 1];
+  for (int rows = 1; rows <= kMost; ++rows)
+    kernels.tile[static_cast<std::size_t>(rows)] = tiles[rows - 1];
   kernels.most_rows = kMost;
   kernels.rms_norm = rms_norm<T>;
   kernels.silu_mul = silu_mul<T>;

@@ -20,13 +20,7 @@ std::vector<OutputRow> generate_heldout(Session& session,
                                         const std::string& model_sha256,
                                         int64_t round) {
   const auto& prompts = session.prompts.holdout;
-  Generator generator(decoder,
-                      {.tokenizer = *session.kit.tokenizer,
-                       .branches = session.config.branches,
-                       .generate = session.config.generate,
-                       .eos_ids = session.kit.eos_ids,
-                       .model_sha256 = model_sha256,
-                       .round = round});
+  Generator generator = make_generator(session, decoder, model_sha256, round);
   Progress progress({.stage = fmt::format("round {} evaluate", round),
                      .unit = "prompts",
                      .total = static_cast<int64_t>(prompts.size()),

@@ -39,13 +39,7 @@ StageReport generate_stage(Session& session, int64_t round) {
   BranchStore store(session.folder.work(round) / "branches.jsonl", model_sha256);
 
   Decoder decoder = load_decoder(model_folder, session.machine, session.config.generate);
-  Generator generator(decoder,
-                      {.tokenizer = *session.kit.tokenizer,
-                       .branches = session.config.branches,
-                       .generate = session.config.generate,
-                       .eos_ids = session.kit.eos_ids,
-                       .model_sha256 = model_sha256,
-                       .round = round});
+  Generator generator = make_generator(session, decoder, model_sha256, round);
   Progress progress({.stage = fmt::format("round {} generate", round),
                      .unit = "branches",
                      .total = static_cast<int64_t>(prompts.size()) * generator.branch_count(),

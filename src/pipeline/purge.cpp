@@ -1,4 +1,5 @@
-// Old checkpoints lose their weight files; everything else of a round stays.
+// Old checkpoints that have been evaluated lose their weight files; everything else of a round
+// stays.
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -21,7 +22,8 @@ void purge_checkpoints(Session& session, int64_t newest_round) {
   const int64_t keep = session.config.checkpoint.keep;
   for (int64_t round = 1; round <= newest_round - keep; ++round) {
     const fs::path checkpoint = session.folder.checkpoint(round);
-    if (!fs::exists(checkpoint)) continue;
+    const bool is_needed = session.log.finished(round, Stage::evaluate) == nullptr;
+    if (is_needed || !fs::exists(checkpoint)) continue;
     if (!session.log.is_purged(round)) {
       // Only verified newer checkpoints count as kept.
       for (int64_t newer = newest_round - keep + 1; newer <= newest_round; ++newer) {

@@ -51,6 +51,7 @@ Json publish_selection(const fs::path& target,
                        const std::vector<JudgeTask>& tasks,
                        const std::vector<BestOutputRow>& best,
                        const RunConfig& config) {
+  const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
   std::vector<TrainingRow> training;
   std::vector<PreferencePairRow> pairs;
   Json counts = {{"trained", 0}, {"uncertain", 0}, {"skipped", 0}, {"no_candidates", 0}};
@@ -62,14 +63,15 @@ Json publish_selection(const fs::path& target,
         std::min<size_t>(static_cast<size_t>(config.select.winners_per_prompt), row.items.size());
     for (size_t k = 0; k < winners; ++k) {
       training.push_back(make_training_row(
-          tasks[n].prompt, output_of(tasks[n], row.items[k].branch), config.train));
+          tasks[n].prompt, output_of(tasks[n], row.items[k].branch), config.train, tags));
     }
     if (row.worst < 0 || row.worst == row.winner) continue;
     pairs.push_back(make_preference_pair(tasks[n].prompt,
                                          output_of(tasks[n], row.winner),
                                          output_of(tasks[n], row.worst),
                                          utility_of(row, row.winner) - utility_of(row, row.worst),
-                                         config.train));
+                                         config.train,
+                                         tags));
   }
   publish_rows(target / "preference_pairs.jsonl", pairs);
   publish_rows(target / "training_data.jsonl", training);

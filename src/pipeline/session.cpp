@@ -90,6 +90,19 @@ PromptPlan load_prompts(const RunConfig& config, const TextKit& kit) {
   return plan;
 }
 
+Generator make_generator(const Session& session,
+                         Decoder& decoder,
+                         const std::string& model_sha256,
+                         int64_t round) {
+  return {decoder,
+          {.tokenizer = *session.kit.tokenizer,
+           .branches = session.config.branches,
+           .generate = session.config.generate,
+           .eos_ids = session.kit.eos_ids,
+           .model_sha256 = model_sha256,
+           .round = round}};
+}
+
 std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
   const auto& config = session.config;
   AnswerScorer scorer;

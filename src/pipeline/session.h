@@ -49,6 +49,12 @@ struct Session {
 // reported, never used.
 [[nodiscard]] bool has_good_checkpoint(Session& session, int64_t round);
 
+// Writes rows of `round` with the decoder's weights.
+[[nodiscard]] Generator make_generator(const Session& session,
+                                       Decoder& decoder,
+                                       const std::string& model_sha256,
+                                       int64_t round);
+
 // The judge of this run, for `round`.
 [[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session, int64_t round);
 

@@ -1,0 +1,117 @@
+#include "thoughtrank/report/status.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/report/inspect.h"
+
+namespace thoughtrank {
+namespace {
+
+// A run folder as `run` leaves it in the middle of round 1: generated, not judged.
+class FakeRun : public testing::Test {
+ protected:
+  FakeRun() : folder_(make_folder()) {
+    publish_file(folder_.frozen(), R"({"config": {"rounds": 2, "judge": {"kind": "reference"}}})");
+    fs::create_directories(folder_.work(1));
+    PromptRow prompt;
+    prompt.prompt_id = "p";
+    prompt.prompt = "Which?";
+    publish_rows<PromptRow>(folder_.file(1, "prompts.jsonl"), {prompt});
+    publish_rows<OutputRow>(folder_.file(1, "outputs.jsonl"),
+                            {make_output(0, "red"), make_output(1, "\x1b[31mblue")});
+    Journal journal(folder_.journal(), [](const Json&) {});
+    journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "generate"}});
+    journal.append({{"event", "stage_finished"},
+                    {"round", 1},
+                    {"stage", "generate"},
+                    {"seconds", 2.0},
+                    {"units", 50},
+                    {"unit", "tokens"}});
+    journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "judge"}});
+  }
+  ~FakeRun() override {
+    std::error_code ignored;
+    fs::remove_all(folder_.root(), ignored);
+  }
+
+  static RunFolder make_folder() {
+    std::string name = (fs::temp_directory_path() / "report-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) std::abort();
+    return RunFolder{name};
+  }
+
+  static OutputRow make_output(int64_t branch, const std::string& answer) {
+    OutputRow row;
+    row.prompt_id = "p";
+    row.round = 1;
+    row.branch = branch;
+    row.char_ = branch == 0 ? "a" : "b";
+    row.thought = "hm";
+    row.answer = answer;
+    row.thought_end = "model";
+    row.finish = "eos";
+    return row;
+  }
+
+  void publish_ranking() {
+    BestOutputRow best;
+    best.prompt_id = "p";
+    best.round = 1;
+    best.status = "trained";
+    best.winner = 1;
+    best.worst = 0;
+    best.items = {{.branch = 1, .utility = 1}, {.branch = 0, .utility = 0}};
+    best.usd = 0.25;
+    publish_rows<BestOutputRow>(folder_.file(1, "best_outputs.jsonl"), {best});
+  }
+
+  RunFolder folder_;
+};
+
+TEST_F(FakeRun, StagesAreFinishedBegunOrWaiting) {
+  const RunStatus status = read_status(folder_.root());
+  EXPECT_EQ(status.rounds, 2);
+  EXPECT_FALSE(status.is_finished());
+  ASSERT_EQ(status.history.size(), 3u);
+  const auto& stages = status.history[1].stages;
+  ASSERT_EQ(stages.size(), 4u);
+  EXPECT_EQ(stages[0].state, StageStatus::State::finished);
+  EXPECT_EQ(stages[0].rate, 25);
+  EXPECT_EQ(stages[1].state, StageStatus::State::begun);
+  EXPECT_EQ(stages[2].state, StageStatus::State::waiting);
+}
+
+TEST_F(FakeRun, WinnersAndCostAreCounted) {
+  publish_ranking();
+  const RunStatus status = read_status(folder_.root());
+  EXPECT_EQ(status.history[1].trained, 1);
+  EXPECT_EQ(status.history[1].usd, 0.25);
+  EXPECT_NE(format_status(status).find("1 of 1"), std::string::npos);
+}
+
+TEST_F(FakeRun, InspectRanksAndTamesTheText) {
+  publish_ranking();
+  const std::string text = inspect_run(folder_.root(), {.round = {}, .prompt_id = "p"});
+  EXPECT_LT(text.find("blue"), text.find("red"));
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_THROW((void)inspect_run(folder_.root(), {.round = {}, .prompt_id = "q"}), Error);
+}
+
+TEST_F(FakeRun, AFolderThatIsNoRunIsNamed) {
+  try {
+    (void)read_status(folder_.root() / "round-01");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kMissingInput);
+    EXPECT_NE(std::string(error.what()).find("run.json"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace thoughtrank
