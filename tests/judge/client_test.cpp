@@ -114,13 +114,13 @@ TEST_F(ClientTest, what_cannot_get_better_is_not_tried_again) {
 }
 
 TEST_F(ClientTest, retry_after_is_clamped) {
-  for (const double asked : {1e9, 3600.0, 121.0}) {
+  for (const double asked : {300.0, 3600.0, 1e9}) {
     Ledger books(folder_ / std::to_string(asked));
     ScriptedTransport transport(
         [&](int n) { return n == 1 ? status_reply(429, asked) : good_reply(); });
     const double before = clock_.now_s();
     (void)ask(books, transport, 1, {});
-    EXPECT_NEAR(clock_.now_s() - before, 120, 1);
+    ASSERT_NEAR(clock_.now_s() - before, 120, 1);
   }
   Ledger books(folder_ / "negative");
   ScriptedTransport transport([](int n) { return n == 1 ? status_reply(429, -5) : good_reply(); });
