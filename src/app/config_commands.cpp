@@ -17,6 +17,7 @@ struct ConfigCommandOptions {
 
 struct InitOptions {
   std::string folder = ".";
+  std::string model = "models/SmolLM2-135M-Instruct";
 };
 
 void visit_defaults(FieldVisitor& visitor) {
@@ -64,9 +65,9 @@ void check_command(App& app, const ConfigCommandOptions&) {
 }
 
 // The annotated file is made from the list of fields, so it cannot be stale.
-std::string annotated_config() {
+std::string annotated_config(const std::string& model) {
   RunConfig config;
-  config.model.path = "models/SmolLM2-135M-Instruct";
+  config.model.path = fs::absolute(model).lexically_normal().string();
   config.prompts.path = "prompts.jsonl";
   config.prompts.per_round = 6;
   config.prompts.holdout = 4;
@@ -76,8 +77,9 @@ std::string annotated_config() {
   config.train.learning_rate = 2e-5;
   config.train.tokens_per_step = 1;
   std::string text =
-      "# Made by `thoughtrank init`. Every key, with what it means; remove what you leave at its "
-      "value.\n"
+      "# Made by `thoughtrank init`. Every key, with what it means; a key left out has the value "
+      "of "
+      "`config show`.\n"
       "# Relative paths are relative to this file. Check with: thoughtrank config check --config "
       "round.yaml\n";
   std::string open_group;
@@ -118,17 +120,18 @@ void init_command(App&, const InitOptions& options) {
     }
   }
   fs::create_directories(folder);
-  publish_file(folder / "round.yaml", annotated_config());
+  publish_file(folder / "round.yaml", annotated_config(options.model));
   publish_file(folder / "prompts.jsonl", example_prompt_rows());
   const std::string config = (folder / "round.yaml").string();
   print(
       fmt::format("wrote {} and {}\n"
-                  "next: put your model's folder in model.path, then\n"
+                  "next (the model is {}):\n"
                   "  thoughtrank doctor --config {}\n"
                   "  thoughtrank plan --config {}\n"
                   "  thoughtrank run --config {}\n",
                   config,
                   (folder / "prompts.jsonl").string(),
+                  options.model,
                   config,
                   config,
                   config));
@@ -170,6 +173,8 @@ void add_setup_commands(App& app) {
                                init_command,
                                options);
   init->add_option("DIR", options->folder, "where (default: here)");
+  init->add_option(
+      "--model", options->model, "the model's Hugging Face folder (default: the quickstart's)");
 }
 
 }  // namespace thoughtrank

@@ -85,8 +85,7 @@ void plan_command(App& app, const PlanCommandOptions& options) {
   print(format_plan(plan, config));
   if (!plan.judge_probe.empty())
     fail(ExitCode::kJudge, "the judge did not answer: {}", plan.judge_probe);
-  print("next: thoughtrank run --config " + (app.source.file.empty() ? "…" : app.source.file) +
-        "\n");
+  print("next: the same words with `run` instead of `plan`\n");
 }
 
 void status_command(App&, const StatusCommandOptions& options) {

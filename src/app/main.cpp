@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -26,7 +27,7 @@ constexpr const char* kFooter =
     "Order of work:\n"
     "  thoughtrank init my-run          an annotated round.yaml and example prompts\n"
     "  thoughtrank doctor --config …    is this machine ready?\n"
-    "  thoughtrank plan --config …      tokens, memory, time, dollars; writes nothing\n"
+    "  thoughtrank plan --config …      tokens, memory, disk, dollars; writes nothing\n"
     "  thoughtrank run --config …       all rounds; the same command resumes whatever stopped\n"
     "  thoughtrank status RUN_DIR       how far it is; inspect RUN_DIR: what the model wrote\n"
     "\n"
@@ -95,6 +96,8 @@ int run(int count, char** words) {
                   ExitCode::kInternal);
   } catch (const c10::Error& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kInternal);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(error.what(), ExitCode::kIo);
   } catch (const std::exception& error) {
     return report(error.what(), ExitCode::kInternal);
   }

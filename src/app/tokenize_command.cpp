@@ -58,6 +58,7 @@ void tokenize_command(App& app, const TokenizeOptions& options) {
                                           : encode_line(*tokenizer, options, row, where);
     print(dump_json(result) + "\n");
   }
+  app.stop.throw_if_set();  // a signal ends the reading, too
 }
 
 }  // namespace

@@ -54,9 +54,12 @@ std::vector<Answer> Client::wait() {
       parts_.clock.sleep_s(std::min(seconds_to_next(), kLookAround_s));
       continue;
     }
-    for (FinishedTransfer& finished : parts_.transport.wait(kLookAround_s)) {
-      take(std::move(finished));
-    }
+    auto finished = parts_.transport.wait(kLookAround_s);
+    // Answers first: they are in the ledger before a refusal can end the work.
+    std::stable_partition(finished.begin(), finished.end(), [](const FinishedTransfer& transfer) {
+      return classify(transfer.reply).outcome == Outcome::answered;
+    });
+    for (FinishedTransfer& transfer : finished) take(std::move(transfer));
   }
   return std::exchange(ready_, {});
 }

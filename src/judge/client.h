@@ -53,6 +53,10 @@ class Client {
   // At least one answer, unless nothing is pending. Throws what ends the work: kCredentials,
   // kSpendingCap, kJudge (20 calls in a row failed, certificate), and what the stop flag says.
   [[nodiscard]] std::vector<Answer> wait();
+  // A reply that was of no use may be asked for again; one that is only replayed stays.
+  void forget(const std::string& request) {
+    if (!options_.is_replay) parts_.ledger.forget(request);
+  }
   [[nodiscard]] size_t pending() const { return ready_.size() + queue_.size() + flying_.size(); }
 
  private:

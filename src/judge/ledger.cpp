@@ -30,6 +30,8 @@ void Ledger::replay(const Json& body) {
                     .attempts = require_int(body, "attempts", 1, 1000, where)};
     close_intent(request, reply.usd);
     replies_[request] = std::move(reply);
+  } else if (type == "void") {
+    replies_.erase(request);
   } else {
     fail(ExitCode::kBadData, "{}: unknown record type '{}'", where, type);
   }
@@ -70,6 +72,10 @@ void Ledger::settle(const std::string& request, PaidReply reply) {
 void Ledger::lose(const std::string& request, double usd, const std::string& reason) {
   append({{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}});
   close_intent(request, usd);
+}
+
+void Ledger::forget(const std::string& request) {
+  if (replies_.erase(request) > 0) append({{"type", "void"}, {"request", request}});
 }
 
 const Json* Ledger::note(const std::string& name) const {

@@ -1,6 +1,7 @@
 // The judge's books, in a Journal: `intent` before a call leaves (with its worst cost), `result`
-// before its reply is used, `failed` for an attempt that brought none. An intent that never got
-// either (a kill) is charged at its reserved cost. Same request hash: the reply is already here.
+// before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
+// to be asked for again. An intent that never got either (a kill) is charged at its reserved cost.
+// Same request hash: the reply is already here.
 #pragma once
 
 #include <filesystem>
@@ -30,6 +31,8 @@ class Ledger {
   void intend(const std::string& request, double reserved_usd);
   void settle(const std::string& request, PaidReply reply);
   void lose(const std::string& request, double usd, const std::string& reason);
+  // The reply was of no use: it stays paid, and the request may be asked again.
+  void forget(const std::string& request);
 
   // Small facts found once and remembered (a server's dialect, computed scores), by name.
   [[nodiscard]] const Json* note(const std::string& name) const;

@@ -37,6 +37,10 @@ std::vector<JudgedCall> RankCaller::wait() {
   return done;
 }
 
+void RankCaller::forget_abstentions() {
+  for (const std::string& request : abstained_) client_.forget(request);
+}
+
 void RankCaller::feed() {
   while (!waiting_.empty() && asked_.size() < window_) {
     Asked asked{.call = std::move(waiting_.front()), .shown = {}, .showings = 0, .verdict = {}};
@@ -85,6 +89,7 @@ void RankCaller::take(const Answer& answer, std::vector<JudgedCall>& done) {
     row.abstained = true;
     row.reason = std::get<Abstention>(verdict).reason;
   }
+  if (row.abstained) abstained_.push_back(row.request_sha256);
   done.push_back({.task = asked.call.task, .verdict = std::move(row)});
 }
 

@@ -32,6 +32,17 @@ class RankCaller {
   void submit(RankCall call) { waiting_.push_back(std::move(call)); }
   // At least one verdict, unless nothing was submitted.
   [[nodiscard]] std::vector<JudgedCall> wait();
+  // Runs `work`; where it ends with Error(kJudge), the calls that abstained may be asked again by
+  // the next run.
+  template <class Work>
+  void or_ask_again(const Work& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      if (error.code() == ExitCode::kJudge) forget_abstentions();
+      throw;
+    }
+  }
 
  private:
   static constexpr int64_t kMostShowings = 2;
@@ -42,6 +53,7 @@ class RankCaller {
     VerdictRow verdict;
   };
 
+  void forget_abstentions();
   void feed();
   void ask(Asked asked);
   void take(const Answer& answer, std::vector<JudgedCall>& done);
@@ -53,6 +65,7 @@ class RankCaller {
   std::deque<RankCall> waiting_;
   std::map<uint64_t, Asked> asked_;
   uint64_t tickets_ = 0;
+  std::vector<std::string> abstained_;  // request hashes
 };
 
 }  // namespace thoughtrank

@@ -39,7 +39,14 @@ std::string rubric_of(const JudgeOptions& options) {
 void check_extra_body(const Json& extra) {
   if (extra.is_null()) return;
   if (!extra.is_object()) fail(ExitCode::kConfig, "judge.extra_body: expected a mapping");
-  for (const char* key : {"messages", "model", "stream", "n"}) {
+  for (const char* key : {"messages",
+                          "model",
+                          "stream",
+                          "n",
+                          "best_of",
+                          "max_tokens",
+                          "max_completion_tokens",
+                          "response_format"}) {
     if (extra.contains(key)) {
       fail(ExitCode::kConfig, "judge.extra_body: '{}' is set by the program. Remove it", key);
     }
@@ -191,15 +198,17 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
   }
   if (asked > 0) settle();
   AbstentionRule rule(options_.max_abstained, static_cast<int64_t>(2 * asked));
-  for (auto done = caller.wait(); !done.empty(); done = caller.wait()) {
-    for (JudgedCall& call : done) {
-      rule.count(call.verdict);
-      EvalVerdict& verdict = verdicts[call.task];
-      verdict.verdicts.push_back(std::move(call.verdict));
-      progress.advance(verdict.verdicts.size() == 2 ? 1 : 0, 2);  // two answers were read
+  caller.or_ask_again([&] {
+    for (auto done = caller.wait(); !done.empty(); done = caller.wait()) {
+      for (JudgedCall& call : done) {
+        rule.count(call.verdict);
+        EvalVerdict& verdict = verdicts[call.task];
+        verdict.verdicts.push_back(std::move(call.verdict));
+        progress.advance(verdict.verdicts.size() == 2 ? 1 : 0, 2);  // two answers were read
+      }
     }
-  }
-  rule.check_at_end();
+    rule.check_at_end();
+  });
   for (EvalVerdict& verdict : verdicts) settle_win(verdict);
   return verdicts;
 }

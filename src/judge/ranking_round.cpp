@@ -50,10 +50,12 @@ class Round {
 
   std::vector<std::vector<VerdictRow>> run() {
     for (Contest& contest : contests_) start(contest, contest.tournament->pass_a());
-    for (auto done = caller_.wait(); !done.empty(); done = caller_.wait()) {
-      for (JudgedCall& call : done) take(std::move(call));
-    }
-    rule_.check_at_end();
+    caller_.or_ask_again([this] {
+      for (auto done = caller_.wait(); !done.empty(); done = caller_.wait()) {
+        for (JudgedCall& call : done) take(std::move(call));
+      }
+      rule_.check_at_end();
+    });
     std::vector<std::vector<VerdictRow>> rows(by_task_.size());
     for (Contest& contest : contests_) {
       std::sort(contest.verdicts.begin(), contest.verdicts.end(), [](const auto& a, const auto& b) {

@@ -56,8 +56,11 @@ bool is_finished(Session& session, int64_t round, Stage stage) {
   const Json* record = session.log.finished(round, stage);
   if (record == nullptr) return false;
   require_unchanged(session, round, require(*record, "files", session.folder.journal().string()));
-  return stage != Stage::train || session.log.is_purged(round) ||
-         has_good_checkpoint(session, round);
+  if (stage != Stage::train || session.log.is_purged(round)) return true;
+  // Nothing reads the weights of a round that is evaluated and whose successor is trained.
+  const bool is_behind = session.log.finished(round, Stage::evaluate) != nullptr &&
+                         session.log.finished(round + 1, Stage::train) != nullptr;
+  return is_behind || has_good_checkpoint(session, round);
 }
 
 }  // namespace thoughtrank

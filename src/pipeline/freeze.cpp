@@ -55,7 +55,8 @@ Json frozen_record(const RunConfig& config,
               {"sha256",
                {{"model", identity.model_sha256},
                 {"prompts", identity.prompts_sha256},
-                {"template", identity.template_sha256}}}};
+                {"template", identity.template_sha256},
+                {"texts", identity.texts_sha256}}}};
 }
 
 Machine frozen_machine(const Json& record, const std::string& where) {
@@ -111,6 +112,11 @@ Machine freeze_or_check(const std::filesystem::path& run_json,
          "(rounds may go up; keys, caps and time-outs may change).",
          run_json.parent_path().string(),
          diff);
+  }
+  if (config.rounds > require_int(before.at("config"), "rounds", 1, 99, where)) {
+    Json longer = before;
+    longer["config"]["rounds"] = config.rounds;
+    publish_file(run_json, longer.dump(2) + "\n");
   }
   const Machine frozen = frozen_machine(before, where);
   if (frozen.threads != machine.threads) {

@@ -14,6 +14,7 @@ struct RunIdentity {
   std::string model_sha256;
   std::string prompts_sha256;
   std::string template_sha256;
+  std::string texts_sha256;  // config and tokenizer files of the model, the judge's rubric
 };
 
 // First start: publishes run.json and returns `machine`. Later: returns the frozen machine, or

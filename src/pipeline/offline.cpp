@@ -12,9 +12,12 @@ namespace thoughtrank {
 
 Json select_again(const RunConfig& config, int64_t round, const fs::path& target) {
   const RunFolder folder{config.run_dir};
-  if (fs::weakly_canonical(target) == fs::weakly_canonical(folder.round(round))) {
+  const fs::path inside =
+      fs::weakly_canonical(target).lexically_relative(fs::weakly_canonical(folder.root()));
+  if ((!inside.empty() && *inside.begin() != "..") || fs::exists(target / "best_outputs.jsonl")) {
     fail(ExitCode::kConfig,
-         "{} holds what the round was trained on: choose another folder with --out DIR",
+         "{} lies in the run folder or holds a selection already: choose a new folder with --out "
+         "DIR",
          target.string());
   }
   const auto tasks = read_judge_tasks(folder, round);
@@ -24,6 +27,19 @@ Json select_again(const RunConfig& config, int64_t round, const fs::path& target
   fs::create_directories(target);
   return publish_selection(target, tasks, best, config);
 }
+
+namespace {
+
+// Rows that have texts only are encoded by the template.
+std::vector<TrainingRow> read_training_rows(const fs::path& data, const TextKit& kit) {
+  auto rows = read_rows<TrainingRow>(data);
+  for (TrainingRow& row : rows) {
+    if (row.input_ids.empty()) encode_training_row(row, kit.chat_template, *kit.tokenizer);
+  }
+  return rows;
+}
+
+}  // namespace
 
 TrainFileResult train_file(const RunConfig& config,
                            const fs::path& data,
@@ -35,17 +51,13 @@ TrainFileResult train_file(const RunConfig& config,
   }
   require_licence(config.model.path, target, config.is_private);
   const TextKit kit = load_text_kit(config.model.path, config.chat_template);
-  auto rows = read_rows<TrainingRow>(data);
-  for (TrainingRow& row : rows) {
-    if (row.input_ids.empty()) encode_training_row(row, kit.chat_template, *kit.tokenizer);
-  }
+  const auto rows = read_training_rows(data, kit);
   const Machine machine = resolve_machine(config);
   use_machine(machine);
   const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
   Llama model = load_llama(config.model.path, dtype, at::Device(machine.device));
   const fs::path parent = fs::absolute(target).parent_path();
   fs::create_directories(parent);
-  const RunLock lock(parent);
   const std::string start = weights_sha256(config.model.path);
   const std::string identity = sha256(dump_json(Json{{"train", config_to_json(config).at("train")},
                                                      {"rows", sha256_file(data)},
@@ -54,6 +66,8 @@ TrainFileResult train_file(const RunConfig& config,
                                                      {"dtype", machine.train_dtype},
                                                      {"threads", machine.threads}}));
   const fs::path work = parent / (".work-" + target.filename().string());
+  fs::create_directories(work);
+  const RunLock lock(work);
   Progress progress(
       {.stage = "train", .unit = "steps", .total = 0, .already_done = 0, .rate_unit = "tok"},
       clock);

@@ -99,6 +99,20 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
+// Ranking judges compare each held-out answer with its anchor, in both orders, after each round; a
+// call costs about what the ranking's calls cost per answer read.
+void add_evaluation(RunPlan& plan, const RunConfig& config) {
+  const bool is_pointwise = config.judge.kind == "likelihood" || config.judge.kind == "reference";
+  if (is_pointwise || plan.judging.answer_reads == 0) return;
+  const int64_t calls = 2 * plan.rounds * plan.holdout;
+  const double share =
+      static_cast<double>(2 * calls) / static_cast<double>(plan.judging.answer_reads);
+  plan.judging.calls += calls;
+  plan.judging.answer_reads += 2 * calls;
+  plan.judging.usd_expected *= 1 + share;
+  plan.judging.usd_worst *= 1 + share;
+}
+
 std::string probe_judge(const RunConfig& config, Clock& clock, const StopFlag& stop) {
   const fs::path ledger =
       fs::temp_directory_path() / fmt::format("thoughtrank-probe-{}.jsonl", ::getpid());
@@ -142,6 +156,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
                                   plan.rounds * plan.prompts_per_round,
                                   plan.branches,
                                   static_cast<double>(config.generate.answer_tokens));
+  add_evaluation(plan, config);
   if (probe) plan.judge_probe = probe_judge(config, clock, stop);
   plan.is_probed = probe;
   return plan;

@@ -132,6 +132,12 @@ void run_one_stage(const RunConfig& config,
                    std::optional<int64_t> round,
                    Clock& clock,
                    StopFlag& stop) {
+  if (round && *round > config.rounds) {
+    fail(ExitCode::kConfig,
+         "there is no round {}: the config has rounds: {}",
+         *round,
+         config.rounds);
+  }
   const auto session = open_session(config, clock, stop);
   const TimeLimit limit(config.limits.max_hours, stop);
   for (const auto& [n, before] : all_stages(config)) {

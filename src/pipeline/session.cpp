@@ -72,6 +72,36 @@ void check_pinned_weights(const RunConfig& config, const std::string& found) {
        found);
 }
 
+std::string template_sha256(const ChatTemplate& t) {
+  const Json pieces = {t.bos,
+                       t.system_open,
+                       t.system_close,
+                       t.default_system,
+                       t.user_open,
+                       t.user_close,
+                       t.assistant_open,
+                       t.assistant_close,
+                       t.stop,
+                       t.jinja};
+  return sha256(dump_json(pieces));
+}
+
+// What decides about token ids and rankings beside weights, prompts and template.
+std::string texts_sha256(const RunConfig& config) {
+  Json digests = Json::object();
+  for (const char* name : {"config.json",
+                           "generation_config.json",
+                           "tokenizer.json",
+                           "tokenizer.model",
+                           "tokenizer_config.json",
+                           "added_tokens.json"}) {
+    const fs::path file = fs::path(config.model.path) / name;
+    if (fs::exists(file)) digests[name] = sha256_file(file);
+  }
+  if (!config.judge.rubric.empty()) digests["rubric"] = sha256_file(config.judge.rubric);
+  return sha256(dump_json(digests));
+}
+
 void tidy(const RunFolder& folder) {
   remove_leftovers(folder.root());
   for (const auto& entry : fs::directory_iterator(folder.root())) {
@@ -107,7 +137,7 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
   const auto& config = session.config;
   AnswerScorer scorer;
   if (config.judge.kind == "likelihood") {
-    scorer = make_likelihood_scorer(session.kit, config.model.path, session.machine);
+    scorer = make_likelihood_scorer(session.kit, config.model.path, session.machine, session.stop);
   }
   auto judge = std::make_unique<Judge>(Judge::Setup{.options = config.judge,
                                                     .select = config.select,
@@ -132,7 +162,8 @@ std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, con
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
                                 .prompts_sha256 = sha256_file(config.prompts.path),
-                                .template_sha256 = sha256(kit.chat_template.jinja)};
+                                .template_sha256 = template_sha256(kit.chat_template),
+                                .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
   const Machine machine = resolve_machine(config);
 

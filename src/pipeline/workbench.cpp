@@ -112,19 +112,26 @@ std::vector<int64_t> empty_context(const TextKit& kit) {
 
 AnswerScorer make_likelihood_scorer(const TextKit& kit,
                                     const std::filesystem::path& model_folder,
-                                    const Machine& machine) {
+                                    const Machine& machine,
+                                    const StopFlag& stop) {
+  constexpr size_t kAtOnce = 16;  // answers between two looks at the stop flag
   // std::function must be copyable, the decoder is not: share it.
   auto decoder = std::make_shared<std::unique_ptr<Decoder>>();
-  return [&kit, model_folder, machine, decoder](const PromptRow& prompt,
-                                                const std::vector<std::string>& answers) {
+  return [&kit, &stop, model_folder, machine, decoder](const PromptRow& prompt,
+                                                       const std::vector<std::string>& answers) {
     if (!*decoder) *decoder = std::make_unique<Decoder>(load_decoder(model_folder, machine, {}));
-    std::vector<std::vector<int64_t>> ids;
-    for (const std::string& answer : answers) ids.push_back(answer_ids(kit, prompt, answer));
-    const auto given_prompt = (*decoder)->score(prompt.token_ids, ids);
-    const auto alone = (*decoder)->score(empty_context(kit), ids);
     std::vector<double> scores;
-    for (size_t n = 0; n < ids.size(); ++n)
-      scores.push_back(mean(given_prompt[n]) - 0.5 * mean(alone[n]));
+    for (size_t first = 0; first < answers.size(); first += kAtOnce) {
+      stop.throw_if_set();
+      std::vector<std::vector<int64_t>> ids;
+      for (size_t n = first; n < std::min(first + kAtOnce, answers.size()); ++n) {
+        ids.push_back(answer_ids(kit, prompt, answers[n]));
+      }
+      const auto given_prompt = (*decoder)->score(prompt.token_ids, ids);
+      const auto alone = (*decoder)->score(empty_context(kit), ids);
+      for (size_t n = 0; n < ids.size(); ++n)
+        scores.push_back(mean(given_prompt[n]) - 0.5 * mean(alone[n]));
+    }
     return scores;
   };
 }

@@ -92,6 +92,7 @@ class Training {
     if (!restore_state(setup_.work_folder, setup_.identity, state_, arena_)) {
       state_.loss_before = measure_all();
     }
+    progress.set_total(static_cast<int64_t>(plan_.size()));
     progress.advance(state_.steps_done, /*work=*/0);
     write_quarantine();
   }

@@ -71,5 +71,28 @@ class Server(ProgramTest):
                 self.assertFalse((folder / "checkpoint").exists())
 
 
+class Program(ProgramTest):
+    """judge.kind command: a program of the user's."""
+
+    JUDGE = """\
+import json, pathlib, sys
+labels = [answer["label"] for answer in json.load(sys.stdin)["answers"]]
+broken = pathlib.Path(sys.argv[1]).exists()
+print("nope" if broken else json.dumps({"ranking": labels}))
+"""
+
+    def test_a_judge_that_is_mended_is_asked_again(self):
+        config = write_run(self.folder)
+        judge, broken = self.folder / "judge.py", self.folder / "broken"
+        judge.write_text(self.JUDGE)
+        broken.touch()
+        words = ["run", "-q", "--config", config, "--set", "rounds=1", "--set", "judge.kind=command",
+                 "--set", f"judge.command=[python3, {judge}, {broken}]", "--set", "select.min_confidence=0",
+                 "--set", "select.max_regret=100"]
+        self.expect(69, *words, says="abstained")
+        broken.unlink()
+        self.expect(0, *words, says="finished")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -77,6 +77,8 @@ class WholeRun(ProgramTest):
         self.expect(0, "select", "--config", self.config, "--round", "1", "--out", out, says="trained")
         self.assertEqual((out / "training_data.jsonl").read_bytes(),
                          (self.run / "round-01" / "training_data.jsonl").read_bytes())
+        taken = ["select", "--config", self.config, "--round", "1", "--out"]
+        self.expect(78, *taken, self.run / "round-02", says="run folder")
         self.expect(0, "train", "-q", "--config", self.config, "--data", out / "training_data.jsonl",
                     "--out", self.folder / "again", says="checkpoint")
         self.assertTrue((self.folder / "again" / "MANIFEST.json").is_file())

@@ -100,7 +100,7 @@ const std::vector<Reply> kReplies = {
     {R"({"ranking":)" + deep(100000), ""},
     {std::string(200000, '{'), ""},
     {"{\"ranking\":[\"K\",\"B\",\"Q\"]}\xFF", ""},
-    {std::string("{\"ranking\":[\"K\",\"B\",\"Q\",\"\0\"]}", 32), ""},
+    {"{\"ranking\":[\"K\",\"B\",\"Q\",\"" + std::string(1, '\0') + "\"]}", ""},
     {"\xEF\xBB\xBF{\"ranking\":[\"K\",\"B\",\"Q\"]}", "KBQ"},
 };
 

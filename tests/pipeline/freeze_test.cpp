@@ -5,7 +5,8 @@
 namespace thoughtrank {
 namespace {
 
-const RunIdentity kIdentity = {.model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t"};
+const RunIdentity kIdentity = {
+    .model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t", .texts_sha256 = "x"};
 const Machine kMachine = {
     .device = "cpu", .dtype = "float32", .train_dtype = "float32", .threads = 2};
 
@@ -76,8 +77,10 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
 TEST(Freeze, OtherWeightsPromptsOrTemplateAreRefused) {
   const TestFolder folder;
   (void)freeze(folder, make_config());
-  for (std::string RunIdentity::*part :
-       {&RunIdentity::model_sha256, &RunIdentity::prompts_sha256, &RunIdentity::template_sha256}) {
+  for (std::string RunIdentity::*part : {&RunIdentity::model_sha256,
+                                         &RunIdentity::prompts_sha256,
+                                         &RunIdentity::template_sha256,
+                                         &RunIdentity::texts_sha256}) {
     RunIdentity identity = kIdentity;
     identity.*part = "other";
     expect_error([&] { (void)freeze(folder, make_config(), kMachine, identity); },

@@ -26,6 +26,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   // `done` more units and `work` more rate units (tokens) since the last call.
   void advance(int64_t done, int64_t work);
+  // For a total that is known only once the work has begun.
+  void set_total(int64_t total) { options_.total = total; }
   // Prints the last line. The destructor does it when nobody has.
   void finish();
   [[nodiscard]] double seconds() const;

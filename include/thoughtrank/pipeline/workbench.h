@@ -48,10 +48,12 @@ struct TextKit {
                                    const GenerateOptions& options);
 
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
-// The decoder is loaded from `model_folder` at the first use and lives as long as the scorer.
+// The decoder is loaded from `model_folder` at the first use and lives as long as the
+// scorer; it looks at `stop` every few answers.
 [[nodiscard]] AnswerScorer make_likelihood_scorer(const TextKit& kit,
                                                   const std::filesystem::path& model_folder,
-                                                  const Machine& machine);
+                                                  const Machine& machine,
+                                                  const StopFlag& stop);
 
 // −mean log p of `answer` after the prompt, which carries token_ids; nullopt for an empty answer.
 [[nodiscard]] std::optional<double> answer_loss(Decoder& decoder,
