@@ -156,7 +156,7 @@ void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hi
 }
 
 void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
-  const auto rows = read_vocabulary(model_.lm_head(), hidden, /*wanted=*/{});
+  const auto rows = model_.read_vocabulary(hidden, /*wanted=*/{});
   for (size_t i = 0; i < choosers.size(); ++i) {
     Branch& branch = slots_[choosers[i]].branch;
     const VocabularyRow& row = rows[i];

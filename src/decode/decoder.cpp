@@ -1,5 +1,6 @@
 #include "thoughtrank/decode/decoder.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -59,8 +60,8 @@ int64_t choose_slots(const Llama& model, const DecodeOptions& options) {
 }  // namespace
 
 struct Decoder::Engine {
-  Engine(Llama llama, int64_t slot_count)
-      : slots(slot_count), model(std::move(llama), std::max(kRowsOfChunk, slot_count)) {}
+  Engine(Llama llama, int64_t slot_count, int64_t threads)
+      : slots(slot_count), model(std::move(llama), std::max(kRowsOfChunk, slot_count), threads) {}
   int64_t slots;
   PackedLlama model;
 };
@@ -68,7 +69,8 @@ struct Decoder::Engine {
 Decoder::Decoder(Llama model, DecodeOptions options) {
   const at::NoGradGuard no_grad;
   const int64_t slots = choose_slots(model, options);
-  engine_ = std::make_unique<Engine>(std::move(model), slots);
+  const int64_t threads = options.threads.value_or(at::get_num_threads());
+  engine_ = std::make_unique<Engine>(std::move(model), slots, threads);
 }
 
 Decoder::~Decoder() = default;

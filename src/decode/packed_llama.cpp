@@ -31,9 +31,10 @@ at::Tensor id_tensor(const std::vector<int64_t>& ids) { return at::tensor(ids, a
 
 }  // namespace
 
-PackedLlama::PackedLlama(Llama model, int64_t most_rows)
+PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
     : config_(model.config),
       most_rows_(most_rows),
+      team_(threads),
       embed_tokens_(model.embed_tokens.detach()),
       norm_(wide(model.norm)),
       pool_(kv_shape(model)),
@@ -48,7 +49,8 @@ PackedLlama::Layer PackedLlama::pack(LlamaLayer layer) {
           .post_attention_norm = wide(layer.post_attention_layernorm),
           .qkv = PackedLinear({layer.q_proj, layer.k_proj, layer.v_proj}),
           .o = PackedLinear({layer.o_proj}),
-          .gate_up = PackedLinear({layer.gate_proj, layer.up_proj}),
+          .gate = PackedLinear({layer.gate_proj}),
+          .up = PackedLinear({layer.up_proj}),
           .down = PackedLinear({layer.down_proj})};
 }
 
@@ -56,13 +58,12 @@ void PackedLlama::allocate_buffers() {
   const int64_t C = config_.hidden_size, F = config_.intermediate_size;
   const int64_t H = config_.num_attention_heads, K = config_.num_key_value_heads;
   const int64_t D = config_.head_dim;
-  const at::ScalarType dtype = embed_tokens_.scalar_type();
+  const at::ScalarType dtype = activation_dtype(embed_tokens_.scalar_type());
   buffers_ = {.x = at::empty({most_rows_, C}, at::kFloat),
               .delta = at::empty({most_rows_, C}, at::kFloat),
               .normed = at::empty({most_rows_, C}, dtype),
               .qkv = at::empty({most_rows_, (H + 2 * K) * D}, at::kFloat),
               .attended = at::empty({most_rows_, H * D}, dtype),
-              .gate_up = at::empty({most_rows_, 2 * F}, at::kFloat),
               .activated = at::empty({most_rows_, F}, dtype)};
 }
 
@@ -73,21 +74,19 @@ PackedLlama::Buffers PackedLlama::rows_of_buffers(int64_t rows) const {
           .normed = cut(buffers_.normed),
           .qkv = cut(buffers_.qkv),
           .attended = cut(buffers_.attended),
-          .gate_up = cut(buffers_.gate_up),
           .activated = cut(buffers_.activated)};
 }
 
 // x += delta; x += attention(norm(x)); delta = mlp(norm(x)): the last sum is left to the next norm.
 void PackedLlama::apply_layer(int64_t index, const Buffers& b, const at::Tensor& delta) {
   const Layer& layer = layers_[static_cast<size_t>(index)];
-  add_rms_norm(b.x, delta, layer.input_norm, config_.rms_norm_eps, b.normed);
-  layer.qkv.apply(b.normed, b.qkv);
-  attention_.apply(index, b.qkv, rope_.cos, rope_.sin, b.attended);
-  layer.o.apply(b.attended, b.delta);
-  add_rms_norm(b.x, b.delta, layer.post_attention_norm, config_.rms_norm_eps, b.normed);
-  layer.gate_up.apply(b.normed, b.gate_up);
-  silu_mul(b.gate_up, b.activated);
-  layer.down.apply(b.activated, b.delta);
+  add_rms_norm(team_, b.x, delta, layer.input_norm, config_.rms_norm_eps, b.normed);
+  layer.qkv.apply(team_, b.normed, b.qkv);
+  attention_.apply(team_, index, b.qkv, rope_.cos, rope_.sin, b.attended);
+  layer.o.apply(team_, b.attended, b.delta);
+  add_rms_norm(team_, b.x, b.delta, layer.post_attention_norm, config_.rms_norm_eps, b.normed);
+  apply_gated(team_, layer.gate, layer.up, b.normed, b.activated);
+  layer.down.apply(team_, b.activated, b.delta);
 }
 
 at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
@@ -100,7 +99,7 @@ at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
     apply_layer(i, b, i == 0 ? at::Tensor() : b.delta);
   }
-  add_rms_norm(b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
+  add_rms_norm(team_, b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
   return at::index_select(b.normed, /*dim=*/0, id_tensor(wanted));
 }
 
@@ -123,10 +122,15 @@ at::Tensor PackedLlama::read_chunk(const std::vector<int64_t>& ids,
                  {rows - 1});
 }
 
-at::Tensor PackedLlama::logits(const at::Tensor& hidden) const {
+at::Tensor PackedLlama::logits(const at::Tensor& hidden) {
   at::Tensor out = at::empty({hidden.size(0), config_.vocab_size}, at::kFloat);
-  lm_head_.apply(hidden, out);
+  lm_head_.apply(team_, hidden, out);
   return out;
+}
+
+std::vector<VocabularyRow> PackedLlama::read_vocabulary(const at::Tensor& hidden,
+                                                        const std::vector<int64_t>& wanted) {
+  return thoughtrank::read_vocabulary(team_, lm_head_, hidden, wanted);
 }
 
 }  // namespace thoughtrank

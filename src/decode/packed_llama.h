@@ -11,6 +11,8 @@
 #include "thoughtrank/kernels/attention.h"
 #include "thoughtrank/kernels/kv_pages.h"
 #include "thoughtrank/kernels/packed_linear.h"
+#include "thoughtrank/kernels/team.h"
+#include "thoughtrank/kernels/vocabulary.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -19,7 +21,7 @@ class PackedLlama {
  public:
   // Packs layer after layer and releases the plain tensors that nobody else holds. `most_rows`
   // bounds the rows of one forward pass. Error(kConfig) for a model that is not on the CPU.
-  PackedLlama(Llama model, int64_t most_rows);
+  PackedLlama(Llama model, int64_t most_rows, int64_t threads);
 
   // Reads one token per row of the batch, whose sequences are extended by them. Gives the final
   // norm's output for the rows `wanted`, (wanted, C) in the weights' type.
@@ -43,8 +45,10 @@ class PackedLlama {
   }
 
   // (n, V) float32 of rows given by forward().
-  [[nodiscard]] at::Tensor logits(const at::Tensor& hidden) const;
-  [[nodiscard]] const PackedLinear& lm_head() const { return lm_head_; }
+  [[nodiscard]] at::Tensor logits(const at::Tensor& hidden);
+  // What greedy decoding and scoring need of these logits; see kernels/vocabulary.h.
+  [[nodiscard]] std::vector<VocabularyRow> read_vocabulary(const at::Tensor& hidden,
+                                                           const std::vector<int64_t>& wanted);
   [[nodiscard]] const LlamaConfig& config() const { return config_; }
   [[nodiscard]] KvPool& kv_pool() { return pool_; }
   [[nodiscard]] int64_t most_rows() const { return most_rows_; }
@@ -54,7 +58,7 @@ class PackedLlama {
     at::Tensor input_norm, post_attention_norm;  // (C) float32
     PackedLinear qkv;                            // C -> (H + 2·K)·D
     PackedLinear o;                              // H·D -> C
-    PackedLinear gate_up;                        // C -> 2·F
+    PackedLinear gate, up;                       // C -> F
     PackedLinear down;                           // F -> C
   };
   struct Buffers {
@@ -63,7 +67,6 @@ class PackedLlama {
     at::Tensor normed;     // (most_rows, C)
     at::Tensor qkv;        // (most_rows, (H + 2·K)·D) float32
     at::Tensor attended;   // (most_rows, H·D)
-    at::Tensor gate_up;    // (most_rows, 2·F) float32
     at::Tensor activated;  // (most_rows, F)
   };
 
@@ -78,6 +81,7 @@ class PackedLlama {
 
   LlamaConfig config_;
   int64_t most_rows_;
+  Team team_;
   at::Tensor embed_tokens_;  // (V, C)
   at::Tensor norm_;          // (C) float32
   KvPool pool_;

@@ -95,7 +95,7 @@ class Scorer {
   void add(const at::Tensor& hidden,
            const std::vector<int64_t>& wanted,
            const std::vector<size_t>& owners) {
-    const auto rows = read_vocabulary(model_.lm_head(), hidden, wanted);
+    const auto rows = model_.read_vocabulary(hidden, wanted);
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].is_finite) {
         fail(ExitCode::kBadData,

@@ -1,6 +1,5 @@
 #include "thoughtrank/kernels/attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 
 #include "kernels/attention_state.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/packed_linear.h"
 
 namespace thoughtrank {
 namespace {
@@ -44,9 +44,10 @@ void store_value(const T* value, int64_t token, int64_t D, bool is_last, T* page
   }
 }
 
-template <class T>
+template <class Row, class T>
 void store_row(const Attention::State& s, int64_t layer, int64_t row, const Projection& in) {
-  const TypedKernels<T>& kernels = vector_kernels().typed<T>();
+  const RowKernels<Row>& query_kernels = vector_kernels().rows<Row>();
+  const RowKernels<T>& kernels = vector_kernels().rows<T>();
   const int64_t D = s.shape.kv.head_dim, H = s.shape.heads, K = s.shape.kv.kv_heads;
   const KvPlace& place = s.places[static_cast<size_t>(row)];
   const KvPool& pool = place.sequence->pool();
@@ -55,8 +56,8 @@ void store_row(const Attention::State& s, int64_t layer, int64_t row, const Proj
   const float* sin = in.sin + place.position * D;
   const float scale = 1.0f / std::sqrt(static_cast<float>(D));
   for (int64_t h = 0; h < H; ++h) {
-    T* q = s.q_row<T>(h / s.group, row * s.group + h % s.group);
-    kernels.rotate(x + h * D, cos, sin, scale, q, D);
+    Row* q = s.q_row<Row>(h / s.group, row * s.group + h % s.group);
+    query_kernels.rotate(x + h * D, cos, sin, scale, q, D);
   }
   T rotated[kLargestHead], value[kLargestHead];
   for (int64_t k = 0; k < K; ++k) {
@@ -70,39 +71,39 @@ void store_row(const Attention::State& s, int64_t layer, int64_t row, const Proj
 }
 
 // Softmax of one page's scores (rows, 64) into weights (rows, 64); earlier sums are rescaled.
-template <class T>
+template <class Row>
 void weigh_page(const Attention::State& s,
                 const QueryTile& tile,
                 int64_t first_token,
                 const float* scores,
-                T* weights) {
+                Row* weights) {
   const VectorKernels& kernels = vector_kernels();
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t row = tile.first + r;
     const int64_t count =
         std::clamp<int64_t>(s.visible_to(tile, row) - first_token, 0, kPageTokens);
-    const float factor = kernels.typed<T>().softmax_page(
+    const float factor = kernels.rows<Row>().softmax_page(
         scores + r * kPageTokens, count, weights + r * kPageTokens, s.softmax_row(tile.head, row));
     if (factor != 1.0f) kernels.scale(s.sums_row(tile.head, row), factor, s.value_width);
   }
 }
 
 // Adds one page of keys and values to the running softmax of the tile's rows.
-template <class T>
+template <class Row, class T>
 void attend_page(const Attention::State& s,
                  const QueryTile& tile,
                  int64_t layer,
                  int64_t first,
                  int64_t tokens) {
   alignas(64) float scores[kMostRows * kPageTokens];
-  alignas(64) T weights[kMostRows * kPageTokens];
-  const TileKernel<T> multiply = vector_kernels().typed<T>().tile[static_cast<size_t>(tile.rows)];
+  alignas(64) Row weights[kMostRows * kPageTokens];
+  const auto multiply = vector_kernels().tiles<Row, T>().by_rows[static_cast<size_t>(tile.rows)];
   const KvPool& pool = tile.sequence->pool();
   const int64_t D = s.shape.kv.head_dim;
   const T* keys = static_cast<const T*>(pool.keys(tile.sequence->page(first), layer, tile.head));
   const T* values = keys + pool.values_offset();
   for (int64_t column = 0; column < tokens; column += kPanel) {
-    multiply({.a = s.q_row<T>(tile.head, tile.first),
+    multiply({.a = s.q_row<Row>(tile.head, tile.first),
               .a_stride = D,
               .panel = keys + column * D,
               .depth = D,
@@ -123,11 +124,11 @@ void attend_page(const Attention::State& s,
   }
 }
 
-template <class T>
+template <class Row, class T>
 void attend(const Attention::State& s, const QueryTile& tile, int64_t layer) {
   const int64_t tokens = s.visible_to(tile, tile.first + tile.rows - 1);
   for (int64_t first = 0; first < tokens; first += kPageTokens) {
-    attend_page<T>(s, tile, layer, first, std::min(kPageTokens, tokens - first));
+    attend_page<Row, T>(s, tile, layer, first, std::min(kPageTokens, tokens - first));
   }
 }
 
@@ -136,49 +137,37 @@ void clear_row(const Attention::State& s, int64_t head, int64_t row) {
   s.softmax_row(head, row) = {-std::numeric_limits<float>::infinity(), 0};
 }
 
-template <class T>
+template <class Row, class T>
 void attend_prefix(const Attention::State& s, const QueryTile& tile, int64_t layer) {
   for (int64_t r = 0; r < tile.rows; ++r) clear_row(s, tile.head, tile.first + r);
-  attend<T>(s, tile, layer);
+  attend<Row, T>(s, tile, layer);
 }
 
-template <class T>
-void attend_sequence(const Attention::State& s, const QueryTile& tile, int64_t layer, T* out) {
+template <class Row, class T>
+void attend_sequence(const Attention::State& s, const QueryTile& tile, int64_t layer, Row* out) {
   for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
     if (!s.has_prefix[static_cast<size_t>(row / s.group)]) clear_row(s, tile.head, row);
   }
-  attend<T>(s, tile, layer);
+  attend<Row, T>(s, tile, layer);
   const int64_t D = s.shape.kv.head_dim;
   for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
     const int64_t head = tile.head * s.group + row % s.group;
-    T* to = out + (row / s.group * s.shape.heads + head) * D;
+    Row* to = out + (row / s.group * s.shape.heads + head) * D;
     const float factor = 1.0f / s.softmax_row(tile.head, row).sum;
-    vector_kernels().typed<T>().scale_to(s.sums_row(tile.head, row), factor, to, D);
+    vector_kernels().rows<Row>().scale_to(s.sums_row(tile.head, row), factor, to, D);
   }
 }
 
-template <class T>
-void apply_typed(const Attention::State& s, int64_t layer, const Projection& in, T* out) {
-  const auto rows = static_cast<int64_t>(s.places.size());
-  at::parallel_for(0, rows, /*grain_size=*/4, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) store_row<T>(s, layer, row, in);
+template <class Row, class T>
+void apply_typed(
+    Team& team, const Attention::State& s, int64_t layer, const Projection& in, Row* out) {
+  team.for_each(std::ssize(s.places), [&](int64_t row) { store_row<Row, T>(s, layer, row, in); });
+  team.for_each(std::ssize(s.prefix_tiles), [&](int64_t i) {
+    attend_prefix<Row, T>(s, s.prefix_tiles[static_cast<size_t>(i)], layer);
   });
-  const auto prefix_tiles = static_cast<int64_t>(s.prefix_tiles.size());
-  at::parallel_for(0, prefix_tiles, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      attend_prefix<T>(s, s.prefix_tiles[static_cast<size_t>(i)], layer);
-    }
+  team.for_each(std::ssize(s.sequence_tiles), [&](int64_t i) {
+    attend_sequence<Row, T>(s, s.sequence_tiles[static_cast<size_t>(i)], layer, out);
   });
-  const auto sequence_tiles = static_cast<int64_t>(s.sequence_tiles.size());
-  at::parallel_for(0, sequence_tiles, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      attend_sequence<T>(s, s.sequence_tiles[static_cast<size_t>(i)], layer, out);
-    }
-  });
-}
-
-int64_t most_tile_rows(at::ScalarType dtype) {
-  return dtype == at::kFloat ? vector_kernels().f32.most_rows : vector_kernels().bf16.most_rows;
 }
 
 // Cuts a run's query rows into tiles of about equal height, for every head.
@@ -186,7 +175,7 @@ void add_tiles(const Attention::State& s,
                const QueryTile& of_run,
                int64_t rows,
                std::vector<QueryTile>& tiles) {
-  const int64_t query_rows = rows * s.group, most = most_tile_rows(s.shape.kv.dtype);
+  const int64_t query_rows = rows * s.group, most = s.most_tile_rows;
   const int64_t count = (query_rows + most - 1) / most;
   for (int64_t head = 0; head < s.shape.kv.kv_heads; ++head) {
     for (int64_t i = 0; i < count; ++i) {
@@ -218,7 +207,10 @@ Attention::Attention(AttentionShape shape, int64_t most_rows) : state_(new State
   s.value_width = (kv.head_dim + kPanel - 1) / kPanel * kPanel;
   s.most_rows = most_rows;
   const int64_t rows = most_rows * s.group;
-  s.q = at::empty({kv.kv_heads, rows, kv.head_dim}, kv.dtype);
+  s.q = at::empty({kv.kv_heads, rows, kv.head_dim}, activation_dtype(kv.dtype));
+  const VectorKernels& kernels = vector_kernels();
+  s.most_tile_rows =
+      s.q.scalar_type() == at::kFloat ? kernels.f32_tiles.most_rows : kernels.dot_tiles.most_rows;
   s.sums = at::empty({kv.kv_heads, rows, s.value_width}, at::kFloat);
   s.softmax = at::empty({kv.kv_heads, rows, 2}, at::kFloat);
 }
@@ -248,7 +240,8 @@ void Attention::begin(const AttentionBatch& batch) {
   }
 }
 
-void Attention::apply(int64_t layer,
+void Attention::apply(Team& team,
+                      int64_t layer,
                       const at::Tensor& qkv,
                       const at::Tensor& cos,
                       const at::Tensor& sin,
@@ -256,9 +249,11 @@ void Attention::apply(int64_t layer,
   const Projection in{
       qkv.const_data_ptr<float>(), cos.const_data_ptr<float>(), sin.const_data_ptr<float>()};
   if (state_->shape.kv.dtype == at::kFloat) {
-    apply_typed<float>(*state_, layer, in, out.mutable_data_ptr<float>());
+    apply_typed<float, float>(team, *state_, layer, in, out.mutable_data_ptr<float>());
+  } else if (out.scalar_type() == at::kFloat) {
+    apply_typed<float, Bf16>(team, *state_, layer, in, out.mutable_data_ptr<float>());
   } else {
-    apply_typed<Bf16>(*state_, layer, in, static_cast<Bf16*>(out.mutable_data_ptr()));
+    apply_typed<Bf16, Bf16>(team, *state_, layer, in, static_cast<Bf16*>(out.mutable_data_ptr()));
   }
 }
 

@@ -38,6 +38,7 @@ struct Attention::State {
   int64_t group;        // G = H / K
   int64_t value_width;  // D rounded up to whole panels
   int64_t most_rows;
+  int64_t most_tile_rows;
   std::vector<KvPlace> places;   // (M)
   std::vector<char> has_prefix;  // (M)
   std::vector<QueryTile> prefix_tiles, sequence_tiles;

@@ -32,7 +32,11 @@ std::vector<InstructionSet> supported_instruction_sets() {
 }
 
 InstructionSet instruction_set() {
-  static const InstructionSet best = supported_instruction_sets().back();
+  static const InstructionSet best = [] {
+    const InstructionSet widest = supported_instruction_sets().back();
+    const bool has_slow_dot = widest == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel");
+    return has_slow_dot ? InstructionSet::avx512 : widest;
+  }();
   return best;
 }
 

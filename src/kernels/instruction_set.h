@@ -9,7 +9,8 @@ namespace thoughtrank {
 enum class InstructionSet { portable, avx2, avx512, avx512_bf16 };
 
 [[nodiscard]] bool is_supported(InstructionSet set);
-// The best one of this machine.
+// The fastest one of this machine. vdpbf16ps does twice the work of float32 FMA on AMD's Zen 4 and
+// half of it on Intel's Xeons (measured: 459 against 230, 172 against 349 GFLOP/s on two cores).
 [[nodiscard]] InstructionSet instruction_set();
 [[nodiscard]] std::vector<InstructionSet> supported_instruction_sets();
 

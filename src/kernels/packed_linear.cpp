@@ -51,61 +51,125 @@ void pack_rows(const at::Tensor& weight, int64_t first, const at::Tensor& panels
   });
 }
 
-// One panel times all rows of x, in tiles of about equal height.
-template <class T>
-void multiply_panel(const T* x, int64_t M, int64_t C, const T* panel, float* out, int64_t stride) {
-  const TypedKernels<T>& kernels = vector_kernels().typed<T>();
-  const int64_t tiles = (M + kernels.most_rows - 1) / kernels.most_rows;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t first = tile * M / tiles, rows = (tile + 1) * M / tiles - first;
-    kernels.tile[static_cast<size_t>(rows)]({.a = x + first * C,
-                                             .a_stride = C,
-                                             .panel = panel,
-                                             .depth = C,
-                                             .c = out + first * stride,
-                                             .c_stride = stride,
-                                             .accumulates = false});
+// The panel's depth goes through in blocks that stay in the innermost cache for all rows.
+constexpr int64_t kMostDepth = 192;
+
+template <class Row>
+struct RowsOfX {
+  const Row* first;
+  int64_t count;   // M
+  int64_t stride;  // from row to row
+  int64_t depth;   // C
+};
+
+template <class Row>
+RowsOfX<Row> rows_of(const at::Tensor& x) {
+  return {static_cast<const Row*>(x.const_data_ptr()), x.size(0), x.stride(0), x.size(1)};
+}
+
+struct PanelSums {
+  float* first;  // (M, 32)
+  int64_t stride;
+};
+
+// One block of a panel times all rows, in tiles of about equal height; meanwhile the block after it
+// comes near.
+template <class Row, class Panel>
+void multiply_block(const RowsOfX<Row>& x,
+                    int64_t from,
+                    int64_t to,
+                    const Panel* block,
+                    const PanelSums& out,
+                    const void* next_block) {
+  const auto& kernels = vector_kernels().tiles<Row, Panel>();
+  const int64_t tiles = (x.count + kernels.most_rows - 1) / kernels.most_rows;
+  const char* next = static_cast<const char*>(next_block);
+  const auto quarter = static_cast<int64_t>(sizeof(Panel)) * (to - from) * kPanel / 4;
+  for (int64_t tile = 0; tile < tiles; ++tile, next += quarter) {
+    const int64_t first = tile * x.count / tiles, rows = (tile + 1) * x.count / tiles - first;
+    kernels.by_rows[static_cast<size_t>(rows)]({.a = x.first + first * x.stride + from,
+                                                .a_stride = x.stride,
+                                                .panel = block,
+                                                .depth = to - from,
+                                                .c = out.first + first * out.stride,
+                                                .c_stride = out.stride,
+                                                .accumulates = from > 0,
+                                                .next = next});
+  }
+}
+
+// One panel times all rows of x. A bfloat16 panel for float32 rows is widened once per block where
+// several tiles read it: the sums are the same, bit for bit.
+template <class Row, class Panel>
+void multiply_panel(const RowsOfX<Row>& x, const Panel* panel, const PanelSums& out) {
+  const VectorKernels& kernels = vector_kernels();
+  const int64_t blocks = (x.depth + kMostDepth - 1) / kMostDepth;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t from = b * (x.depth / 2) / blocks * 2;
+    const int64_t to = b + 1 == blocks ? x.depth : (b + 1) * (x.depth / 2) / blocks * 2;
+    const Panel* block = panel + from * kPanel;
+    const Panel* next = panel + to * kPanel;
+    if constexpr (!std::is_same_v<Row, Panel>) {
+      if (x.count > kernels.widening_tiles.most_rows) {
+        alignas(kCacheLine) float wide[(kMostDepth + 2) * kPanel];
+        kernels.widen(block, to - from, wide);
+        multiply_block<Row, float>(x, from, to, wide, out, next);
+        continue;
+      }
+    }
+    multiply_block<Row, Panel>(x, from, to, block, out, next);
   }
 }
 
 // The last panel may hold fewer than 32 columns: it goes through `scratch` (M, 32).
-template <class T>
+template <class Row, class Panel>
 void multiply_last_panel(
-    const T* x, int64_t M, int64_t C, const T* panel, float* out, int64_t N, int64_t columns) {
-  std::vector<float> scratch(static_cast<size_t>(M * kPanel));
-  multiply_panel(x, M, C, panel, scratch.data(), kPanel);
-  for (int64_t m = 0; m < M; ++m) {
+    const RowsOfX<Row>& x, const Panel* panel, float* out, int64_t N, int64_t columns) {
+  thread_local std::vector<float> scratch;
+  scratch.resize(static_cast<size_t>(x.count * kPanel));
+  multiply_panel(x, panel, {scratch.data(), kPanel});
+  for (int64_t m = 0; m < x.count; ++m) {
     std::copy_n(scratch.data() + m * kPanel, columns, out + m * N + N - columns);
   }
 }
 
-template <class T>
-void multiply(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& out) {
-  const int64_t M = x.size(0), C = x.size(1), N = out.size(1);
-  const T* rows = static_cast<const T*>(x.const_data_ptr());
-  const T* packed = static_cast<const T*>(panels.const_data_ptr());
+template <class Row, class Panel>
+void multiply(Team& team, const at::Tensor& x, const at::Tensor& panels, const at::Tensor& out) {
+  const RowsOfX<Row> rows = rows_of<Row>(x);
+  const int64_t N = out.size(1);
+  const Panel* packed = static_cast<const Panel*>(panels.const_data_ptr());
   float* result = out.mutable_data_ptr<float>();
-  at::parallel_for(0, panels.size(0), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      const T* panel = packed + p * kPanel * C;
-      const int64_t columns = std::min(kPanel, N - p * kPanel);
-      if (columns == kPanel) {
-        multiply_panel(rows, M, C, panel, result + p * kPanel, N);
-      } else {
-        multiply_last_panel(rows, M, C, panel, result, N, columns);
-      }
+  team.for_each(panels.size(0), [&](int64_t p) {
+    const Panel* panel = packed + p * kPanel * rows.depth;
+    const int64_t columns = std::min(kPanel, N - p * kPanel);
+    if (columns == kPanel) {
+      multiply_panel(rows, panel, {result + p * kPanel, N});
+    } else {
+      multiply_last_panel(rows, panel, result, N, columns);
     }
   });
 }
 
-template <class T>
+template <class Row, class Panel>
 void multiply_range(
     const at::Tensor& x, const at::Tensor& panels, int64_t first, int64_t count, float* out) {
-  const T* rows = static_cast<const T*>(x.const_data_ptr());
-  const T* packed = static_cast<const T*>(panels.const_data_ptr());
+  const RowsOfX<Row> rows = rows_of<Row>(x);
+  const Panel* packed = static_cast<const Panel*>(panels.const_data_ptr());
   for (int64_t p = 0; p < count; ++p) {
-    const T* panel = packed + (first + p) * kPanel * x.size(1);
-    multiply_panel(rows, x.size(0), x.size(1), panel, out + p * kPanel, count * kPanel);
+    const Panel* panel = packed + (first + p) * kPanel * rows.depth;
+    multiply_panel(rows, panel, {out + p * kPanel, count * kPanel});
+  }
+}
+
+// Calls `call` with the types of rows and panels.
+template <class Callable>
+void with_types(const at::Tensor& x, const at::Tensor& panels, const Callable& call) {
+  if (panels.scalar_type() == at::kFloat) {
+    call(float{}, float{});
+  } else if (x.scalar_type() == at::kFloat) {
+    call(float{}, Bf16{});
+  } else {
+    call(Bf16{}, Bf16{});
   }
 }
 
@@ -133,23 +197,62 @@ PackedLinear::PackedLinear(const std::vector<at::Tensor>& weights) {
 
 int64_t PackedLinear::panel_count() const { return (out_features_ + kPanel - 1) / kPanel; }
 
-void PackedLinear::apply(const at::Tensor& x, const at::Tensor& out) const {
-  if (dtype() == at::kFloat) {
-    multiply<float>(x, panels_, out);
-  } else {
-    multiply<Bf16>(x, panels_, out);
-  }
+void PackedLinear::apply(Team& team, const at::Tensor& x, const at::Tensor& out) const {
+  with_types(x, panels_, [&](auto row, auto panel) {
+    multiply<decltype(row), decltype(panel)>(team, x, panels_, out);
+  });
 }
 
 void PackedLinear::apply_panels(const at::Tensor& x,
                                 int64_t first,
                                 int64_t count,
                                 float* out) const {
-  if (dtype() == at::kFloat) {
-    multiply_range<float>(x, panels_, first, count, out);
+  with_types(x, panels_, [&](auto row, auto panel) {
+    multiply_range<decltype(row), decltype(panel)>(x, panels_, first, count, out);
+  });
+}
+
+namespace {
+
+template <class Row>
+void apply_gated_typed(Team& team,
+                       const PackedLinear& gate,
+                       const PackedLinear& up,
+                       const at::Tensor& x,
+                       const at::Tensor& out) {
+  const int64_t M = x.size(0), F = gate.out_features();
+  Row* to = static_cast<Row*>(out.mutable_data_ptr());
+  team.for_each(gate.panel_count(), [&](int64_t p) {
+    thread_local std::vector<float> products;  // (2, M, 32)
+    products.resize(static_cast<size_t>(2 * M * kPanel));
+    float *gates = products.data(), *ups = gates + M * kPanel;
+    gate.apply_panels(x, p, 1, gates);
+    up.apply_panels(x, p, 1, ups);
+    const int64_t columns = std::min(kPanel, F - p * kPanel);
+    for (int64_t m = 0; m < M; ++m) {
+      vector_kernels().rows<Row>().silu_mul(
+          gates + m * kPanel, ups + m * kPanel, to + m * out.stride(0) + p * kPanel, columns);
+    }
+  });
+}
+
+}  // namespace
+
+void apply_gated(Team& team,
+                 const PackedLinear& gate,
+                 const PackedLinear& up,
+                 const at::Tensor& x,
+                 const at::Tensor& out) {
+  if (out.scalar_type() == at::kFloat) {
+    apply_gated_typed<float>(team, gate, up, x, out);
   } else {
-    multiply_range<Bf16>(x, panels_, first, count, out);
+    apply_gated_typed<Bf16>(team, gate, up, x, out);
   }
+}
+
+at::ScalarType activation_dtype(at::ScalarType weights) {
+  const bool has_dot = vector_kernels().dot_tiles.most_rows > 0;
+  return weights == at::kBFloat16 && has_dot ? at::kBFloat16 : at::kFloat;
 }
 
 }  // namespace thoughtrank

@@ -8,6 +8,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/instruction_set.h"
 
@@ -18,23 +20,32 @@ using Bf16 = uint16_t;
 
 inline constexpr int64_t kPanel = 32;       // output columns of one packed panel
 inline constexpr int64_t kPageTokens = 64;  // tokens of one KV page
+inline constexpr int64_t kCacheLine = 64;   // bytes
 inline constexpr int64_t kMostRows = 13;    // rows × panel that fit the registers of AVX-512
 
-// c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns.
-template <class T>
+// c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns. bfloat16 panels
+// meet bfloat16 rows where the CPU has a fast dot product for them, else float32 rows.
+template <class Row, class Panel>
 struct Tile {
-  const T* a = nullptr;  // (rows, depth), rows `a_stride` apart
+  const Row* a = nullptr;  // (rows, depth), rows `a_stride` apart
   int64_t a_stride = 0;
   // float32: (depth, 32); bfloat16: (depth / 2, 32, 2), the pair of neighbours in depth innermost.
-  const T* panel = nullptr;
+  const Panel* panel = nullptr;
   int64_t depth = 0;   // even for bfloat16
   float* c = nullptr;  // (rows, 32), rows `c_stride` apart
   int64_t c_stride = 0;
   bool accumulates = false;
+  // Memory to bring near meanwhile, a quarter of the panel's bytes; nullptr is harmless.
+  const void* next = nullptr;
 };
 
-template <class T>
-using TileKernel = void (*)(const Tile<T>&);
+// Kernels by number of rows, 1 to most_rows; 0: none for these types.
+template <class Row, class Panel>
+struct TileKernels {
+  using Kernel = void (*)(const Tile<Row, Panel>&);
+  std::array<Kernel, kMostRows + 1> by_rows = {};
+  int64_t most_rows = 0;
+};
 
 // Running softmax of one query row (Milakov and Gimelshein, 2018).
 struct SoftmaxState {
@@ -49,11 +60,9 @@ struct LogitsSummary {
   bool is_finite;
 };
 
-// What depends on the type of weights, activations and KV.
+// What works on rows and writes them as T.
 template <class T>
-struct TypedKernels {
-  std::array<TileKernel<T>, kMostRows + 1> tile;  // by number of rows, up to most_rows
-  int64_t most_rows;
+struct RowKernels {
   // x += delta (where there is one); out = x / rms(x) · weight. Rows of C.
   void (*rms_norm)(float* x, const float* delta, const float* weight, float eps, T* out, int64_t C);
   // out = silu(gate) · up.
@@ -69,17 +78,32 @@ struct TypedKernels {
 };
 
 struct VectorKernels {
-  TypedKernels<float> f32;
-  TypedKernels<Bf16> bf16;
+  RowKernels<float> f32;
+  RowKernels<Bf16> bf16;
+  TileKernels<float, float> f32_tiles;
+  TileKernels<float, Bf16> widening_tiles;  // bit for bit as f32_tiles on the widened panel
+  TileKernels<Bf16, Bf16> dot_tiles;        // none without a dot product of bfloat16
+  // A bfloat16 panel (depth / 2, 32, 2) as a float32 one (depth, 32).
+  void (*widen)(const Bf16* panel, int64_t depth, float* out);
   void (*scale)(float* x, float factor, int64_t n);  // x *= factor
   LogitsSummary (*summarize)(const float* logits, int64_t n);
 
   template <class T>
-  [[nodiscard]] const TypedKernels<T>& typed() const {
-    if constexpr (sizeof(T) == sizeof(float)) {
+  [[nodiscard]] const RowKernels<T>& rows() const {
+    if constexpr (std::is_same_v<T, float>) {
       return f32;
     } else {
       return bf16;
+    }
+  }
+  template <class Row, class Panel>
+  [[nodiscard]] const TileKernels<Row, Panel>& tiles() const {
+    if constexpr (std::is_same_v<Panel, float>) {
+      return f32_tiles;
+    } else if constexpr (std::is_same_v<Row, float>) {
+      return widening_tiles;
+    } else {
+      return dot_tiles;
     }
   }
 };

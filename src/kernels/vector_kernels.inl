@@ -1,59 +1,74 @@
 // The bodies behind VectorKernels, compiled once per instruction set (see floats.inl).
 
-// Both tiles keep rows × 32 sums in registers and walk the depth once.
+// A tile keeps rows × 32 sums in registers and walks the depth once, two steps at a time.
 template <int kRows>
-void tile_f32(const Tile<float>& t) {
-  Floats sums[kRows][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    sums[r][0] = t.accumulates ? load(t.c + r * t.c_stride) : Floats{};
-    sums[r][1] = t.accumulates ? load(t.c + r * t.c_stride + kLanes) : Floats{};
-  }
-  const float* panel = t.panel;
-  for (int64_t k = 0; k < t.depth; ++k, panel += kPanel) {
-    const Floats left = load(panel), right = load(panel + kLanes);
+struct TileSums {
+  Floats at[kRows][2];
+
+  THOUGHTRANK_INLINE void load_from(const float* c, int64_t stride, bool accumulates) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const Floats x = broadcast(t.a[r * t.a_stride + k]);
-      sums[r][0] += x * left;
-      sums[r][1] += x * right;
+      at[r][0] = accumulates ? load(c + r * stride) : Floats{};
+      at[r][1] = accumulates ? load(c + r * stride + kLanes) : Floats{};
     }
   }
+  THOUGHTRANK_INLINE void add_product(const float* a, int64_t stride, Floats left, Floats right) {
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    store(t.c + r * t.c_stride, sums[r][0]);
-    store(t.c + r * t.c_stride + kLanes, sums[r][1]);
+    for (int r = 0; r < kRows; ++r) {
+      const Floats x = broadcast(a[r * stride]);
+      at[r][0] += x * left;
+      at[r][1] += x * right;
+    }
   }
+  THOUGHTRANK_INLINE void store_to(float* c, int64_t stride) const {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      store(c + r * stride, at[r][0]);
+      store(c + r * stride + kLanes, at[r][1]);
+    }
+  }
+};
+
+template <int kRows>
+void tile_f32(const Tile<float, float>& t) {
+  TileSums<kRows> sums;
+  sums.load_from(t.c, t.c_stride, t.accumulates);
+  const char* next = static_cast<const char*>(t.next);
+  const float* panel = t.panel;
+  const int64_t even = t.depth / 2 * 2;
+  for (int64_t k = 0; k < even; k += 2, panel += 2 * kPanel, next += kCacheLine) {
+    __builtin_prefetch(next);
+    sums.add_product(t.a + k, t.a_stride, load(panel), load(panel + kLanes));
+    sums.add_product(t.a + k + 1, t.a_stride, load(panel + kPanel), load(panel + kPanel + kLanes));
+  }
+  if (even < t.depth) {
+    sums.add_product(t.a + even, t.a_stride, load(panel), load(panel + kLanes));
+  }
+  sums.store_to(t.c, t.c_stride);
 }
 
-// Without a bfloat16 dot product: both neighbours widen to float32.
 template <int kRows>
-void tile_bf16(const Tile<Bf16>& t) {
-  Floats sums[kRows][2];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    sums[r][0] = t.accumulates ? load(t.c + r * t.c_stride) : Floats{};
-    sums[r][1] = t.accumulates ? load(t.c + r * t.c_stride + kLanes) : Floats{};
-  }
+void tile_widening(const Tile<float, Bf16>& t) {
+  TileSums<kRows> sums;
+  sums.load_from(t.c, t.c_stride, t.accumulates);
+  const char* next = static_cast<const char*>(t.next);
   const Bf16* panel = t.panel;
-  for (int64_t k = 0; k < t.depth; k += 2, panel += 2 * kPanel) {
+  for (int64_t k = 0; k < t.depth; k += 2, panel += 2 * kPanel, next += kCacheLine / 2) {
+    __builtin_prefetch(next);
     const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      uint32_t pair;
-      __builtin_memcpy(&pair, t.a + r * t.a_stride + k, sizeof(pair));
-      const Floats even = broadcast(__builtin_bit_cast(float, pair << 16));
-      const Floats odd = broadcast(__builtin_bit_cast(float, pair & 0xffff0000u));
-      sums[r][0] += even * even_halves(left);
-      sums[r][0] += odd * odd_halves(left);
-      sums[r][1] += even * even_halves(right);
-      sums[r][1] += odd * odd_halves(right);
-    }
+    sums.add_product(t.a + k, t.a_stride, even_halves(left), even_halves(right));
+    sums.add_product(t.a + k + 1, t.a_stride, odd_halves(left), odd_halves(right));
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    store(t.c + r * t.c_stride, sums[r][0]);
-    store(t.c + r * t.c_stride + kLanes, sums[r][1]);
+  sums.store_to(t.c, t.c_stride);
+}
+
+void widen(const Bf16* panel, int64_t depth, float* out) {
+  for (int64_t k = 0; k < depth; k += 2, panel += 2 * kPanel, out += 2 * kPanel) {
+    const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
+    store(out, even_halves(left));
+    store(out + kLanes, even_halves(right));
+    store(out + kPanel, odd_halves(left));
+    store(out + kPanel + kLanes, odd_halves(right));
   }
 }
 
@@ -136,14 +151,17 @@ void scale_to(const float* acc, float factor, T* out, int64_t D) {
 
 template <class T>
 void rotate(const float* x, const float* cos, const float* sin, float scale, T* out, int64_t D) {
-  const int64_t half = D / 2;
-  for (int64_t i = 0; i < half; i += kLanes) {
-    const int64_t n = half - i < kLanes ? half - i : kLanes;
-    const Floats low = load_some(x + i, n), high = load_some(x + half + i, n);
-    const Floats c = load_some(cos + i, n), s = load_some(sin + i, n);
-    store_some(out + i, (low * c - high * s) * scale, n);
-    store_some(out + half + i, (high * c + low * s) * scale, n);
+  const int64_t half = D / 2, whole = half / kLanes * kLanes, rest = half - whole;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Floats low = load(x + i), high = load(x + half + i), c = load(cos + i), s = load(sin + i);
+    store(out + i, (low * c - high * s) * scale);
+    store(out + half + i, (high * c + low * s) * scale);
   }
+  if (rest == 0) return;
+  const Floats low = load_some(x + whole, rest), high = load_some(x + half + whole, rest);
+  const Floats c = load_some(cos + whole, rest), s = load_some(sin + whole, rest);
+  store_some(out + whole, (low * c - high * s) * scale, rest);
+  store_some(out + half + whole, (high * c + low * s) * scale, rest);
 }
 
 void scale(float* x, float factor, int64_t n) {
@@ -195,16 +213,25 @@ LogitsSummary summarize(const float* logits, int64_t n) {
   return all;
 }
 
-template <class T, int kMost>
-TypedKernels<T> typed_kernels(TileKernel<T> (&&tiles)[kMost]) {
-  TypedKernels<T> kernels{};
-  for (int rows = 1; rows <= kMost; ++rows)
-    kernels.tile[static_cast<std::size_t>(rows)] = tiles[rows - 1];
-  kernels.most_rows = kMost;
-  kernels.rms_norm = rms_norm<T>;
-  kernels.silu_mul = silu_mul<T>;
-  kernels.softmax_page = softmax_page<T>;
-  kernels.scale_to = scale_to<T>;
-  kernels.rotate = rotate<T>;
-  return kernels;
+template <class T>
+RowKernels<T> row_kernels() {
+  return {.rms_norm = rms_norm<T>,
+          .silu_mul = silu_mul<T>,
+          .softmax_page = softmax_page<T>,
+          .scale_to = scale_to<T>,
+          .rotate = rotate<T>};
+}
+
+template <int... kBefore>
+VectorKernels kernels_for(std::integer_sequence<int, kBefore...>) {
+  return {.f32 = row_kernels<float>(),
+          .bf16 = row_kernels<Bf16>(),
+          .f32_tiles = {.by_rows = {nullptr, tile_f32<kBefore + 1>...},
+                        .most_rows = sizeof...(kBefore)},
+          .widening_tiles = {.by_rows = {nullptr, tile_widening<kBefore + 1>...},
+                             .most_rows = sizeof...(kBefore)},
+          .dot_tiles = {},
+          .widen = widen,
+          .scale = scale,
+          .summarize = summarize};
 }

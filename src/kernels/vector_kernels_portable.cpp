@@ -7,12 +7,7 @@ namespace {
 }  // namespace
 
 const VectorKernels& portable_kernels() {
-  static const VectorKernels kernels{
-      .f32 = typed_kernels<float>({tile_f32<1>, tile_f32<2>, tile_f32<3>, tile_f32<4>}),
-      .bf16 = typed_kernels<Bf16>({tile_bf16<1>, tile_bf16<2>, tile_bf16<3>, tile_bf16<4>}),
-      .scale = scale,
-      .summarize = summarize,
-  };
+  static const VectorKernels kernels = kernels_for(std::make_integer_sequence<int, 4>());
   return kernels;
 }
 

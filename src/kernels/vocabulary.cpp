@@ -1,7 +1,5 @@
 #include "thoughtrank/kernels/vocabulary.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -40,28 +38,28 @@ VocabularyRow join_pieces(const LogitsSummary* pieces, int64_t count) {
 
 }  // namespace
 
-std::vector<VocabularyRow> read_vocabulary(const PackedLinear& lm_head,
+std::vector<VocabularyRow> read_vocabulary(Team& team,
+                                           const PackedLinear& lm_head,
                                            const at::Tensor& hidden,
                                            const std::vector<int64_t>& wanted) {
   const int64_t M = hidden.size(0), V = lm_head.out_features();
   const int64_t pieces = (V + kPiece - 1) / kPiece;
   std::vector<LogitsSummary> summaries(static_cast<size_t>(M * pieces));  // (M, pieces)
   std::vector<float> wanted_logits(static_cast<size_t>(M));
-  at::parallel_for(0, pieces, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    std::vector<float> logits(static_cast<size_t>(M * kPiece));
-    for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t first = piece * kPiece, tokens = std::min(kPiece, V - first);
-      const int64_t panels = (tokens + kPanel - 1) / kPanel;
-      lm_head.apply_panels(hidden, piece * kPanelsPerPiece, panels, logits.data());
-      for (int64_t m = 0; m < M; ++m) {
-        const float* row = logits.data() + m * panels * kPanel;
-        LogitsSummary& summary = summaries[static_cast<size_t>(m * pieces + piece)];
-        summary = vector_kernels().summarize(row, tokens);
-        summary.best_id += first;
-        if (wanted.empty()) continue;
-        const int64_t id = wanted[static_cast<size_t>(m)] - first;
-        if (id >= 0 && id < tokens) wanted_logits[static_cast<size_t>(m)] = row[id];
-      }
+  team.for_each(pieces, [&](int64_t piece) {
+    thread_local std::vector<float> logits;  // (M, tokens rounded up to panels)
+    logits.resize(static_cast<size_t>(M * kPiece));
+    const int64_t first = piece * kPiece, tokens = std::min(kPiece, V - first);
+    const int64_t panels = (tokens + kPanel - 1) / kPanel;
+    lm_head.apply_panels(hidden, piece * kPanelsPerPiece, panels, logits.data());
+    for (int64_t m = 0; m < M; ++m) {
+      const float* row = logits.data() + m * panels * kPanel;
+      LogitsSummary& summary = summaries[static_cast<size_t>(m * pieces + piece)];
+      summary = vector_kernels().summarize(row, tokens);
+      summary.best_id += first;
+      if (wanted.empty()) continue;
+      const int64_t id = wanted[static_cast<size_t>(m)] - first;
+      if (id >= 0 && id < tokens) wanted_logits[static_cast<size_t>(m)] = row[id];
     }
   });
   std::vector<VocabularyRow> rows;

@@ -1,6 +1,5 @@
 #include "thoughtrank/decode/decoder.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,8 +33,8 @@ std::vector<BranchGroup> two_groups() {
   return groups;
 }
 
-Decoder decoder_with(int64_t slots, at::ScalarType dtype = at::kFloat) {
-  return Decoder(random_llama(dtype), {.slots = slots});
+Decoder decoder_with(int64_t slots, at::ScalarType dtype = at::kFloat, int64_t threads = 2) {
+  return Decoder(random_llama(dtype), {.slots = slots, .threads = threads});
 }
 
 // Every chosen token is the plain model's best after the ids before it.
@@ -103,14 +102,9 @@ TEST_P(DecoderOf, SlotsAndOrderChangeNoBit) {
 }
 
 TEST_P(DecoderOf, ThreadsChangeNoBit) {
-  const int threads = at::get_num_threads();
-  Decoder decoder = decoder_with(16, GetParam());
-  at::set_num_threads(1);
-  const auto one = run_groups(decoder, two_groups());
-  at::set_num_threads(2);
-  const auto two = run_groups(decoder, two_groups());
-  at::set_num_threads(threads);
-  expect_same(one, two);
+  Decoder one = decoder_with(16, GetParam(), /*threads=*/1);
+  Decoder three = decoder_with(16, GetParam(), /*threads=*/3);
+  expect_same(run_groups(one, two_groups()), run_groups(three, two_groups()));
 }
 
 TEST_P(DecoderOf, NeighboursChangeNoBit) {

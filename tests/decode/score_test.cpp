@@ -33,7 +33,7 @@ double plain_score(const Llama& llama,
 // A pass of 40 rows: long continuations are cut, short ones packed together.
 TEST(Score, EqualsPlainForward) {
   const std::vector<int64_t> shared{3, 1, 4, 1, 5, 9, 2, 6};
-  PackedLlama model(random_llama(), /*most_rows=*/40);
+  PackedLlama model(random_llama(), /*most_rows=*/40, /*threads=*/2);
   const auto all = continuations();
   const auto scores = score_continuations(model, shared, all);
   ASSERT_EQ(scores.size(), all.size());
@@ -47,7 +47,8 @@ TEST(Score, EqualsPlainForward) {
 
 TEST(Score, PackingChangesNoBit) {
   const std::vector<int64_t> shared{3, 1, 4};
-  PackedLlama narrow(random_llama(), /*most_rows=*/7), wide(random_llama(), /*most_rows=*/300);
+  PackedLlama narrow(random_llama(), /*most_rows=*/7, /*threads=*/2),
+      wide(random_llama(), /*most_rows=*/300, /*threads=*/2);
   const auto all = continuations();
   const auto a = score_continuations(narrow, shared, all);
   const auto b = score_continuations(wide, shared, all);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/random_tensors.h"
+#include "thoughtrank/kernels/packed_linear.h"
 
 namespace thoughtrank {
 namespace {
@@ -61,10 +62,11 @@ at::Tensor run(Attention& attention,
                const AttentionBatch& batch,
                const at::Tensor& qkv) {
   const Rope table = rope(512, setup.D);
-  at::Tensor out = at::empty({batch.rows, kH * setup.D}, setup.dtype);
+  at::Tensor out = at::empty({batch.rows, kH * setup.D}, activation_dtype(setup.dtype));
+  Team team(2);
   attention.begin(batch);
-  attention.apply(0, random_tensor({batch.rows, qkv.size(1)}, 99), table.cos, table.sin, out);
-  attention.apply(1, qkv.contiguous(), table.cos, table.sin, out);
+  attention.apply(team, 0, random_tensor({batch.rows, qkv.size(1)}, 99), table.cos, table.sin, out);
+  attention.apply(team, 1, qkv.contiguous(), table.cos, table.sin, out);
   return out;
 }
 

@@ -18,39 +18,42 @@ at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& weight, double 
 }
 
 TEST(RowOps, NormAddsTheResidualAndScales) {
+  Team team(2);
   for (const int64_t C : {4, 16, 50, 576}) {
     const at::Tensor x = random_tensor({6, C}, 1), delta = random_tensor({6, C}, 2);
     const at::Tensor weight = random_tensor({C}, 3);
     const at::Tensor sum = x + delta;
     const at::Tensor expected = reference_norm(sum, weight, 1e-5);
     at::Tensor out = at::empty({6, C}), narrow = at::empty({6, C}, at::kBFloat16);
-    add_rms_norm(x, delta, weight, 1e-5, out);
+    add_rms_norm(team, x, delta, weight, 1e-5, out);
     EXPECT_TRUE(at::equal(x, sum));
     EXPECT_TRUE(at::allclose(out.to(at::kDouble), expected, 1e-5, 1e-6)) << C;
-    add_rms_norm(x, at::Tensor(), weight, 1e-5, narrow);
+    add_rms_norm(team, x, at::Tensor(), weight, 1e-5, narrow);
     EXPECT_TRUE(at::equal(narrow, out.to(at::kBFloat16))) << C;
   }
 }
 
-TEST(RowOps, SiluTimesUp) {
+TEST(VectorKernels, SiluTimesUp) {
+  const RowKernels<float>& wide = vector_kernels().rows<float>();
+  const RowKernels<Bf16>& narrow = vector_kernels().rows<Bf16>();
   for (const int64_t F : {6, 32, 1537}) {
-    const at::Tensor gate_up = random_tensor({5, 2 * F}, 1) * 20;
-    const at::Tensor expected = at::silu(gate_up.narrow(1, 0, F)) * gate_up.narrow(1, F, F);
-    at::Tensor out = at::empty({5, F}), narrow = at::empty({5, F}, at::kBFloat16);
-    silu_mul(gate_up, out);
-    EXPECT_TRUE(at::allclose(out, expected, 1e-5, 1e-6)) << F;
-    silu_mul(gate_up, narrow);
-    EXPECT_TRUE(at::equal(narrow, out.to(at::kBFloat16))) << F;
+    const at::Tensor gate = random_tensor({F}, 1) * 20, up = random_tensor({F}, 2);
+    const float *g = gate.const_data_ptr<float>(), *u = up.const_data_ptr<float>();
+    at::Tensor out = at::empty({F}), rounded = at::empty({F}, at::kBFloat16);
+    wide.silu_mul(g, u, out.mutable_data_ptr<float>(), F);
+    EXPECT_TRUE(at::allclose(out, at::silu(gate) * up, 1e-5, 1e-6)) << F;
+    narrow.silu_mul(g, u, static_cast<Bf16*>(rounded.mutable_data_ptr()), F);
+    EXPECT_TRUE(at::equal(rounded, out.to(at::kBFloat16))) << F;
   }
 }
 
-TEST(RowOps, NotANumberPassesThrough) {
-  at::Tensor gate_up = at::ones({1, 64});
-  gate_up[0][3] = std::numeric_limits<float>::quiet_NaN();
-  at::Tensor out = at::empty({1, 32}, at::kBFloat16);
-  silu_mul(gate_up, out);
-  EXPECT_TRUE(at::isnan(out[0][3]).item<bool>());
-  EXPECT_FALSE(at::isnan(out[0][4]).item<bool>());
+TEST(VectorKernels, NotANumberPassesThrough) {
+  at::Tensor gate = at::ones({32}), out = at::empty({32}, at::kBFloat16);
+  gate[3] = std::numeric_limits<float>::quiet_NaN();
+  const float* g = gate.const_data_ptr<float>();
+  vector_kernels().rows<Bf16>().silu_mul(g, g, static_cast<Bf16*>(out.mutable_data_ptr()), 32);
+  EXPECT_TRUE(at::isnan(out[3]).item<bool>());
+  EXPECT_FALSE(at::isnan(out[4]).item<bool>());
 }
 
 // Every instruction set of this machine agrees with the portable kernels to rounding.

@@ -1,7 +1,6 @@
 #include "thoughtrank/kernels/vocabulary.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -17,9 +16,10 @@ TEST(Vocabulary, EqualsLogSoftmaxAndTopTwo) {
     const at::Tensor hidden = random_tensor({15, 32}, 1), w = random_tensor({V, 32}, 2);
     const PackedLinear lm_head({w});
     at::Tensor logits = at::empty({15, V});
-    lm_head.apply(hidden, logits);
+    Team team(2);
+    lm_head.apply(team, hidden, logits);
     const std::vector<int64_t> wanted(15, V - 1);
-    const auto rows = read_vocabulary(lm_head, hidden, wanted);
+    const auto rows = read_vocabulary(team, lm_head, hidden, wanted);
     const auto [top, ids] = logits.topk(2);
     for (int64_t m = 0; m < 15; ++m) {
       const VocabularyRow& row = rows[static_cast<size_t>(m)];
@@ -38,7 +38,8 @@ TEST(Vocabulary, LowestIdWinsTies) {
   // Tokens 40, 1100 and 1101 have the same weights, the highest logit.
   at::Tensor w = at::zeros({2100, 2});
   for (const int64_t id : {40, 1100, 1101}) w[id][0] = 1;
-  const auto rows = read_vocabulary(PackedLinear({w}), at::ones({1, 2}), {});
+  Team team(2);
+  const auto rows = read_vocabulary(team, PackedLinear({w}), at::ones({1, 2}), {});
   EXPECT_EQ(rows[0].best_id, 40);
   EXPECT_EQ(rows[0].best_logit, rows[0].second_logit);
 }
@@ -47,7 +48,8 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
   at::Tensor hidden = random_tensor({4, 8}, 1);
   hidden[1][2] = std::numeric_limits<float>::quiet_NaN();
   hidden[3][0] = std::numeric_limits<float>::infinity();
-  const auto rows = read_vocabulary(PackedLinear({random_tensor({1500, 8}, 2)}), hidden, {});
+  Team team(2);
+  const auto rows = read_vocabulary(team, PackedLinear({random_tensor({1500, 8}, 2)}), hidden, {});
   EXPECT_TRUE(rows[0].is_finite);
   EXPECT_FALSE(rows[1].is_finite);
   EXPECT_TRUE(rows[2].is_finite);
@@ -57,16 +59,13 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
 TEST(Vocabulary, RowIsBitwiseTheSameForAnyRowsAndThreads) {
   const PackedLinear lm_head({random_tensor({3000, 16}, 2)});
   const at::Tensor hidden = random_tensor({20, 16}, 1);
-  const int threads = at::get_num_threads();
-  at::set_num_threads(2);
-  const auto all = read_vocabulary(lm_head, hidden, {});
-  at::set_num_threads(1);
+  Team one(1), three(3);
+  const auto all = read_vocabulary(three, lm_head, hidden, {});
   for (int64_t m = 0; m < 20; ++m) {
-    const auto alone = read_vocabulary(lm_head, hidden.narrow(0, m, 1), {});
+    const auto alone = read_vocabulary(one, lm_head, hidden.narrow(0, m, 1), {});
     EXPECT_EQ(alone[0].best_logit, all[static_cast<size_t>(m)].best_logit);
     EXPECT_EQ(alone[0].log_sum_exp, all[static_cast<size_t>(m)].log_sum_exp);
   }
-  at::set_num_threads(threads);
 }
 
 TEST(VectorKernels, SummariesAgreeBetweenInstructionSets) {

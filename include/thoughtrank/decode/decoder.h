@@ -83,7 +83,8 @@ class BranchSink {
 };
 
 struct DecodeOptions {
-  std::optional<int64_t> slots;  // nullopt: chosen from memory; a multiple of 16
+  std::optional<int64_t> slots = {};    // nullopt: chosen from memory; a multiple of 16
+  std::optional<int64_t> threads = {};  // nullopt: as many as libtorch uses
 };
 
 // Log-likelihoods of one continuation.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "thoughtrank/kernels/kv_pages.h"
+#include "thoughtrank/kernels/team.h"
 
 namespace thoughtrank {
 
@@ -52,8 +53,10 @@ class Attention {
   // Takes the batch's runs and extends its sequences; apply() then runs once per layer.
   void begin(const AttentionBatch& batch);
   // qkv (M, (H + 2·K)·D) float32 before the rotary embedding; cos, sin (positions, D) float32;
-  // out (M, H·D) in the KV's type. Writes this layer's keys and values into the sequences.
-  void apply(int64_t layer,
+  // out (M, H·D) in activation_dtype() of
+  // the KV's type. Writes this layer's keys and values into the sequences.
+  void apply(Team& team,
+             int64_t layer,
              const at::Tensor& qkv,
              const at::Tensor& cos,
              const at::Tensor& sin,

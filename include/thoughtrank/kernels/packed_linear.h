@@ -9,7 +9,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "thoughtrank/kernels/team.h"
+
 namespace thoughtrank {
+
+// The type in which linear layers and attention take their rows: bfloat16 where the weights are and
+// the CPU multiplies it faster than float32, else float32.
+[[nodiscard]] at::ScalarType activation_dtype(at::ScalarType weights);
 
 class PackedLinear {
  public:
@@ -19,8 +25,9 @@ class PackedLinear {
   // for another type or device, and for odd C in bfloat16.
   explicit PackedLinear(const std::vector<at::Tensor>& weights);
 
-  // out (M, N) float32 = x (M, C) · weightsᵀ; x contiguous in the weights' type.
-  void apply(const at::Tensor& x, const at::Tensor& out) const;
+  // out (M, N) float32 = x (M, C) · weightsᵀ; x in activation_dtype() of the weights, each row
+  // contiguous.
+  void apply(Team& team, const at::Tensor& x, const at::Tensor& out) const;
   // The same for `count` panels from `first` on, on the calling thread only:
   // `out` (M, 32 · count), columns after N are 0.
   void apply_panels(const at::Tensor& x, int64_t first, int64_t count, float* out) const;
@@ -35,5 +42,13 @@ class PackedLinear {
   int64_t out_features_ = 0;  // N
   at::Tensor panels_;         // (ceil(N / 32), 32 · C): (C, 32), bfloat16 (C / 2, 32, 2)
 };
+
+// out (M, F) = silu(x · gateᵀ) · (x · upᵀ) in activation_dtype(): both products of a panel while
+// they are near, so that neither is whole in memory. gate and up have one shape (C -> F).
+void apply_gated(Team& team,
+                 const PackedLinear& gate,
+                 const PackedLinear& up,
+                 const at::Tensor& x,
+                 const at::Tensor& out);
 
 }  // namespace thoughtrank

@@ -21,7 +21,8 @@ struct VocabularyRow {
 };
 
 // Reads hidden (M, C), in lm_head's type. `wanted` is empty or names one token id per row.
-[[nodiscard]] std::vector<VocabularyRow> read_vocabulary(const PackedLinear& lm_head,
+[[nodiscard]] std::vector<VocabularyRow> read_vocabulary(Team& team,
+                                                         const PackedLinear& lm_head,
                                                          const at::Tensor& hidden,
                                                          const std::vector<int64_t>& wanted);
 
