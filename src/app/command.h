@@ -59,6 +59,7 @@ void add_run_commands(App& app);    // run, generate, judge, train, select
 void add_look_commands(App& app);   // plan, status, inspect
 void add_model_commands(App& app);  // sample, ask, tokenize
 void add_setup_commands(App& app);  // config, doctor, init
+void add_bench_command(App& app);   // bench decode
 
 // stdout, where results go; flushed.
 void print(const std::string& text);

@@ -58,6 +58,7 @@ void declare(App& app) {
   add_look_commands(app);
   add_model_commands(app);
   add_setup_commands(app);
+  add_bench_command(app);
 }
 
 void prepare(App& app) {

@@ -6,7 +6,7 @@ import unittest
 from program import ROOT, TINY, ProgramTest, run, write_run
 
 COMMANDS = ["run", "generate", "judge", "train", "select", "plan", "status", "inspect", "sample", "ask", "tokenize",
-            "config", "doctor", "init"]
+            "config", "doctor", "init", "bench"]
 
 
 class Help(ProgramTest):
