@@ -5,12 +5,33 @@
 
 namespace thoughtrank {
 
+void verify_command(App& app, int64_t new_tokens);
+
 namespace {
+
+constexpr const char* kGenerateDetails =
+    "Writes round-NN/outputs.jsonl. Next: thoughtrank judge --config …\n\n"
+    "--verify writes nothing. It decodes the branches of the config's first prompts (--limit N, "
+    "default 1) with the\n"
+    "config's model, dtype, slots and threads, then again in other orders, among random "
+    "neighbours, "
+    "with the prompt\n"
+    "copied into each branch, and with other slots and threads, and compares each token's id, "
+    "log-probability and\n"
+    "margin bit by bit. In float32 all must be equal; in bfloat16 those at the same slots and "
+    "threads. Exit 70 if not.\n"
+    "Example: thoughtrank generate --verify --config round.yaml --set model.dtype=float32";
 
 struct NoOptions {};
 
 struct StageOptions {
   std::optional<int64_t> round;
+};
+
+struct GenerateCommandOptions {
+  std::optional<int64_t> round;
+  bool is_verification = false;
+  int64_t verify_tokens = 32;
 };
 
 struct TrainCommandOptions {
@@ -35,6 +56,11 @@ void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& roun
   const RunConfig config = app.config();
   run_one_stage(config, stage, round, app.clock, app.stop);
   print(format_status(read_status(config.run_dir)));
+}
+
+void generate_command(App& app, const GenerateCommandOptions& options) {
+  if (options.is_verification) return verify_command(app, options.verify_tokens);
+  run_stage_command(app, Stage::generate, options.round);
 }
 
 void train_command(App& app, const TrainCommandOptions& options) {
@@ -68,6 +94,28 @@ void add_round_option(CLI::App& command, std::optional<int64_t>& round) {
       ->check(CLI::Range(1, 99));
 }
 
+void add_generate_command(App& app) {
+  const auto options = std::make_shared<GenerateCommandOptions>();
+  CLI::App* command = add_command<GenerateCommandOptions>(
+      app,
+      "generate",
+      "one round's branches: 62 thoughts and answers for each prompt",
+      kGenerateDetails,
+      generate_command,
+      options);
+  add_round_option(*command, options->round);
+  CLI::Option* verify = command->add_flag("--verify",
+                                          options->is_verification,
+                                          "decode in ways that must not matter, compare the bits");
+  verify->excludes("--round");
+  command
+      ->add_option("--verify-tokens",
+                   options->verify_tokens,
+                   "new tokens of each branch that --verify compares (default: 32)")
+      ->check(CLI::Range(1, 1 << 20))
+      ->needs(verify);
+}
+
 }  // namespace
 
 void add_run_commands(App& app) {
@@ -91,9 +139,7 @@ void add_run_commands(App& app) {
             options);
         add_round_option(*command, options->round);
       };
-  add_stage(Stage::generate,
-            "one round's branches: 62 thoughts and answers for each prompt",
-            "Writes round-NN/outputs.jsonl. Next: thoughtrank judge --config …");
+  add_generate_command(app);
   add_stage(Stage::judge,
             "one round's ranking: the judge orders the answers, winners are selected",
             "Reads outputs.jsonl; writes verdicts, best_outputs, training_data. Next: thoughtrank "

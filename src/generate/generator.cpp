@@ -131,6 +131,22 @@ void Generator::generate_greedy(const std::vector<PromptRow>& prompts,
       progress);
 }
 
+std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
+                                       int64_t vocab_size,
+                                       const std::vector<PromptRow>& prompts) {
+  const BranchWork work(setup, vocab_size);
+  std::vector<VerifyGroup> groups;
+  for (const PromptRow& prompt : prompts) {
+    auto group = work.make_group(prompt, work.branches(), [](int64_t) { return true; });
+    VerifyGroup made{.shared_ids = std::move(group->shared_ids), .heads = {}};
+    for (BranchStart& start : group->branches) {
+      made.heads.push_back({std::move(start.head_ids), std::move(start.first_of)});
+    }
+    groups.push_back(std::move(made));
+  }
+  return groups;
+}
+
 std::string token_text(const Tokenizer& tokenizer, const std::vector<int64_t>& ids) {
   return to_valid_utf8(bytes_of(tokenizer, ids));
 }

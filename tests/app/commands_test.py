@@ -113,6 +113,19 @@ class Models(ProgramTest):
         again = self.expect(0, "ask", "-q", "--model", TINY, "Hi", "--no-thought", *limits)
         self.assertEqual(asked.stdout, again.stdout)
 
+    def test_verify_compares_ways_to_decode_and_writes_nothing(self):
+        config = write_run(self.folder)
+        words = ["generate", "--verify", "-q", "--config", config, "--verify-tokens", "5"]
+        done = self.expect(0, *words, "--limit", "2", "--set", "model.dtype=bfloat16", says="2 of 2 promised variants")
+        rows = [line for line in done.stdout.splitlines() if "equal" in line or "differ" in line][:-1]
+        self.assertEqual({line[:16].strip() for line in rows},
+                         {"shuffled order", "among noise", "copied prefix", "other slots", "other threads"})
+        for line in rows:
+            self.assertEqual(line[16:].split()[2:4], ["24", "120"], line)
+        self.assertFalse((self.folder / "run").exists())
+        self.expect(64, *words, "--round", "1")
+        self.expect(64, "generate", "--config", config, "--verify-tokens", "5")
+
     def test_plan_prints_sizes_and_writes_nothing(self):
         config = write_run(self.folder)
         shown = self.expect(0, "plan", "--config", config).stdout

@@ -17,6 +17,7 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/decode/decoder.h"
+#include "thoughtrank/decode/verify.h"
 #include "thoughtrank/text/tokenizer.h"
 
 namespace thoughtrank {
@@ -82,6 +83,12 @@ class Generator {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Every branch of every prompt as the decoder gets it from a Generator with this setup, for
+// verify_decoding: groups in the order of `prompts`, heads in the order of branches.chars.
+[[nodiscard]] std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
+                                                     int64_t vocab_size,
+                                                     const std::vector<PromptRow>& prompts);
 
 // Text of the bytes of `ids` (U+FFFD where they end inside a character).
 [[nodiscard]] std::string token_text(const Tokenizer& tokenizer, const std::vector<int64_t>& ids);
