@@ -66,7 +66,8 @@ void BranchRun::admit() {
     seams_.sink.finished(branch.take_result());
     return;
   }
-  slots_.push_back({std::move(branch), waiting_.prefix, KvSequence(model_.kv_pool())});
+  const int64_t first_place = waiting_.prefix->sequence.length() % kPageTokens;
+  slots_.push_back({std::move(branch), waiting_.prefix, KvSequence(model_.kv_pool(), first_place)});
 }
 
 void BranchRun::step() {

@@ -24,11 +24,11 @@ struct Chunk {
 
 class Scorer {
  public:
-  Scorer(PackedLlama& model, const Continuations& continuations)
+  Scorer(PackedLlama& model, int64_t shared_tokens, const Continuations& continuations)
       : model_(model), continuations_(continuations), prefix_(model.kv_pool()) {
     for (const auto& ids : continuations) {
       scores_.push_back({.log_probability = 0, .tokens = std::ssize(ids)});
-      sequences_.emplace_back(model.kv_pool());
+      sequences_.emplace_back(model.kv_pool(), shared_tokens % kPageTokens);
     }
   }
 
@@ -126,7 +126,7 @@ std::vector<ContinuationScore> score_continuations(PackedLlama& model,
     require_known_ids(continuations[i], model.config(), what);
     require_length(std::ssize(shared_ids), std::ssize(continuations[i]), model.config(), what);
   }
-  return Scorer(model, continuations).score(shared_ids);
+  return Scorer(model, std::ssize(shared_ids), continuations).score(shared_ids);
 }
 
 }  // namespace thoughtrank

@@ -31,16 +31,18 @@ void store_key(const T* key, int64_t token, int64_t D, T* page) {
 }
 
 // Values of one token: (ceil(D / 32) panels, 64, 32), bfloat16 (…, 32, 32, 2). A bfloat16 pair that
-// the last token of a run opens is closed with zeros, so that its weight of zero meets no garbage.
+// the last token of a run opens, or the first of a sequence ends, is filled up with a zero: no
+// weight meets garbage.
 template <class T>
-void store_value(const T* value, int64_t token, int64_t D, bool is_last, T* page) {
+void store_value(const T* value, const KvPlace& place, int64_t D, T* page) {
   constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
-  const int64_t place = token % kNeighbours;
+  const int64_t token = place.place % kPageTokens, side = token % kNeighbours;
+  const bool fills_up = kNeighbours == 2 && (side == 0 ? place.is_last : place.is_first);
   for (int64_t d = 0; d < D; ++d) {
     T* panel = page + d / kPanel * kPageTokens * kPanel;
     T* pair = panel + (token / kNeighbours * kPanel + d % kPanel) * kNeighbours;
-    pair[place] = value[d];
-    if (is_last && place + 1 < kNeighbours) pair[place + 1] = 0;
+    pair[side] = value[d];
+    if (fills_up) pair[1 - side] = 0;
   }
 }
 
@@ -61,12 +63,12 @@ void store_row(const Attention::State& s, int64_t layer, int64_t row, const Proj
   }
   T rotated[kLargestHead], value[kLargestHead];
   for (int64_t k = 0; k < K; ++k) {
-    T* page = static_cast<T*>(pool.keys(place.sequence->page(place.token), layer, k));
-    const int64_t token = place.token % kPageTokens;
+    T* page = static_cast<T*>(pool.keys(place.sequence->page(place.place), layer, k));
+    const int64_t token = place.place % kPageTokens;
     kernels.rotate(x + (H + k) * D, cos, sin, 1.0f, rotated, D);
     store_key(rotated, token, D, page);
     kernels.scale_to(x + (H + K + k) * D, 1.0f, value, D);
-    store_value(value, token, D, place.is_last, page + pool.values_offset());
+    store_value(value, place, D, page + pool.values_offset());
   }
 }
 
@@ -74,17 +76,76 @@ void store_row(const Attention::State& s, int64_t layer, int64_t row, const Proj
 template <class Row>
 void weigh_page(const Attention::State& s,
                 const QueryTile& tile,
-                int64_t first_token,
+                int64_t first_place,
                 const float* scores,
                 Row* weights) {
   const VectorKernels& kernels = vector_kernels();
   for (int64_t r = 0; r < tile.rows; ++r) {
     const int64_t row = tile.first + r;
     const int64_t count =
-        std::clamp<int64_t>(s.visible_to(tile, row) - first_token, 0, kPageTokens);
+        std::clamp<int64_t>(s.visible_to(tile, row) - first_place, 0, kPageTokens);
     const float factor = kernels.rows<Row>().softmax_page(
         scores + r * kPageTokens, count, weights + r * kPageTokens, s.softmax_row(tile.head, row));
     if (factor != 1.0f) kernels.scale(s.sums_row(tile.head, row), factor, s.value_width);
+  }
+}
+
+// Places [from, to) of a page, of one layer and head.
+template <class T>
+struct PagePart {
+  const T* keys;  // of the whole page
+  int64_t from, to;
+};
+
+template <class T>
+PagePart<T> page_part(const KvSequence& sequence,
+                      int64_t first,
+                      int64_t layer,
+                      int64_t head,
+                      int64_t from,
+                      int64_t to) {
+  const void* keys = sequence.pool().keys(sequence.page(first), layer, head);
+  return {static_cast<const T*>(keys), from, to};
+}
+
+// scores (rows, 64) of the panels that hold the part: places beside it get what lies there.
+template <class Row, class T>
+void score_part(const Attention::State& s,
+                const QueryTile& tile,
+                const PagePart<T>& part,
+                float* scores) {
+  const auto multiply = vector_kernels().tiles<Row, T>().by_rows[static_cast<size_t>(tile.rows)];
+  const int64_t D = s.shape.kv.head_dim;
+  for (int64_t place = part.from / kPanel * kPanel; place < part.to; place += kPanel) {
+    multiply({.a = s.q_row<Row>(tile.head, tile.first),
+              .a_stride = D,
+              .panel = part.keys + place * D,
+              .depth = D,
+              .c = scores + place,
+              .c_stride = kPageTokens,
+              .accumulates = false});
+  }
+}
+
+// sums += weights · values of the part.
+template <class Row, class T>
+void add_part(const Attention::State& s,
+              const QueryTile& tile,
+              const PagePart<T>& part,
+              const Row* weights) {
+  constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
+  const auto multiply = vector_kernels().tiles<Row, T>().by_rows[static_cast<size_t>(tile.rows)];
+  const int64_t from = part.from / kNeighbours * kNeighbours;
+  const int64_t to = (part.to + kNeighbours - 1) / kNeighbours * kNeighbours;
+  const T* values = part.keys + tile.sequence->pool().values_offset();
+  for (int64_t column = 0; column < s.value_width; column += kPanel) {
+    multiply({.a = weights + from,
+              .a_stride = kPageTokens,
+              .panel = values + column * kPageTokens + from * kPanel,
+              .depth = to - from,
+              .c = s.sums_row(tile.head, tile.first) + column,
+              .c_stride = s.value_width,
+              .accumulates = true});
   }
 }
 
@@ -94,41 +155,33 @@ void attend_page(const Attention::State& s,
                  const QueryTile& tile,
                  int64_t layer,
                  int64_t first,
-                 int64_t tokens) {
+                 int64_t places) {
   alignas(64) float scores[kMostRows * kPageTokens];
   alignas(64) Row weights[kMostRows * kPageTokens];
-  const auto multiply = vector_kernels().tiles<Row, T>().by_rows[static_cast<size_t>(tile.rows)];
-  const KvPool& pool = tile.sequence->pool();
-  const int64_t D = s.shape.kv.head_dim;
-  const T* keys = static_cast<const T*>(pool.keys(tile.sequence->page(first), layer, tile.head));
-  const T* values = keys + pool.values_offset();
-  for (int64_t column = 0; column < tokens; column += kPanel) {
-    multiply({.a = s.q_row<Row>(tile.head, tile.first),
-              .a_stride = D,
-              .panel = keys + column * D,
-              .depth = D,
-              .c = scores + column,
-              .c_stride = kPageTokens,
-              .accumulates = false});
+  const int64_t lent = first == 0 && tile.prefix ? tile.sequence->first_place() : 0;
+  const auto own = page_part<T>(*tile.sequence, first, layer, tile.head, lent, places);
+  score_part<Row>(s, tile, own, scores);
+  if (lent == 0) {
+    weigh_page(s, tile, first, scores, weights);
+    return add_part(s, tile, own, weights);
+  }
+  alignas(64) float lent_scores[kMostRows * kPageTokens];
+  const int64_t last = tile.prefix->length() - 1;
+  const auto of_prefix = page_part<T>(*tile.prefix, last, layer, tile.head, 0, lent);
+  score_part<Row>(s, tile, of_prefix, lent_scores);
+  for (int64_t r = 0; r < tile.rows; ++r) {
+    std::copy_n(lent_scores + r * kPageTokens, lent, scores + r * kPageTokens);
   }
   weigh_page(s, tile, first, scores, weights);
-  const int64_t depth = sizeof(T) == sizeof(float) ? tokens : (tokens + 1) / 2 * 2;
-  for (int64_t column = 0; column < s.value_width; column += kPanel) {
-    multiply({.a = weights,
-              .a_stride = kPageTokens,
-              .panel = values + column * kPageTokens,
-              .depth = depth,
-              .c = s.sums_row(tile.head, tile.first) + column,
-              .c_stride = s.value_width,
-              .accumulates = true});
-  }
+  add_part(s, tile, of_prefix, weights);
+  add_part(s, tile, own, weights);
 }
 
 template <class Row, class T>
 void attend(const Attention::State& s, const QueryTile& tile, int64_t layer) {
-  const int64_t tokens = s.visible_to(tile, tile.first + tile.rows - 1);
-  for (int64_t first = 0; first < tokens; first += kPageTokens) {
-    attend_page<Row, T>(s, tile, layer, first, std::min(kPageTokens, tokens - first));
+  const int64_t places = s.visible_to(tile, tile.first + tile.rows - 1);
+  for (int64_t first = 0; first < places; first += kPageTokens) {
+    attend_page<Row, T>(s, tile, layer, first, std::min(kPageTokens, places - first));
   }
 }
 
@@ -146,7 +199,7 @@ void attend_prefix(const Attention::State& s, const QueryTile& tile, int64_t lay
 template <class Row, class T>
 void attend_sequence(const Attention::State& s, const QueryTile& tile, int64_t layer, Row* out) {
   for (int64_t row = tile.first; row < tile.first + tile.rows; ++row) {
-    if (!s.has_prefix[static_cast<size_t>(row / s.group)]) clear_row(s, tile.head, row);
+    if (!tile.prefix || tile.prefix->length() < kPageTokens) clear_row(s, tile.head, row);
   }
   attend<Row, T>(s, tile, layer);
   const int64_t D = s.shape.kv.head_dim;
@@ -189,6 +242,31 @@ void add_tiles(const Attention::State& s,
   }
 }
 
+// Extends the run's sequence and plans where its rows go and what they read.
+void add_sequence(Attention::State& s, const SequenceRun& run) {
+  KvSequence& sequence = *run.sequence;
+  const KvSequence* prefix = s.prefix_of[static_cast<size_t>(run.first_row)];
+  if (sequence.first_place() != (prefix ? prefix->length() % kPageTokens : 0)) {
+    fail(ExitCode::kInternal,
+         "a sequence begins at place {} of its page, its prefix has {} tokens",
+         sequence.first_place(),
+         prefix ? prefix->length() : 0);
+  }
+  const int64_t before = sequence.length(), first = sequence.first_place() + before;
+  sequence.extend(run.rows);
+  for (int64_t i = 0; i < run.rows; ++i) {
+    s.places[static_cast<size_t>(run.first_row + i)] = {.sequence = run.sequence,
+                                                        .place = first + i,
+                                                        .position = run.first_position + i,
+                                                        .is_first = before + i == 0,
+                                                        .is_last = i + 1 == run.rows};
+  }
+  add_tiles(s,
+            {run.sequence, prefix, 0, 0, 0, first + 1, true, run.first_row},
+            run.rows,
+            s.sequence_tiles);
+}
+
 }  // namespace
 
 Attention::Attention(AttentionShape shape, int64_t most_rows) : state_(new State{}) {
@@ -220,24 +298,19 @@ Attention::~Attention() = default;
 void Attention::begin(const AttentionBatch& batch) {
   State& s = *state_;
   s.places.assign(static_cast<size_t>(batch.rows), KvPlace{});
-  s.has_prefix.assign(static_cast<size_t>(batch.rows), 0);
+  s.prefix_of.assign(static_cast<size_t>(batch.rows), nullptr);
   s.prefix_tiles.clear();
   s.sequence_tiles.clear();
   for (const PrefixRun& run : batch.prefixes) {
-    std::fill_n(s.has_prefix.begin() + run.first_row, run.rows, 1);
-    const int64_t visible = run.prefix->length();
-    add_tiles(s, {run.prefix, 0, 0, 0, visible, false, run.first_row}, run.rows, s.prefix_tiles);
+    std::fill_n(s.prefix_of.begin() + run.first_row, run.rows, run.prefix);
+    const int64_t whole_pages = run.prefix->length() / kPageTokens * kPageTokens;
+    if (whole_pages == 0) continue;
+    add_tiles(s,
+              {run.prefix, nullptr, 0, 0, 0, whole_pages, false, run.first_row},
+              run.rows,
+              s.prefix_tiles);
   }
-  for (const SequenceRun& run : batch.sequences) {
-    const int64_t before = run.sequence->length();
-    run.sequence->extend(run.rows);
-    for (int64_t i = 0; i < run.rows; ++i) {
-      s.places[static_cast<size_t>(run.first_row + i)] = {
-          run.sequence, before + i, run.first_position + i, i + 1 == run.rows};
-    }
-    add_tiles(
-        s, {run.sequence, 0, 0, 0, before + 1, true, run.first_row}, run.rows, s.sequence_tiles);
-  }
+  for (const SequenceRun& run : batch.sequences) add_sequence(s, run);
 }
 
 void Attention::apply(Team& team,

@@ -15,10 +15,13 @@ namespace thoughtrank {
 // is token row i / G, query head i % G of the group.
 struct QueryTile {
   const KvSequence* sequence;
+  // The sequence's first page holds its tokens from first_place() on; the places before are those
+  // of the last page of this prefix, where there is one.
+  const KvSequence* prefix;
   int64_t head;   // of K
   int64_t first;  // query row
   int64_t rows;
-  // Tokens of the sequence that query row i sees: all `visible`, or, when causal,
+  // Places of the sequence's pages that query row i sees: all `visible`, or, when causal,
   // visible + (i / G − token row of the run's first).
   int64_t visible;
   bool is_causal;
@@ -28,8 +31,9 @@ struct QueryTile {
 // Where the keys and values of one token row go.
 struct KvPlace {
   const KvSequence* sequence;
-  int64_t token;     // of the sequence
+  int64_t place;     // in the sequence's pages
   int64_t position;  // of the text
+  bool is_first;     // of its sequence
   bool is_last;      // of its run
 };
 
@@ -39,8 +43,8 @@ struct Attention::State {
   int64_t value_width;  // D rounded up to whole panels
   int64_t most_rows;
   int64_t most_tile_rows;
-  std::vector<KvPlace> places;   // (M)
-  std::vector<char> has_prefix;  // (M)
+  std::vector<KvPlace> places;               // (M)
+  std::vector<const KvSequence*> prefix_of;  // (M) nullptr: none
   std::vector<QueryTile> prefix_tiles, sequence_tiles;
   at::Tensor q;        // (K, most_rows · G, D), rotated and scaled
   at::Tensor sums;     // (K, most_rows · G, value_width) float32: weights · values so far

@@ -60,6 +60,7 @@ int64_t KvPool::pages_in_use() const { return static_cast<int64_t>(pages_.size()
 
 KvSequence::KvSequence(KvSequence&& other) noexcept
     : pool_(other.pool_),
+      first_place_(other.first_place_),
       length_(std::exchange(other.length_, 0)),
       pages_(std::exchange(other.pages_, {})) {}
 
@@ -67,6 +68,7 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
   if (this != &other) {
     clear();
     pool_ = other.pool_;
+    first_place_ = other.first_place_;
     length_ = std::exchange(other.length_, 0);
     pages_ = std::exchange(other.pages_, {});
   }
@@ -74,7 +76,7 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
 }
 
 void KvSequence::extend(int64_t tokens) {
-  while (static_cast<int64_t>(pages_.size()) * kPageTokens < length_ + tokens) {
+  while (static_cast<int64_t>(pages_.size()) * kPageTokens < first_place_ + length_ + tokens) {
     pages_.push_back(pool_->take());
   }
   length_ += tokens;
@@ -86,8 +88,8 @@ void KvSequence::clear() {
   length_ = 0;
 }
 
-int64_t KvSequence::page(int64_t token) const {
-  return pages_[static_cast<size_t>(token / kPageTokens)];
+int64_t KvSequence::page(int64_t place) const {
+  return pages_[static_cast<size_t>(place / kPageTokens)];
 }
 
 }  // namespace thoughtrank

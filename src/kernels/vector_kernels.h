@@ -12,16 +12,16 @@
 #include <utility>
 
 #include "kernels/instruction_set.h"
+#include "thoughtrank/kernels/kv_pages.h"
 
 namespace thoughtrank {
 
 // bfloat16 as its bits: the upper half of a float32.
 using Bf16 = uint16_t;
 
-inline constexpr int64_t kPanel = 32;       // output columns of one packed panel
-inline constexpr int64_t kPageTokens = 64;  // tokens of one KV page
-inline constexpr int64_t kCacheLine = 64;   // bytes
-inline constexpr int64_t kMostRows = 13;    // rows × panel that fit the registers of AVX-512
+inline constexpr int64_t kPanel = 32;      // output columns of one packed panel
+inline constexpr int64_t kCacheLine = 64;  // bytes
+inline constexpr int64_t kMostRows = 13;   // rows × panel that fit the registers of AVX-512
 
 // c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns. bfloat16 panels
 // meet bfloat16 rows where the CPU has a fast dot product for them, else float32 rows.

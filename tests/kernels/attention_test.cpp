@@ -112,7 +112,7 @@ TEST_P(AttentionOf, BranchesOverASharedPrefixEqualWholeTexts) {
   std::vector<KvSequence> branches;
   AttentionBatch batch{.rows = 0, .prefixes = {{&prefix, 0, 0}}, .sequences = {}};
   std::vector<at::Tensor> tokens;
-  for (int64_t b = 0; b < 9; ++b) branches.emplace_back(pool);
+  for (int64_t b = 0; b < 9; ++b) branches.emplace_back(pool, P % kPageTokens);
   for (int64_t b = 0; b < 9; ++b) {
     const int64_t rows = 1 + b * 3 % 7;
     batch.sequences.push_back({&branches[static_cast<size_t>(b)], batch.rows, rows, P});
@@ -125,6 +125,35 @@ TEST_P(AttentionOf, BranchesOverASharedPrefixEqualWholeTexts) {
     const SequenceRun& branch = batch.sequences[b];
     const at::Tensor whole = reference(at::cat({shared, tokens[b]}), GetParam().D);
     expect_close(out.narrow(0, branch.first_row, branch.rows), whole.narrow(0, P, branch.rows));
+  }
+}
+
+// Tokens after a shared prefix and in one sequence with it: bitwise equal in float32, wherever the
+// prefix ends in its page.
+TEST_P(AttentionOf, SharedEqualsCopiedPrefix) {
+  const AttentionShape shape = shape_of(GetParam());
+  for (const int64_t P : {1, 31, 63, 64, 100, 129, 191}) {
+    KvPool pool(shape.kv);
+    Attention attention(shape, 300);
+    const at::Tensor qkv = random_qkv(GetParam(), P + 70, 1);
+    KvSequence whole(pool), prefix(pool), branch(pool, P % kPageTokens);
+    run(attention, GetParam(), {P, {}, {{&prefix, 0, P, 0}}}, qkv.narrow(0, 0, P));
+    const AttentionBatch at_once{P + 70, {}, {{&whole, 0, P + 70, 0}}};
+    const at::Tensor expected = run(attention, GetParam(), at_once, qkv).narrow(0, P, 70);
+    std::vector<at::Tensor> parts;
+    for (const int64_t rows : {1, 2, 64, 3}) {
+      const int64_t first = P + branch.length();
+      const AttentionBatch batch{rows, {{&prefix, 0, rows}}, {{&branch, 0, rows, first}}};
+      parts.push_back(run(attention, GetParam(), batch, qkv.narrow(0, first, rows)));
+    }
+    const at::Tensor found = at::cat(parts);
+    const double difference =
+        (found.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>();
+    if (GetParam().dtype == at::kFloat) {
+      EXPECT_EQ(difference, 0) << P;
+    } else {
+      EXPECT_LT(difference, 4e-2) << P;
+    }
   }
 }
 
@@ -143,7 +172,7 @@ TEST_P(AttentionOf, NeighboursChangeNoBit) {
   const KvSequence first = prefix_of(1, 65), second = prefix_of(2, 31);
   const at::Tensor token = random_qkv(GetParam(), 1, 3);
   std::vector<KvSequence> branches;
-  for (int i = 0; i < 31; ++i) branches.emplace_back(pool);
+  for (int i = 0; i < 31; ++i) branches.emplace_back(pool, i < 21 || i == 30 ? 1 : 31);
   const at::Tensor alone =
       run(attention,
           GetParam(),

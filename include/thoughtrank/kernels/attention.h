@@ -1,7 +1,8 @@
 // Grouped-query attention of many token rows at once. A row may read two stretches of keys and
 // values: a prefix that it shares with other rows, and its own sequence up to itself. The shared
-// part is multiplied for all its rows together; both parts join exactly in one running softmax.
-// A row's arithmetic depends on its own prefix and sequence only.
+// part is multiplied for all its rows together, page by page; both parts join in one running
+// softmax over pages that are cut at the same tokens whether the prefix is shared or not: the bits
+// are equal. A row's arithmetic depends on its own prefix and sequence only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,6 +33,7 @@ struct SequenceRun {
   int64_t first_position = 0;
 };
 
+// A sequence whose rows read a prefix has first_place() = the prefix's length % 64.
 // Every row is in exactly one of `sequences` and in at most one of `prefixes`.
 struct AttentionBatch {
   int64_t rows = 0;  // M

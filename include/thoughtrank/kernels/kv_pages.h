@@ -11,6 +11,8 @@
 
 namespace thoughtrank {
 
+inline constexpr int64_t kPageTokens = 64;  // tokens of one page
+
 struct KvShape {
   int64_t layers = 0;                 // L
   int64_t kv_heads = 0;               // K
@@ -46,7 +48,11 @@ class KvPool {
 
 class KvSequence {
  public:
-  explicit KvSequence(KvPool& pool) : pool_(&pool) {}
+  // `first_place` is the place of the first token in its page: where the tokens go on after a
+  // prefix of n tokens it is n % 64, so that pages are cut at the same tokens of the text as
+  // without one.
+  explicit KvSequence(KvPool& pool, int64_t first_place = 0)
+      : pool_(&pool), first_place_(first_place) {}
   ~KvSequence() { clear(); }
   KvSequence(KvSequence&& other) noexcept;
   KvSequence& operator=(KvSequence&& other) noexcept;
@@ -55,11 +61,14 @@ class KvSequence {
   // Makes room for `tokens` more; their keys and values are written by attention.
   void extend(int64_t tokens);
   void clear();
-  [[nodiscard]] int64_t page(int64_t token) const;
+  [[nodiscard]] int64_t first_place() const { return first_place_; }
+  // The page of a place; token t has place first_place() + t.
+  [[nodiscard]] int64_t page(int64_t place) const;
   [[nodiscard]] KvPool& pool() const { return *pool_; }
 
  private:
   KvPool* pool_;
+  int64_t first_place_;
   int64_t length_ = 0;
   std::vector<int64_t> pages_;
 };
