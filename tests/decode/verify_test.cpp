@@ -100,6 +100,11 @@ TEST_F(VerifyDecoding, SettingsChangeNoBitInFloat32) {
   EXPECT_EQ(names, expected);
 }
 
+TEST_F(VerifyDecoding, ACopiedPrefixChangesNoBitInFloat32) {
+  EXPECT_TRUE(verify(make_random));
+  for (const VariantResult& result : results_) EXPECT_FALSE(result.difference) << result.name;
+}
+
 TEST_F(VerifyDecoding, ShowsTheFirstTokenOfADecoderThatDiffers) {
   const bool holds = verify([](const DecoderSetup& setup) {
     return make(setup.threads == 2 ? nudged_llama() : random_llama(), setup);
