@@ -150,18 +150,6 @@ Ceilings measure_ceilings(int64_t threads) {
   return ceilings;
 }
 
-std::string instruction_set_name() {
-  switch (instruction_set()) {
-    case InstructionSet::portable:
-      return "portable";
-    case InstructionSet::avx2:
-      return "avx2";
-    case InstructionSet::avx512:
-      return "avx512";
-    case InstructionSet::avx512_bf16:
-      return "avx512_bf16";
-  }
-  return "unknown";
-}
+std::string instruction_set_name() { return std::string(name_of(instruction_set())); }
 
 }  // namespace thoughtrank
