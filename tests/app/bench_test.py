@@ -26,7 +26,6 @@ class BenchDecode(ProgramTest):
         self.assertAlmostEqual(report["tokens_per_s"] * wall_s, 20 * 7, places=6)
         self.assertAlmostEqual(report["floor_share"] * report["floor_tokens_per_s"], report["tokens_per_s"], places=6)
         self.assertGreater(report["floor_share"], 0)
-        self.assertLess(report["floor_share"], 1)
         self.assertGreater(report["peak_rss_bytes"], report["empty_rss_bytes"] + report["weights_bytes"])
         self.assertGreater(min(report["ceilings"].values()), 0)
 
