@@ -1,8 +1,6 @@
 #include "decode/branch_run.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +8,7 @@
 
 #include "decode/checks.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
 namespace thoughtrank {
@@ -19,10 +18,6 @@ void break_off(Branch& branch) {
   branch.break_off(
       fmt::format("the model's logits after token {} of the branch are not finite numbers",
                   branch.token_ids().size()));
-}
-
-at::Tensor rows_at(const at::Tensor& rows, const std::vector<int64_t>& places) {
-  return at::index_select(rows, /*dim=*/0, at::tensor(places, at::kLong));
 }
 
 }  // namespace
@@ -136,7 +131,7 @@ at::Tensor BranchRun::read(const Reading& reading) {
   const at::Tensor rows = model_.forward(reading.ids, reading.batch, wanted);
   if (of_prefixes.empty()) return rows;
   of_prefixes.insert(of_prefixes.begin(), rows);
-  return rows_at(at::cat(of_prefixes), places);
+  return copy_rows(at::cat(of_prefixes), places);
 }
 
 void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
@@ -148,8 +143,8 @@ void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hi
     choice.rows.push_back(static_cast<int64_t>(i));
   }
   if (bound.slots.empty()) return choose_freely(choosers, hidden);
-  if (!free.slots.empty()) choose_freely(free.slots, rows_at(hidden, free.rows));
-  const at::Tensor logits = model_.logits(rows_at(hidden, bound.rows));  // (bound, V)
+  if (!free.slots.empty()) choose_freely(free.slots, copy_rows(hidden, free.rows));
+  const at::Tensor logits = model_.logits(copy_rows(hidden, bound.rows));  // (bound, V)
   for (size_t i = 0; i < bound.slots.size(); ++i) {
     const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
     choose_among_candidates(slots_[bound.slots[i]], row);

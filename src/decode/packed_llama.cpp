@@ -1,8 +1,7 @@
 #include "decode/packed_llama.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/index_select.h>
-#include <ATen/ops/tensor.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <utility>
@@ -27,8 +26,6 @@ KvShape kv_shape(const Llama& model) {
 
 at::Tensor wide(const at::Tensor& weight) { return weight.detach().to(at::kFloat).contiguous(); }
 
-at::Tensor id_tensor(const std::vector<int64_t>& ids) { return at::tensor(ids, at::kLong); }
-
 }  // namespace
 
 PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
@@ -39,19 +36,25 @@ PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
       norm_(wide(model.norm)),
       pool_(kv_shape(model)),
       attention_({.heads = config_.num_attention_heads, .kv = pool_.shape()}, most_rows) {
-  for (LlamaLayer& layer : model.layers) layers_.push_back(pack(std::exchange(layer, {})));
-  lm_head_ = PackedLinear({model.lm_head});
+  for (LlamaLayer& layer : model.layers) {
+    layers_.push_back(pack(std::exchange(layer, {})));
+    ::malloc_trim(/*pad=*/0);  // the allocator would keep the plain tensors' pages
+  }
+  lm_head_ = PackedLinear({model.lm_head}, weights_memory_);
   allocate_buffers();
 }
 
 PackedLlama::Layer PackedLlama::pack(LlamaLayer layer) {
+  const auto packed = [&](const std::vector<at::Tensor>& weights) {
+    return PackedLinear(weights, weights_memory_);
+  };
   return {.input_norm = wide(layer.input_layernorm),
           .post_attention_norm = wide(layer.post_attention_layernorm),
-          .qkv = PackedLinear({layer.q_proj, layer.k_proj, layer.v_proj}),
-          .o = PackedLinear({layer.o_proj}),
-          .gate = PackedLinear({layer.gate_proj}),
-          .up = PackedLinear({layer.up_proj}),
-          .down = PackedLinear({layer.down_proj})};
+          .qkv = packed({layer.q_proj, layer.k_proj, layer.v_proj}),
+          .o = packed({layer.o_proj}),
+          .gate = packed({layer.gate_proj}),
+          .up = packed({layer.up_proj}),
+          .down = packed({layer.down_proj})};
 }
 
 void PackedLlama::allocate_buffers() {
@@ -93,14 +96,14 @@ at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
                                 const AttentionBatch& batch,
                                 const std::vector<int64_t>& wanted) {
   const Buffers b = rows_of_buffers(batch.rows);
-  b.x.copy_(at::index_select(embed_tokens_, /*dim=*/0, id_tensor(ids)));
+  widen_rows(embed_tokens_, ids, b.x);
   extend_rope(batch);
   attention_.begin(batch);
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
     apply_layer(i, b, i == 0 ? at::Tensor() : b.delta);
   }
   add_rms_norm(team_, b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
-  return at::index_select(b.normed, /*dim=*/0, id_tensor(wanted));
+  return copy_rows(b.normed, wanted);
 }
 
 void PackedLlama::extend_rope(const AttentionBatch& batch) {

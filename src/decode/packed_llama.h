@@ -70,7 +70,7 @@ class PackedLlama {
     at::Tensor activated;  // (most_rows, F)
   };
 
-  static Layer pack(LlamaLayer layer);
+  Layer pack(LlamaLayer layer);
   void allocate_buffers();
   [[nodiscard]] Buffers rows_of_buffers(int64_t rows) const;
   void apply_layer(int64_t index, const Buffers& b, const at::Tensor& delta);
@@ -82,6 +82,7 @@ class PackedLlama {
   LlamaConfig config_;
   int64_t most_rows_;
   Team team_;
+  LargeMemory weights_memory_;
   at::Tensor embed_tokens_;  // (V, C)
   at::Tensor norm_;          // (C) float32
   KvPool pool_;

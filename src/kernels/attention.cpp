@@ -285,12 +285,15 @@ Attention::Attention(AttentionShape shape, int64_t most_rows) : state_(new State
   s.value_width = (kv.head_dim + kPanel - 1) / kPanel * kPanel;
   s.most_rows = most_rows;
   const int64_t rows = most_rows * s.group;
-  s.q = at::empty({kv.kv_heads, rows, kv.head_dim}, activation_dtype(kv.dtype));
+  s.q_memory = at::empty({kv.kv_heads, rows, kv.head_dim}, activation_dtype(kv.dtype));
+  s.sums_memory = at::empty({kv.kv_heads, rows, s.value_width}, at::kFloat);
+  s.softmax_memory = at::empty({kv.kv_heads, rows, 2}, at::kFloat);
+  s.q = s.q_memory.mutable_data_ptr();
+  s.sums = s.sums_memory.mutable_data_ptr<float>();
+  s.softmax = reinterpret_cast<SoftmaxState*>(s.softmax_memory.mutable_data_ptr<float>());
   const VectorKernels& kernels = vector_kernels();
-  s.most_tile_rows =
-      s.q.scalar_type() == at::kFloat ? kernels.f32_tiles.most_rows : kernels.dot_tiles.most_rows;
-  s.sums = at::empty({kv.kv_heads, rows, s.value_width}, at::kFloat);
-  s.softmax = at::empty({kv.kv_heads, rows, 2}, at::kFloat);
+  s.most_tile_rows = s.q_memory.scalar_type() == at::kFloat ? kernels.f32_tiles.most_rows
+                                                            : kernels.dot_tiles.most_rows;
 }
 
 Attention::~Attention() = default;

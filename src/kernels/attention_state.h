@@ -46,9 +46,12 @@ struct Attention::State {
   std::vector<KvPlace> places;               // (M)
   std::vector<const KvSequence*> prefix_of;  // (M) nullptr: none
   std::vector<QueryTile> prefix_tiles, sequence_tiles;
-  at::Tensor q;        // (K, most_rows · G, D), rotated and scaled
-  at::Tensor sums;     // (K, most_rows · G, value_width) float32: weights · values so far
-  at::Tensor softmax;  // (K, most_rows · G, 2) float32: SoftmaxState
+  at::Tensor q_memory;        // (K, most_rows · G, D), rotated and scaled
+  at::Tensor sums_memory;     // (K, most_rows · G, value_width) float32: weights · values so far
+  at::Tensor softmax_memory;  // (K, most_rows · G, 2) float32: SoftmaxState
+  void* q = nullptr;          // first elements of the three
+  float* sums = nullptr;
+  SoftmaxState* softmax = nullptr;
 
   [[nodiscard]] int64_t query_row(int64_t head, int64_t row) const {
     return head * most_rows * group + row;
@@ -58,13 +61,13 @@ struct Attention::State {
   }
   template <class T>
   [[nodiscard]] T* q_row(int64_t head, int64_t row) const {
-    return static_cast<T*>(q.mutable_data_ptr()) + query_row(head, row) * shape.kv.head_dim;
+    return static_cast<T*>(q) + query_row(head, row) * shape.kv.head_dim;
   }
   [[nodiscard]] float* sums_row(int64_t head, int64_t row) const {
-    return sums.mutable_data_ptr<float>() + query_row(head, row) * value_width;
+    return sums + query_row(head, row) * value_width;
   }
   [[nodiscard]] SoftmaxState& softmax_row(int64_t head, int64_t row) const {
-    return reinterpret_cast<SoftmaxState*>(softmax.mutable_data_ptr<float>())[query_row(head, row)];
+    return softmax[query_row(head, row)];
   }
 };
 

@@ -1,6 +1,5 @@
 #include "thoughtrank/kernels/kv_pages.h"
 
-#include <ATen/ops/empty.h>
 #include <c10/core/ScalarType.h>
 
 #include <utility>
@@ -27,7 +26,9 @@ int64_t kv_bytes_per_token(const KvShape& shape) {
          static_cast<int64_t>(c10::elementSize(shape.dtype));
 }
 
-KvPool::KvPool(KvShape shape) : shape_(shape) {
+KvPool::KvPool(KvShape shape)
+    : shape_(shape),
+      head_bytes_(page_elements(shape) * static_cast<int64_t>(c10::elementSize(shape.dtype))) {
   if (shape_.head_dim % 2 != 0 || (shape_.dtype != at::kFloat && shape_.dtype != at::kBFloat16)) {
     fail(ExitCode::kConfig,
          "the KV cache needs an even head size and float32 or bfloat16, found {} and {}",
@@ -39,7 +40,8 @@ KvPool::KvPool(KvShape shape) : shape_(shape) {
 int64_t KvPool::take() {
   if (free_.empty()) {
     pages_.push_back(
-        at::empty({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+        memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+    first_bytes_.push_back(static_cast<char*>(pages_.back().mutable_data_ptr()));
     return static_cast<int64_t>(pages_.size()) - 1;
   }
   const int64_t page = free_.back();
@@ -48,10 +50,7 @@ int64_t KvPool::take() {
 }
 
 void* KvPool::keys(int64_t page, int64_t layer, int64_t head) const {
-  const at::Tensor& memory = pages_[static_cast<size_t>(page)];
-  const int64_t first = (layer * shape_.kv_heads + head) * page_elements(shape_);
-  return static_cast<char*>(memory.mutable_data_ptr()) +
-         first * static_cast<int64_t>(memory.element_size());
+  return first_bytes_[static_cast<size_t>(page)] + (layer * shape_.kv_heads + head) * head_bytes_;
 }
 
 int64_t KvPool::values_offset() const { return kPageTokens * shape_.head_dim; }

@@ -1,7 +1,6 @@
 #include "thoughtrank/kernels/packed_linear.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
@@ -72,52 +71,65 @@ struct PanelSums {
   int64_t stride;
 };
 
-// One block of a panel times all rows, in tiles of about equal height; meanwhile the block after it
-// comes near.
+// Depth [from, to) of a panel.
+template <class Panel>
+struct PanelBlock {
+  const Panel* first;
+  int64_t from, to;
+};
+
+// Rows [begin, end) of x times one block. `next` moves on by what the tile brings near.
 template <class Row, class Panel>
-void multiply_block(const RowsOfX<Row>& x,
-                    int64_t from,
-                    int64_t to,
-                    const Panel* block,
-                    const PanelSums& out,
-                    const void* next_block) {
-  const auto& kernels = vector_kernels().tiles<Row, Panel>();
-  const int64_t tiles = (x.count + kernels.most_rows - 1) / kernels.most_rows;
-  const char* next = static_cast<const char*>(next_block);
-  const auto quarter = static_cast<int64_t>(sizeof(Panel)) * (to - from) * kPanel / 4;
-  for (int64_t tile = 0; tile < tiles; ++tile, next += quarter) {
-    const int64_t first = tile * x.count / tiles, rows = (tile + 1) * x.count / tiles - first;
-    kernels.by_rows[static_cast<size_t>(rows)]({.a = x.first + first * x.stride + from,
-                                                .a_stride = x.stride,
-                                                .panel = block,
-                                                .depth = to - from,
-                                                .c = out.first + first * out.stride,
-                                                .c_stride = out.stride,
-                                                .accumulates = from > 0,
-                                                .next = next});
+void multiply_tile(const RowsOfX<Row>& x,
+                   int64_t begin,
+                   int64_t end,
+                   const PanelBlock<Panel>& block,
+                   const PanelSums& out,
+                   const char*& next,
+                   float* wide) {
+  const int64_t depth = block.to - block.from;
+  vector_kernels().tiles<Row, Panel>().by_rows[static_cast<size_t>(end - begin)](
+      {.a = x.first + begin * x.stride + block.from,
+       .a_stride = x.stride,
+       .panel = block.first,
+       .depth = depth,
+       .c = out.first + begin * out.stride,
+       .c_stride = out.stride,
+       .accumulates = block.from > 0,
+       .next = next,
+       .wide = wide});
+  next += depth * kPanel * static_cast<int64_t>(sizeof(Panel)) / 4;
+}
+
+// All rows, in tiles of about equal height; meanwhile the block after this one comes near. The
+// first tile keeps a bfloat16 panel widened for the others: the sums are the same, bit for bit.
+template <class Row, class Panel>
+void multiply_block(const RowsOfX<Row>& x, const PanelBlock<Panel>& block, const PanelSums& out) {
+  constexpr bool kWidens = !std::is_same_v<Row, Panel>;
+  alignas(kCacheLine) float wide[kWidens ? (kMostDepth + 2) * kPanel : 1];
+  const int64_t most = vector_kernels().tiles<Row, Panel>().most_rows;
+  const int64_t tiles = (x.count + most - 1) / most;
+  const char* next = reinterpret_cast<const char*>(block.first + (block.to - block.from) * kPanel);
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t begin = tile * x.count / tiles, end = (tile + 1) * x.count / tiles;
+    if constexpr (kWidens) {
+      if (tile > 0) {
+        const PanelBlock<float> widened = {wide, block.from, block.to};
+        multiply_tile(x, begin, end, widened, out, next, nullptr);
+        continue;
+      }
+    }
+    multiply_tile(x, begin, end, block, out, next, kWidens && tiles > 1 ? wide : nullptr);
   }
 }
 
-// One panel times all rows of x. A bfloat16 panel for float32 rows is widened once per block where
-// several tiles read it: the sums are the same, bit for bit.
 template <class Row, class Panel>
 void multiply_panel(const RowsOfX<Row>& x, const Panel* panel, const PanelSums& out) {
-  const VectorKernels& kernels = vector_kernels();
   const int64_t blocks = (x.depth + kMostDepth - 1) / kMostDepth;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t from = b * (x.depth / 2) / blocks * 2;
     const int64_t to = b + 1 == blocks ? x.depth : (b + 1) * (x.depth / 2) / blocks * 2;
-    const Panel* block = panel + from * kPanel;
-    const Panel* next = panel + to * kPanel;
-    if constexpr (!std::is_same_v<Row, Panel>) {
-      if (x.count > kernels.widening_tiles.most_rows) {
-        alignas(kCacheLine) float wide[(kMostDepth + 2) * kPanel];
-        kernels.widen(block, to - from, wide);
-        multiply_block<Row, float>(x, from, to, wide, out, next);
-        continue;
-      }
-    }
-    multiply_block<Row, Panel>(x, from, to, block, out, next);
+    multiply_block(x, PanelBlock<Panel>{panel + from * kPanel, from, to}, out);
   }
 }
 
@@ -175,14 +187,15 @@ void with_types(const at::Tensor& x, const at::Tensor& panels, const Callable& c
 
 }  // namespace
 
-PackedLinear::PackedLinear(const std::vector<at::Tensor>& weights) {
+PackedLinear::PackedLinear(const std::vector<at::Tensor>& weights, LargeMemory& memory) {
   const at::ScalarType dtype = weights.at(0).scalar_type();
   in_features_ = weights[0].size(-1);
   for (const auto& weight : weights) {
     require_packable(weight, dtype, in_features_);
     out_features_ += weight.size(0);
   }
-  panels_ = at::zeros({panel_count(), kPanel * in_features_}, weights[0].options());
+  panels_ = memory.take({panel_count(), kPanel * in_features_}, dtype);
+  panels_.narrow(/*dim=*/0, panel_count() - 1, 1).zero_();  // its last columns may be nobody's
   int64_t first = 0;
   for (const auto& weight : weights) {
     const at::Tensor rows = weight.detach().contiguous();  // (N_i, C)

@@ -1,5 +1,10 @@
 #include "thoughtrank/kernels/row_ops.h"
 
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <bit>
+
 #include "kernels/vector_kernels.h"
 
 namespace thoughtrank {
@@ -24,6 +29,21 @@ void norm_rows(Team& team,
   });
 }
 
+void widen_row(const float* row, int64_t C, float* out) { std::copy_n(row, C, out); }
+
+void widen_row(const Bf16* row, int64_t C, float* out) {
+  for (int64_t i = 0; i < C; ++i) out[i] = std::bit_cast<float>(uint32_t{row[i]} << 16);
+}
+
+template <class T>
+void widen_each(const at::Tensor& rows, const std::vector<int64_t>& places, float* out) {
+  const T* from = static_cast<const T*>(rows.const_data_ptr());
+  for (const int64_t place : places) {
+    widen_row(from + place * rows.stride(0), rows.size(1), out);
+    out += rows.size(1);
+  }
+}
+
 }  // namespace
 
 void add_rms_norm(Team& team,
@@ -37,6 +57,25 @@ void add_rms_norm(Team& team,
   } else {
     norm_rows<Bf16>(team, x, delta, weight, static_cast<float>(eps), out);
   }
+}
+
+void widen_rows(const at::Tensor& rows, const std::vector<int64_t>& places, const at::Tensor& out) {
+  if (rows.scalar_type() == at::kFloat) {
+    widen_each<float>(rows, places, out.mutable_data_ptr<float>());
+  } else {
+    widen_each<Bf16>(rows, places, out.mutable_data_ptr<float>());
+  }
+}
+
+at::Tensor copy_rows(const at::Tensor& rows, const std::vector<int64_t>& places) {
+  at::Tensor out = at::empty({std::ssize(places), rows.size(1)}, rows.options());
+  const int64_t element = rows.element_size(), bytes = rows.size(1) * element;
+  const char* from = static_cast<const char*>(rows.const_data_ptr());
+  char* to = static_cast<char*>(out.mutable_data_ptr());
+  for (const int64_t place : places) {
+    to = std::copy_n(from + place * rows.stride(0) * element, bytes, to);
+  }
+  return out;
 }
 
 }  // namespace thoughtrank

@@ -37,6 +37,8 @@ struct Tile {
   bool accumulates = false;
   // Memory to bring near meanwhile, a quarter of the panel's bytes; nullptr is harmless.
   const void* next = nullptr;
+  // Of a bfloat16 panel for float32 rows: where it is kept as float32, (depth, 32), if anywhere.
+  float* wide = nullptr;
 };
 
 // Kernels by number of rows, 1 to most_rows; 0: none for these types.
@@ -83,8 +85,6 @@ struct VectorKernels {
   TileKernels<float, float> f32_tiles;
   TileKernels<float, Bf16> widening_tiles;  // bit for bit as f32_tiles on the widened panel
   TileKernels<Bf16, Bf16> dot_tiles;        // none without a dot product of bfloat16
-  // A bfloat16 panel (depth / 2, 32, 2) as a float32 one (depth, 32).
-  void (*widen)(const Bf16* panel, int64_t depth, float* out);
   void (*scale)(float* x, float factor, int64_t n);  // x *= factor
   LogitsSummary (*summarize)(const float* logits, int64_t n);
 

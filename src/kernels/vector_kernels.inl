@@ -47,29 +47,34 @@ void tile_f32(const Tile<float, float>& t) {
   sums.store_to(t.c, t.c_stride);
 }
 
-template <int kRows>
-void tile_widening(const Tile<float, Bf16>& t) {
+template <int kRows, bool kKeeps>
+void multiply_widening(const Tile<float, Bf16>& t) {
   TileSums<kRows> sums;
   sums.load_from(t.c, t.c_stride, t.accumulates);
   const char* next = static_cast<const char*>(t.next);
   const Bf16* panel = t.panel;
+  float* wide = t.wide;
   for (int64_t k = 0; k < t.depth; k += 2, panel += 2 * kPanel, next += kCacheLine / 2) {
     __builtin_prefetch(next);
     const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
-    sums.add_product(t.a + k, t.a_stride, even_halves(left), even_halves(right));
-    sums.add_product(t.a + k + 1, t.a_stride, odd_halves(left), odd_halves(right));
+    const Floats first[] = {even_halves(left), even_halves(right)};
+    const Floats second[] = {odd_halves(left), odd_halves(right)};
+    if constexpr (kKeeps) {
+      store(wide, first[0]);
+      store(wide + kLanes, first[1]);
+      store(wide + kPanel, second[0]);
+      store(wide + kPanel + kLanes, second[1]);
+      wide += 2 * kPanel;
+    }
+    sums.add_product(t.a + k, t.a_stride, first[0], first[1]);
+    sums.add_product(t.a + k + 1, t.a_stride, second[0], second[1]);
   }
   sums.store_to(t.c, t.c_stride);
 }
 
-void widen(const Bf16* panel, int64_t depth, float* out) {
-  for (int64_t k = 0; k < depth; k += 2, panel += 2 * kPanel, out += 2 * kPanel) {
-    const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
-    store(out, even_halves(left));
-    store(out + kLanes, even_halves(right));
-    store(out + kPanel, odd_halves(left));
-    store(out + kPanel + kLanes, odd_halves(right));
-  }
+template <int kRows>
+void tile_widening(const Tile<float, Bf16>& t) {
+  t.wide != nullptr ? multiply_widening<kRows, true>(t) : multiply_widening<kRows, false>(t);
 }
 
 template <class T>
@@ -231,7 +236,6 @@ VectorKernels kernels_for(std::integer_sequence<int, kBefore...>) {
           .widening_tiles = {.by_rows = {nullptr, tile_widening<kBefore + 1>...},
                              .most_rows = sizeof...(kBefore)},
           .dot_tiles = {},
-          .widen = widen,
           .scale = scale,
           .summarize = summarize};
 }

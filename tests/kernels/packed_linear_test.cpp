@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "kernels/packed.h"
 #include "kernels/random_tensors.h"
 #include "kernels/vector_kernels.h"
 #include "thoughtrank/core/error.h"
@@ -30,7 +31,7 @@ TEST_P(PackedLinearOf, EqualsLinearForOddSizes) {
     const at::Tensor w = random_tensor({N, C}, 2).to(GetParam());
     const at::Tensor expected = at::linear(x.to(at::kDouble), w.to(at::kDouble));
     const double tolerance = 1e-6 * static_cast<double>(C);
-    EXPECT_LT(largest_difference(applied(PackedLinear({w}), x), expected), tolerance)
+    EXPECT_LT(largest_difference(applied(packed({w}), x), expected), tolerance)
         << M << " " << C << " " << N;
   }
 }
@@ -39,13 +40,12 @@ TEST_P(PackedLinearOf, StacksSeveralWeights) {
   const at::Tensor x = random_tensor({5, 16}, 1).to(GetParam()).to(activation_dtype(GetParam()));
   const at::Tensor a = random_tensor({7, 16}, 2).to(GetParam());
   const at::Tensor b = random_tensor({40, 16}, 3).to(GetParam());
-  EXPECT_TRUE(
-      at::equal(applied(PackedLinear({a, b}), x), applied(PackedLinear({at::cat({a, b})}), x)));
+  EXPECT_TRUE(at::equal(applied(packed({a, b}), x), applied(packed({at::cat({a, b})}), x)));
 }
 
 TEST_P(PackedLinearOf, RowIsBitwiseTheSameWhereverItStands) {
   const at::Tensor w = random_tensor({70, 128}, 2).to(GetParam());
-  const PackedLinear linear({w});
+  const PackedLinear linear = packed({w});
   const at::Tensor x = random_tensor({64, 128}, 1).to(GetParam()).to(activation_dtype(GetParam()));
   const at::Tensor all = applied(linear, x);
   const at::Tensor order = at::arange(63, -1, -1);
@@ -59,13 +59,13 @@ TEST_P(PackedLinearOf, RowIsBitwiseTheSameWhereverItStands) {
 
 TEST_P(PackedLinearOf, ThreadCountChangesNothing) {
   const at::Tensor x = random_tensor({62, 64}, 1).to(GetParam()).to(activation_dtype(GetParam()));
-  const PackedLinear linear({random_tensor({200, 64}, 2).to(GetParam())});
+  const PackedLinear linear = packed({random_tensor({200, 64}, 2).to(GetParam())});
   EXPECT_TRUE(at::equal(applied(linear, x, 1), applied(linear, x, 3)));
 }
 
 TEST_P(PackedLinearOf, PanelsAreColumnsOfTheWhole) {
   const at::Tensor x = random_tensor({9, 32}, 1).to(GetParam()).to(activation_dtype(GetParam()));
-  const PackedLinear linear({random_tensor({100, 32}, 2).to(GetParam())});
+  const PackedLinear linear = packed({random_tensor({100, 32}, 2).to(GetParam())});
   at::Tensor last = at::empty({9, 64}, at::kFloat);
   linear.apply_panels(x, 2, 2, last.mutable_data_ptr<float>());
   EXPECT_TRUE(at::equal(last.narrow(1, 0, 36), applied(linear, x).narrow(1, 64, 36)));
@@ -80,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(Types,
 TEST_P(PackedLinearOf, GatedSiluEqualsItsParts) {
   const at::ScalarType rows = activation_dtype(GetParam());
   const at::Tensor x = random_tensor({15, 32}, 1).to(GetParam()).to(rows);
-  const PackedLinear gate({random_tensor({70, 32}, 2).to(GetParam())});
-  const PackedLinear up({random_tensor({70, 32}, 3).to(GetParam())});
+  const PackedLinear gate = packed({random_tensor({70, 32}, 2).to(GetParam())});
+  const PackedLinear up = packed({random_tensor({70, 32}, 3).to(GetParam())});
   const at::Tensor out = at::empty({15, 70}, rows);
   Team team(2);
   apply_gated(team, gate, up, x, out);
@@ -90,9 +90,9 @@ TEST_P(PackedLinearOf, GatedSiluEqualsItsParts) {
 }
 
 TEST(PackedLinear, RefusesWhatItCannotPack) {
-  EXPECT_THROW(PackedLinear({at::zeros({4, 4}, at::kDouble)}), Error);
-  EXPECT_THROW(PackedLinear({at::zeros({4, 3}, at::kBFloat16)}), Error);
-  EXPECT_THROW(PackedLinear({at::zeros({4, 4}), at::zeros({4, 5})}), Error);
+  EXPECT_THROW(packed({at::zeros({4, 4}, at::kDouble)}), Error);
+  EXPECT_THROW(packed({at::zeros({4, 3}, at::kBFloat16)}), Error);
+  EXPECT_THROW(packed({at::zeros({4, 4}), at::zeros({4, 5})}), Error);
 }
 
 // Every instruction set of this machine computes a tile as the portable one does.
@@ -137,29 +137,28 @@ TEST(VectorKernels, TilesOfAllInstructionSetsMultiply) {
   compare_tiles<Bf16, Bf16>(at::kBFloat16, at::kBFloat16);
 }
 
-TEST(VectorKernels, WidenedPanelsGiveTheSameBits) {
+TEST(VectorKernels, PanelsThatAreKeptWidenedGiveTheSameBits) {
   const int64_t depth = 38;
   const at::Tensor a = random_tensor({3, depth}, 1);
   const at::Tensor panel = random_tensor({depth * kPanel}, 2).to(at::kBFloat16);
-  const Bf16* narrow = static_cast<const Bf16*>(panel.const_data_ptr());
   for (const auto set : supported_instruction_sets()) {
     const VectorKernels& kernels = vector_kernels(set);
-    std::vector<float> wide(static_cast<size_t>(depth * kPanel)), one(3 * kPanel),
-        other(3 * kPanel);
-    kernels.widen(narrow, depth, wide.data());
-    kernels.f32_tiles.by_rows[3]({.a = a.const_data_ptr<float>(),
-                                  .a_stride = depth,
-                                  .panel = wide.data(),
-                                  .depth = depth,
-                                  .c = one.data(),
-                                  .c_stride = kPanel});
-    kernels.widening_tiles.by_rows[3]({.a = a.const_data_ptr<float>(),
-                                       .a_stride = depth,
-                                       .panel = narrow,
-                                       .depth = depth,
-                                       .c = other.data(),
-                                       .c_stride = kPanel});
-    EXPECT_EQ(one, other);
+    const auto sums = [&](const auto& tiles, const auto* from, float* wide) {
+      std::vector<float> c(3 * kPanel);
+      tiles.by_rows[3]({.a = a.const_data_ptr<float>(),
+                        .a_stride = depth,
+                        .panel = from,
+                        .depth = depth,
+                        .c = c.data(),
+                        .c_stride = kPanel,
+                        .wide = wide});
+      return c;
+    };
+    const Bf16* narrow = static_cast<const Bf16*>(panel.const_data_ptr());
+    std::vector<float> wide(static_cast<size_t>(depth * kPanel));
+    const auto expected = sums(kernels.widening_tiles, narrow, nullptr);
+    EXPECT_EQ(sums(kernels.widening_tiles, narrow, wide.data()), expected);
+    EXPECT_EQ(sums(kernels.f32_tiles, wide.data(), nullptr), expected);
   }
 }
 

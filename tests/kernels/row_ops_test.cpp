@@ -33,6 +33,19 @@ TEST(RowOps, NormAddsTheResidualAndScales) {
   }
 }
 
+TEST(RowOps, RowsAreCopiedAndWidened) {
+  const at::Tensor rows = random_tensor({5, 7}, 1);
+  const std::vector<int64_t> places = {4, 0, 4};
+  const at::Tensor index = at::tensor(places, at::kLong);
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor typed = rows.to(dtype), expected = typed.index_select(0, index);
+    EXPECT_TRUE(at::equal(copy_rows(typed, places), expected));
+    at::Tensor wide = at::empty({3, 7});
+    widen_rows(typed, places, wide);
+    EXPECT_TRUE(at::equal(wide, expected.to(at::kFloat)));
+  }
+}
+
 TEST(VectorKernels, SiluTimesUp) {
   const RowKernels<float>& wide = vector_kernels().rows<float>();
   const RowKernels<Bf16>& narrow = vector_kernels().rows<Bf16>();

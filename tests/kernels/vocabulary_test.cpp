@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "kernels/packed.h"
 #include "kernels/random_tensors.h"
 #include "kernels/vector_kernels.h"
 
@@ -14,7 +15,7 @@ namespace {
 TEST(Vocabulary, EqualsLogSoftmaxAndTopTwo) {
   for (const int64_t V : {3, 31, 1024, 2500}) {
     const at::Tensor hidden = random_tensor({15, 32}, 1), w = random_tensor({V, 32}, 2);
-    const PackedLinear lm_head({w});
+    const PackedLinear lm_head = packed({w});
     at::Tensor logits = at::empty({15, V});
     Team team(2);
     lm_head.apply(team, hidden, logits);
@@ -39,7 +40,7 @@ TEST(Vocabulary, LowestIdWinsTies) {
   at::Tensor w = at::zeros({2100, 2});
   for (const int64_t id : {40, 1100, 1101}) w[id][0] = 1;
   Team team(2);
-  const auto rows = read_vocabulary(team, PackedLinear({w}), at::ones({1, 2}), {});
+  const auto rows = read_vocabulary(team, packed({w}), at::ones({1, 2}), {});
   EXPECT_EQ(rows[0].best_id, 40);
   EXPECT_EQ(rows[0].best_logit, rows[0].second_logit);
 }
@@ -49,7 +50,7 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
   hidden[1][2] = std::numeric_limits<float>::quiet_NaN();
   hidden[3][0] = std::numeric_limits<float>::infinity();
   Team team(2);
-  const auto rows = read_vocabulary(team, PackedLinear({random_tensor({1500, 8}, 2)}), hidden, {});
+  const auto rows = read_vocabulary(team, packed({random_tensor({1500, 8}, 2)}), hidden, {});
   EXPECT_TRUE(rows[0].is_finite);
   EXPECT_FALSE(rows[1].is_finite);
   EXPECT_TRUE(rows[2].is_finite);
@@ -57,7 +58,7 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
 }
 
 TEST(Vocabulary, RowIsBitwiseTheSameForAnyRowsAndThreads) {
-  const PackedLinear lm_head({random_tensor({3000, 16}, 2)});
+  const PackedLinear lm_head = packed({random_tensor({3000, 16}, 2)});
   const at::Tensor hidden = random_tensor({20, 16}, 1);
   Team one(1), three(3);
   const auto all = read_vocabulary(three, lm_head, hidden, {});

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "thoughtrank/kernels/large_memory.h"
+
 namespace thoughtrank {
 
 inline constexpr int64_t kPageTokens = 64;  // tokens of one page
@@ -42,7 +44,10 @@ class KvPool {
 
  private:
   KvShape shape_;
-  std::vector<at::Tensor> pages_;  // each (L, K, elements)
+  LargeMemory memory_;
+  std::vector<at::Tensor> pages_;   // each (L, K, elements)
+  std::vector<char*> first_bytes_;  // of the pages
+  int64_t head_bytes_ = 0;          // of one page, layer and head
   std::vector<int64_t> free_;
 };
 

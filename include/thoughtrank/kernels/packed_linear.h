@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "thoughtrank/kernels/large_memory.h"
 #include "thoughtrank/kernels/team.h"
 
 namespace thoughtrank {
@@ -21,9 +22,9 @@ class PackedLinear {
  public:
   PackedLinear() = default;
   // The rows of `weights`, each (N_i, C), one after the other as the N = ΣN_i output columns. All
-  // float32 or all bfloat16, on the CPU; the tensors are copied and may be released. Error(kConfig)
-  // for another type or device, and for odd C in bfloat16.
-  explicit PackedLinear(const std::vector<at::Tensor>& weights);
+  // float32 or all bfloat16, on the CPU; the tensors are copied into `memory` and may be released.
+  // Error(kConfig) for another type or device, and for odd C in bfloat16.
+  PackedLinear(const std::vector<at::Tensor>& weights, LargeMemory& memory);
 
   // out (M, N) float32 = x (M, C) · weightsᵀ; x in activation_dtype() of the weights, each row
   // contiguous.

@@ -1,8 +1,12 @@
 // The operations of the forward pass that work row by row, vectorised for the CPU. Sums and
-// intermediate values are float32; `out` may be float32 or bfloat16. No gradients.
+// intermediate values are float32; `out` may be float32 or bfloat16. No gradients, and no threads
+// but the team's: those of a library would go on spinning beside it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "thoughtrank/kernels/team.h"
 
@@ -16,5 +20,11 @@ void add_rms_norm(Team& team,
                   const at::Tensor& weight,
                   double eps,
                   const at::Tensor& out);
+
+// out (n, C) float32 = the rows `places` of `rows` (N, C), float32 or bfloat16.
+void widen_rows(const at::Tensor& rows, const std::vector<int64_t>& places, const at::Tensor& out);
+
+// The rows `places` of `rows` (N, C): (n, C) of the same type.
+[[nodiscard]] at::Tensor copy_rows(const at::Tensor& rows, const std::vector<int64_t>& places);
 
 }  // namespace thoughtrank
