@@ -58,10 +58,7 @@ class Stopwatch : public BranchSink {
 
   void finished(FinishedBranch branch) override {
     if (!branch.error.empty()) {
-      fail(ExitCode::kBadData,
-           "branch {} failed: {}. Are the weights damaged?",
-           branch.branch,
-           branch.error);
+      fail(ExitCode::kBadData, "branch {} failed: {}", branch.branch, branch.error);
     }
     if (progress_ != nullptr) progress_->advance(1, 0);
   }

@@ -53,6 +53,9 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
                    plan.rounds,
                    plan.prompts_per_round,
                    plan.longest_prompt));
+  if (plan.prompts_left_out > 0) {
+    line("", fmt::format("{} left out: too long for the model's context", plan.prompts_left_out));
+  }
   if (plan.special_text_prompts > 0) {
     line("",
          fmt::format("{} hold special-token text, which stays ordinary text here",

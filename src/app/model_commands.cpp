@@ -39,6 +39,8 @@ struct Bench {
     prompt.system = options.system;
     prompt.token_ids = kit.prompt_ids(prompt);
     prompts = {prompt};
+    const std::string misfit = context_misfit(config, kit, prompt);
+    if (!misfit.empty()) fail(ExitCode::kBadData, "the prompt does not fit: {}", misfit);
     decoder = std::make_unique<Decoder>(load_decoder(options.model, machine, config.generate));
     generator = std::make_unique<Generator>(*decoder,
                                             Generator::Setup{.tokenizer = *kit.tokenizer,
@@ -75,7 +77,8 @@ void print_branch(const OutputRow& row) {
   const std::string head = row.char_.empty() ? "" : fmt::format("[{}] ", row.char_);
   const std::string thought =
       row.thought.empty() ? "" : dim("(" + printable(row.thought) + ")") + "\n    ";
-  print(fmt::format("{}{}{}\n", head, thought, printable(row.answer)));
+  const std::string end = row.finish == "error" ? " (broke: see the warning)" : "";
+  print(fmt::format("{}{}{}{}\n", head, thought, printable(row.answer), end));
 }
 
 void sample_command(App& app, const ModelCommandOptions& options) {
@@ -106,6 +109,8 @@ void ask_command(App& app, const ModelCommandOptions& options) {
       [](size_t, const OutputRow& row) {
         if (!row.thought.empty()) print(dim("(" + printable(row.thought) + ")") + "\n");
         print(printable(row.answer) + "\n");
+        if (row.finish == "error")
+          fail(ExitCode::kBadData, "the answer broke off: see the warning");
       },
       app.stop,
       progress);

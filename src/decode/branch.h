@@ -24,6 +24,7 @@ class Branch {
   [[nodiscard]] int64_t read() const { return read_; }
   [[nodiscard]] int64_t unread() const { return std::ssize(finished_.token_ids) - read_; }
   void mark_read(int64_t tokens) { read_ += tokens; }
+  void forget_read() { read_ = 0; }  // its keys and values are gone
 
   // Adds the next token and whatever the rule forces after it.
   void add(const TokenChoice& choice);

@@ -8,6 +8,7 @@
 
 #include "decode/checks.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
@@ -20,6 +21,10 @@ void break_off(Branch& branch) {
                   branch.token_ids().size()));
 }
 
+std::string describe_memory(const KvPool& pool) {
+  return fmt::format("{} MiB", pool.most_pages() * pool.page_bytes() >> 20);
+}
+
 }  // namespace
 
 void BranchRun::run() {
@@ -27,31 +32,57 @@ void BranchRun::run() {
     seams_.stop.throw_if_set();
     fill_slots();
     if (slots_.empty()) return;
-    step();
+    make_room();
+    if (!slots_.empty()) step();
   }
 }
 
 void BranchRun::fill_slots() {
   while (std::ssize(slots_) < slot_count_) {
-    if (waiting_.next == waiting_.group.branches.size() && !open_group()) return;
-    while (std::ssize(slots_) < slot_count_ && waiting_.next < waiting_.group.branches.size()) {
-      admit();
+    if (!put_off_.empty()) {
+      slots_.push_back(std::move(put_off_.front()));
+      put_off_.pop_front();
+      continue;
     }
+    if (waiting_.is_empty() && !fetch_group()) return;
+    if (!waiting_.is_empty() && !waiting_.prefix && !read_prefix()) return;
+    if (!waiting_.is_empty()) admit();
   }
 }
 
-// Fetches the next group and reads its shared ids; false when the source is dry.
-bool BranchRun::open_group() {
+// False when the source is dry.
+bool BranchRun::fetch_group() {
   waiting_ = {};
   std::optional<BranchGroup> group = seams_.source.next();
   if (!group) return false;
-  require_group_fits(*group, model_.config());
-  Prefix prefix{KvSequence(model_.kv_pool()), {}};
-  prefix.last_row =
-      model_.read_text(group->shared_ids, prefix.sequence, [&] { seams_.stop.throw_if_set(); });
   waiting_.group = std::move(*group);
+  const std::string misfit = find_misfit(waiting_.group, model_.config());
+  if (!misfit.empty()) refuse_group(misfit);
+  return true;
+}
+
+// Reads the shared ids of the waiting group; false when that has to wait for memory.
+bool BranchRun::read_prefix() {
+  const auto& ids = waiting_.group.shared_ids;
+  Prefix prefix{KvSequence(model_.kv_pool()), {}};
+  if (!model_.kv_pool().reserve(prefix.sequence.pages_for(std::ssize(ids)))) {
+    if (!slots_.empty()) return false;
+    refuse_group(fmt::format("its {} shared tokens do not fit the memory for keys and values, {}",
+                             ids.size(),
+                             describe_memory(model_.kv_pool())));
+    return true;
+  }
+  prefix.last_row = model_.read_text(ids, prefix.sequence, [&] { seams_.stop.throw_if_set(); });
   waiting_.prefix = std::make_shared<const Prefix>(std::move(prefix));
   return true;
+}
+
+void BranchRun::refuse_group(const std::string& error) {
+  for (; !waiting_.is_empty(); ++waiting_.next) {
+    Branch branch(waiting_.group.group, std::move(waiting_.group.branches[waiting_.next]));
+    branch.break_off(error);
+    seams_.sink.finished(branch.take_result());
+  }
 }
 
 void BranchRun::admit() {
@@ -65,6 +96,38 @@ void BranchRun::admit() {
   slots_.push_back({std::move(branch), waiting_.prefix, KvSequence(model_.kv_pool(), first_place)});
 }
 
+// Puts branches off until the keys and values of the next pass have room. The slots stay fewer:
+// memory that was short once will be short again.
+void BranchRun::make_room() {
+  const int64_t before = std::ssize(slots_);
+  while (!slots_.empty() && !model_.kv_pool().reserve(pages_of_next_pass())) put_off_newest();
+  const int64_t now = std::ssize(slots_);
+  if (now == before || now == 0) return;
+  slot_count_ = now;
+  log_warning(
+      "the memory for keys and values is full, {}: {} branches at once instead of {}; the "
+      "others go on later, with the same tokens",
+      describe_memory(model_.kv_pool()),
+      now,
+      before);
+}
+
+void BranchRun::put_off_newest() {
+  Slot slot = std::move(slots_.back());
+  slots_.pop_back();
+  if (slots_.empty()) {  // nobody is left to make room for it
+    slot.branch.break_off(fmt::format(
+        "after {} tokens the branch alone does not fit the memory for keys and values, {}",
+        slot.branch.token_ids().size(),
+        describe_memory(model_.kv_pool())));
+    seams_.sink.finished(slot.branch.take_result());
+    return;
+  }
+  slot.branch.forget_read();
+  slot.sequence.clear();
+  put_off_.push_front(std::move(slot));
+}
+
 void BranchRun::step() {
   const Reading reading = plan_reading();
   const at::Tensor hidden = read(reading);  // (choosers, C)
@@ -74,18 +137,31 @@ void BranchRun::step() {
 }
 
 // Every branch reads all it has added, as far as the rows of one pass reach: at least one token.
+std::vector<int64_t> BranchRun::rows_of_slots() const {
+  std::vector<int64_t> all;
+  int64_t spare = model_.most_rows() - std::ssize(slots_);
+  for (const Slot& slot : slots_) {
+    const int64_t rows = std::min(slot.branch.unread(), spare + 1);
+    if (rows > 0) spare -= rows - 1;
+    all.push_back(rows);
+  }
+  return all;
+}
+
+int64_t BranchRun::pages_of_next_pass() const {
+  const std::vector<int64_t> rows = rows_of_slots();
+  int64_t pages = 0;
+  for (size_t i = 0; i < slots_.size(); ++i) pages += slots_[i].sequence.pages_for(rows[i]);
+  return pages;
+}
+
 BranchRun::Reading BranchRun::plan_reading() {
   Reading reading;
-  int64_t spare = model_.most_rows() - std::ssize(slots_);
+  const std::vector<int64_t> rows = rows_of_slots();
   for (size_t i = 0; i < slots_.size(); ++i) {
-    Slot& slot = slots_[i];
-    const int64_t unread = slot.branch.unread();
-    const int64_t rows = std::min(unread, spare + 1);
-    if (rows > 0) {
-      spare -= rows - 1;
-      add_rows(slot, rows, reading);
-    }
-    if (rows == unread) {
+    const bool is_read_to_its_end = rows[i] == slots_[i].branch.unread();
+    if (rows[i] > 0) add_rows(slots_[i], rows[i], reading);
+    if (is_read_to_its_end) {
       reading.choosers.push_back(i);
       reading.last_rows.push_back(reading.batch.rows - 1);
     }

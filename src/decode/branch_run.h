@@ -1,11 +1,14 @@
 // One Decoder::run: slots are filled with branches of the source's groups, every step reads the
 // tokens that the live branches have added and chooses each branch's next one, finished branches go
 // to the sink and free their slot. Rows are bitwise independent of each other, so only live slots
-// are computed, in any number.
+// are computed, in any number. Where the memory for keys and values ends, the newest branches are
+// put off: they keep their tokens and read them again when another one has finished.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "decode/branch.h"
@@ -40,8 +43,9 @@ class BranchRun {
   // Branches of the newest group that no slot has taken yet.
   struct Waiting {
     BranchGroup group;
-    std::shared_ptr<const Prefix> prefix;
+    std::shared_ptr<const Prefix> prefix;  // null until it is read
     size_t next = 0;
+    [[nodiscard]] bool is_empty() const { return next == group.branches.size(); }
   };
   // Where the next token of a slot's branch is read from.
   struct Reading {
@@ -58,9 +62,15 @@ class BranchRun {
   };
 
   void fill_slots();
-  [[nodiscard]] bool open_group();
+  [[nodiscard]] bool fetch_group();
+  [[nodiscard]] bool read_prefix();
+  void refuse_group(const std::string& error);
   void admit();
+  void make_room();
+  void put_off_newest();
   void step();
+  [[nodiscard]] std::vector<int64_t> rows_of_slots() const;
+  [[nodiscard]] int64_t pages_of_next_pass() const;
   [[nodiscard]] Reading plan_reading();
   void add_rows(Slot& slot, int64_t rows, Reading& reading);
   [[nodiscard]] at::Tensor read(const Reading& reading);
@@ -72,7 +82,8 @@ class BranchRun {
   PackedLlama& model_;
   int64_t slot_count_;
   Seams seams_;
-  std::vector<Slot> slots_;  // live branches, those of one group side by side
+  std::vector<Slot> slots_;   // live branches, those of one group side by side
+  std::deque<Slot> put_off_;  // the one to go on first in front
   Waiting waiting_;
 };
 

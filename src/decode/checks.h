@@ -1,12 +1,15 @@
 // What a model can take: known token ids, and texts within its context.
 #pragma once
 
+#include <string>
+
 #include "thoughtrank/decode/decoder.h"
 
 namespace thoughtrank {
 
-// Error(kBadData) naming the group when it is empty, holds unknown ids, or is too long.
-void require_group_fits(const BranchGroup& group, const LlamaConfig& config);
+// Why the group does not fit the model's context, or "". Error(kBadData) naming it when it is empty
+// or holds unknown ids: then no other group can be trusted either.
+[[nodiscard]] std::string find_misfit(const BranchGroup& group, const LlamaConfig& config);
 
 // Error(kBadData) for unknown ids; `what` names the text.
 void require_known_ids(const std::vector<int64_t>& ids,

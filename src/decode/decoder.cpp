@@ -4,13 +4,13 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "decode/branch_run.h"
 #include "decode/packed_llama.h"
 #include "decode/score.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/memory.h"
 
 namespace thoughtrank {
 namespace {
@@ -19,18 +19,6 @@ constexpr int64_t kSlotStep = 16;
 constexpr int64_t kDefaultSlots = 64, kMostSlots = 1024;
 constexpr int64_t kExpectedTokens = 512;  // of a branch, for the choice of slots
 constexpr int64_t kRowsOfChunk = 256;     // of prompts and scored texts
-
-// Bytes that the kernel can give without swapping; 0 when it does not say.
-int64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  int64_t kilobytes = 0;
-  while (file >> key >> kilobytes) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
-    std::getline(file, unit);
-  }
-  return 0;
-}
 
 // As many slots as half of the memory left holds at the expected length: 16 to 64.
 int64_t slots_for_memory(const Llama& model) {
@@ -57,6 +45,12 @@ int64_t choose_slots(const Llama& model, const DecodeOptions& options) {
   return *options.slots;
 }
 
+// Unknown memory sets no limit.
+void limit_kv_memory(KvPool& pool, std::optional<int64_t> asked) {
+  const int64_t left = available_memory();
+  if (asked || left > 0) pool.limit_to(asked.value_or(left - left / 16));
+}
+
 }  // namespace
 
 struct Decoder::Engine {
@@ -71,6 +65,7 @@ Decoder::Decoder(Llama model, DecodeOptions options) {
   const int64_t slots = choose_slots(model, options);
   const int64_t threads = options.threads.value_or(at::get_num_threads());
   engine_ = std::make_unique<Engine>(std::move(model), slots, threads);
+  limit_kv_memory(engine_->model.kv_pool(), options.kv_bytes);
 }
 
 Decoder::~Decoder() = default;

@@ -32,7 +32,6 @@ PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
     : config_(model.config),
       most_rows_(most_rows),
       team_(threads),
-      embed_tokens_(model.embed_tokens.detach()),
       norm_(wide(model.norm)),
       pool_(kv_shape(model)),
       attention_({.heads = config_.num_attention_heads, .kv = pool_.shape()}, most_rows) {
@@ -41,6 +40,8 @@ PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
     ::malloc_trim(/*pad=*/0);  // the allocator would keep the plain tensors' pages
   }
   lm_head_ = PackedLinear({model.lm_head}, weights_memory_);
+  const bool is_tied = model.lm_head.const_data_ptr() == model.embed_tokens.const_data_ptr();
+  if (!is_tied) embed_tokens_ = model.embed_tokens.detach();
   allocate_buffers();
 }
 
@@ -61,7 +62,7 @@ void PackedLlama::allocate_buffers() {
   const int64_t C = config_.hidden_size, F = config_.intermediate_size;
   const int64_t H = config_.num_attention_heads, K = config_.num_key_value_heads;
   const int64_t D = config_.head_dim;
-  const at::ScalarType dtype = activation_dtype(embed_tokens_.scalar_type());
+  const at::ScalarType dtype = activation_dtype(pool_.shape().dtype);
   buffers_ = {.x = at::empty({most_rows_, C}, at::kFloat),
               .delta = at::empty({most_rows_, C}, at::kFloat),
               .normed = at::empty({most_rows_, C}, dtype),
@@ -92,11 +93,19 @@ void PackedLlama::apply_layer(int64_t index, const Buffers& b, const at::Tensor&
   layer.down.apply(team_, b.activated, b.delta);
 }
 
+void PackedLlama::embed(const std::vector<int64_t>& ids, const at::Tensor& x) const {
+  if (embed_tokens_.defined()) {
+    widen_rows(embed_tokens_, ids, x);
+  } else {
+    lm_head_.unpack_rows(ids, x);
+  }
+}
+
 at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
                                 const AttentionBatch& batch,
                                 const std::vector<int64_t>& wanted) {
   const Buffers b = rows_of_buffers(batch.rows);
-  widen_rows(embed_tokens_, ids, b.x);
+  embed(ids, b.x);
   extend_rope(batch);
   attention_.begin(batch);
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {

@@ -71,6 +71,7 @@ class PackedLlama {
   };
 
   Layer pack(LlamaLayer layer);
+  void embed(const std::vector<int64_t>& ids, const at::Tensor& x) const;
   void allocate_buffers();
   [[nodiscard]] Buffers rows_of_buffers(int64_t rows) const;
   void apply_layer(int64_t index, const Buffers& b, const at::Tensor& delta);
@@ -83,7 +84,7 @@ class PackedLlama {
   int64_t most_rows_;
   Team team_;
   LargeMemory weights_memory_;
-  at::Tensor embed_tokens_;  // (V, C)
+  at::Tensor embed_tokens_;  // (V, C); undefined where the rows of lm_head are the embedding
   at::Tensor norm_;          // (C) float32
   KvPool pool_;
   Attention attention_;

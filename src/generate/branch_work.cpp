@@ -5,7 +5,6 @@
 
 #include "generate/token_bytes.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/log.h"
 #include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {
@@ -124,9 +123,6 @@ OutputRow BranchWork::make_row(const PromptRow& prompt,
   if (result.answer_tokens > 0)
     row.answer_margin = result.margin_sum / static_cast<double>(result.answer_tokens);
   row.model_sha256 = setup_.model_sha256;
-  if (!finished.error.empty()) {
-    log_warning("prompt {}: branch {} broke: {}", row.prompt_id, row.branch, finished.error);
-  }
   return row;
 }
 

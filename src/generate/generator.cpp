@@ -2,6 +2,7 @@
 
 #include "generate/branch_work.h"
 #include "generate/token_bytes.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/generate/generate.h"
 
@@ -47,6 +48,21 @@ class RowSink : public BranchSink {
   Progress& progress_;
 };
 
+// One line for the branches of a prompt that broke for the same reason.
+class BreakLog {
+ public:
+  void note(const std::string& prompt_id, const FinishedBranch& branch) {
+    if (branch.error.empty()) return;
+    std::string what = fmt::format("prompt '{}': {}", prompt_id, branch.error);
+    if (what == last_) return;
+    log_warning("branch {} broke (others of it may for the same reason): {}", branch.branch, what);
+    last_ = std::move(what);
+  }
+
+ private:
+  std::string last_;
+};
+
 }  // namespace
 
 void BranchOptions::visit(FieldVisitor& v) {
@@ -84,9 +100,11 @@ struct Generator::Impl {
       return work.make_group(
           prompts[index], family, [&](int64_t branch) { return is_wanted(index, branch); });
     });
+    BreakLog breaks;
     RowSink sink(
         [&](const FinishedBranch& finished) {
           const auto index = static_cast<size_t>(finished.group);
+          breaks.note(prompts[index].prompt_id, finished);
           take(index, work.make_row(prompts[index], family, finished));
         },
         progress);

@@ -2,6 +2,7 @@
 
 #include <c10/core/ScalarType.h>
 
+#include <new>
 #include <utility>
 
 #include "kernels/vector_kernels.h"
@@ -37,17 +38,35 @@ KvPool::KvPool(KvShape shape)
   }
 }
 
-int64_t KvPool::take() {
-  if (free_.empty()) {
-    pages_.push_back(
-        memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+bool KvPool::reserve(int64_t pages) {
+  while (std::ssize(free_) < pages) {
+    if (std::ssize(pages_) >= most_pages_) return false;
+    try {
+      pages_.push_back(
+          memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+    } catch (const std::bad_alloc&) {
+      most_pages_ = std::ssize(pages_);
+      return false;
+    }
     first_bytes_.push_back(static_cast<char*>(pages_.back().mutable_data_ptr()));
-    return static_cast<int64_t>(pages_.size()) - 1;
+    free_.push_back(std::ssize(pages_) - 1);
+  }
+  return true;
+}
+
+int64_t KvPool::take() {
+  if (!reserve(1)) {
+    fail(ExitCode::kInternal,
+         "no memory is left for keys and values: {} pages of {} MiB are in use",
+         pages_in_use(),
+         page_bytes() >> 20);
   }
   const int64_t page = free_.back();
   free_.pop_back();
   return page;
 }
+
+int64_t KvPool::page_bytes() const { return shape_.layers * shape_.kv_heads * head_bytes_; }
 
 void* KvPool::keys(int64_t page, int64_t layer, int64_t head) const {
   return first_bytes_[static_cast<size_t>(page)] + (layer * shape_.kv_heads + head) * head_bytes_;
@@ -74,10 +93,13 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
   return *this;
 }
 
+int64_t KvSequence::pages_for(int64_t tokens) const {
+  const int64_t places = first_place_ + length_ + tokens;
+  return (places + kPageTokens - 1) / kPageTokens - std::ssize(pages_);
+}
+
 void KvSequence::extend(int64_t tokens) {
-  while (static_cast<int64_t>(pages_.size()) * kPageTokens < first_place_ + length_ + tokens) {
-    pages_.push_back(pool_->take());
-  }
+  for (int64_t left = pages_for(tokens); left > 0; --left) pages_.push_back(pool_->take());
   length_ += tokens;
 }
 

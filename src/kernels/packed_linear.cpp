@@ -27,12 +27,27 @@ void require_packable(const at::Tensor& weight, at::ScalarType dtype, int64_t in
   }
 }
 
+// Where element k of a column lies in its panel.
+template <class T>
+int64_t place_in_panel(int64_t k, int64_t column) {
+  constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
+  return (k / kNeighbours * kPanel + column) * kNeighbours + k % kNeighbours;
+}
+
 // Writes column `column` of `panel` from one row of a weight matrix, C elements.
 template <class T>
 void pack_column(const T* row, int64_t C, int64_t column, T* panel) {
-  constexpr int64_t kNeighbours = sizeof(T) == sizeof(float) ? 1 : 2;
-  for (int64_t k = 0; k < C; ++k) {
-    panel[(k / kNeighbours * kPanel + column) * kNeighbours + k % kNeighbours] = row[k];
+  for (int64_t k = 0; k < C; ++k) panel[place_in_panel<T>(k, column)] = row[k];
+}
+
+template <class T>
+void unpack(const at::Tensor& panels, const std::vector<int64_t>& rows, float* out) {
+  const T* packed = static_cast<const T*>(panels.const_data_ptr());
+  for (const int64_t row : rows) {
+    const T* panel = packed + row / kPanel * panels.size(1);
+    for (int64_t k = 0; k < panels.size(1) / kPanel; ++k) {
+      *out++ = widened(panel[place_in_panel<T>(k, row % kPanel)]);
+    }
   }
 }
 
@@ -209,6 +224,14 @@ PackedLinear::PackedLinear(const std::vector<at::Tensor>& weights, LargeMemory& 
 }
 
 int64_t PackedLinear::panel_count() const { return (out_features_ + kPanel - 1) / kPanel; }
+
+void PackedLinear::unpack_rows(const std::vector<int64_t>& rows, const at::Tensor& out) const {
+  if (dtype() == at::kFloat) {
+    unpack<float>(panels_, rows, out.mutable_data_ptr<float>());
+  } else {
+    unpack<Bf16>(panels_, rows, out.mutable_data_ptr<float>());
+  }
+}
 
 void PackedLinear::apply(Team& team, const at::Tensor& x, const at::Tensor& out) const {
   with_types(x, panels_, [&](auto row, auto panel) {

@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "kernels/vector_kernels.h"
 
@@ -29,18 +28,12 @@ void norm_rows(Team& team,
   });
 }
 
-void widen_row(const float* row, int64_t C, float* out) { std::copy_n(row, C, out); }
-
-void widen_row(const Bf16* row, int64_t C, float* out) {
-  for (int64_t i = 0; i < C; ++i) out[i] = std::bit_cast<float>(uint32_t{row[i]} << 16);
-}
-
 template <class T>
 void widen_each(const at::Tensor& rows, const std::vector<int64_t>& places, float* out) {
   const T* from = static_cast<const T*>(rows.const_data_ptr());
   for (const int64_t place : places) {
-    widen_row(from + place * rows.stride(0), rows.size(1), out);
-    out += rows.size(1);
+    const T* row = from + place * rows.stride(0);
+    out = std::transform(row, row + rows.size(1), out, [](T x) { return widened(x); });
   }
 }
 

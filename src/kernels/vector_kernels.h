@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -18,6 +19,9 @@ namespace thoughtrank {
 
 // bfloat16 as its bits: the upper half of a float32.
 using Bf16 = uint16_t;
+
+inline float widened(Bf16 x) { return std::bit_cast<float>(uint32_t{x} << 16); }
+inline float widened(float x) { return x; }
 
 inline constexpr int64_t kPanel = 32;      // output columns of one packed panel
 inline constexpr int64_t kCacheLine = 64;  // bytes

@@ -9,6 +9,7 @@
 
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/memory.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/model/safetensors.h"
 
@@ -52,16 +53,6 @@ uint64_t free_disk(fs::path folder) {
   if (statvfs(folder.c_str(), &disk) != 0)
     fail(ExitCode::kIo, "{}: statvfs failed", folder.string());
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
-}
-
-// MemAvailable of /proc/meminfo, in bytes; 0 where it cannot be read.
-uint64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  for (uint64_t kib = 0; file >> key >> kib >> unit;) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return 0;
 }
 
 int64_t count_special_text(const PromptPlan& prompts, const TextKit& kit) {
@@ -143,6 +134,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.chat_template = kit.chat_template.name;
   plan.parameters = count_parameters(config.model.path);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
+  plan.prompts_left_out = std::ssize(prompts.left_out);
   plan.holdout = config.prompts.holdout;
   plan.rounds = config.rounds;
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
@@ -150,7 +142,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.longest_prompt = longest(prompts);
   estimate_sizes(plan, config, kit.model);
   plan.disk_free = free_disk(config.run_dir);
-  plan.memory_available = available_memory();
+  plan.memory_available = static_cast<uint64_t>(available_memory());
   plan.special_text_prompts = count_special_text(prompts, kit);
   plan.judging = estimate_judging(config.judge,
                                   plan.rounds * plan.prompts_per_round,

@@ -2,6 +2,8 @@
 // seed and the sizes.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "thoughtrank/pipeline/config.h"
@@ -11,11 +13,18 @@ namespace thoughtrank {
 struct PromptPlan {
   std::vector<PromptRow> holdout;
   std::vector<std::vector<PromptRow>> rounds;  // rounds[n - 1] is round n
+  std::vector<std::string> left_out;           // ids of those met that cannot be used
 };
 
+// Whether a prompt can be used; may complete it.
+using PromptCheck = std::function<bool(PromptRow& prompt)>;
+
 // Orders by hash(seed, id); the first `holdout` are never trained on, then per_round for each round
-// without replacement (0: all the rest in every round). Error(kConfig) naming both numbers when
-// there are too few.
-[[nodiscard]] PromptPlan plan_prompts(std::vector<PromptRow> prompts, const RunConfig& config);
+// without replacement (0: all the rest in every round). Those that cannot be used are passed over,
+// and no more are checked than are needed. Error(kConfig) naming both numbers when there are too
+// few.
+[[nodiscard]] PromptPlan plan_prompts(std::vector<PromptRow> prompts,
+                                      const RunConfig& config,
+                                      const PromptCheck& is_usable);
 
 }  // namespace thoughtrank

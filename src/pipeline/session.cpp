@@ -16,29 +16,17 @@ fs::path Session::model_folder(int64_t round) const {
 
 namespace {
 
-// Head, thought, close tag and answer of one branch, in tokens, at most.
-int64_t branch_budget(const RunConfig& config, const TextKit& kit) {
-  const auto tags = kit.tokenizer->encode(config.branches.open).size() +
-                    kit.tokenizer->encode(config.branches.close).size();
-  return config.generate.thought_tokens + config.generate.answer_tokens +
-         static_cast<int64_t>(tags) + 2;
-}
-
-void encode_prompts(std::vector<PromptRow>& prompts, const TextKit& kit, int64_t budget) {
-  for (PromptRow& prompt : prompts) {
-    prompt.token_ids = kit.prompt_ids(prompt);
-    const auto length = static_cast<int64_t>(prompt.token_ids.size());
-    if (length + budget > kit.model.max_position_embeddings) {
-      fail(ExitCode::kBadData,
-           "prompt '{}' has {} tokens; with {} for thought and answer that passes the model's "
-           "context of {}. "
-           "Shorten it, or lower generate.thought_tokens or generate.answer_tokens.",
-           prompt.prompt_id,
-           length,
-           budget,
-           kit.model.max_position_embeddings);
-    }
-  }
+void warn_left_out(const PromptPlan& plan, const std::string& reason) {
+  constexpr size_t kNamed = 5;
+  if (plan.left_out.empty()) return;
+  const size_t named = std::min(kNamed, plan.left_out.size());
+  const std::vector<std::string> first(plan.left_out.begin(),
+                                       plan.left_out.begin() + static_cast<ptrdiff_t>(named));
+  log_warning("{} prompts are left out: '{}'{}. The first: {}",
+              plan.left_out.size(),
+              fmt::join(first, "', '"),
+              plan.left_out.size() > named ? ", …" : "",
+              reason);
 }
 
 void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
@@ -112,11 +100,16 @@ void tidy(const RunFolder& folder) {
 }  // namespace
 
 PromptPlan load_prompts(const RunConfig& config, const TextKit& kit) {
-  PromptPlan plan = plan_prompts(read_prompt_file(config.prompts.path), config);
+  std::string reason;
+  const auto encode = [&](PromptRow& prompt) {
+    prompt.token_ids = kit.prompt_ids(prompt);
+    const std::string misfit = context_misfit(config, kit, prompt);
+    if (reason.empty()) reason = misfit;
+    return misfit.empty();
+  };
+  PromptPlan plan = plan_prompts(read_prompt_file(config.prompts.path), config, encode);
   check_reference_answers(config, plan);
-  const int64_t budget = branch_budget(config, kit);
-  encode_prompts(plan.holdout, kit, budget);
-  for (auto& round : plan.rounds) encode_prompts(round, kit, budget);
+  warn_left_out(plan, reason);
   return plan;
 }
 

@@ -58,8 +58,8 @@ struct Session {
 // The judge of this run, for `round`.
 [[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session, int64_t round);
 
-// Prompts with their token ids, each checked to fit the model's context. Error(kBadData) naming the
-// prompt.
+// Prompts with their token ids. Those that do not fit the model's context are left out, with a
+// warning.
 [[nodiscard]] PromptPlan load_prompts(const RunConfig& config, const TextKit& kit);
 
 }  // namespace thoughtrank

@@ -53,6 +53,22 @@ std::vector<int64_t> TextKit::prompt_ids(const PromptRow& prompt) const {
   return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
 }
 
+std::string context_misfit(const RunConfig& config, const TextKit& kit, const PromptRow& prompt) {
+  // The head's character may be two tokens.
+  const auto tags = kit.tokenizer->encode(config.branches.open).size() +
+                    kit.tokenizer->encode(config.branches.close).size() + 2;
+  const int64_t branch =
+      static_cast<int64_t>(tags) + config.generate.thought_tokens + config.generate.answer_tokens;
+  const int64_t length = std::ssize(prompt.token_ids);
+  if (length + branch <= kit.model.max_position_embeddings) return "";
+  return fmt::format(
+      "it has {} tokens; with {} for thought and answer that passes the model's context of {}. "
+      "Shorten it, or lower the budgets of tokens for thought or answer.",
+      length,
+      branch,
+      kit.model.max_position_embeddings);
+}
+
 TextKit load_text_kit(const std::filesystem::path& model_folder, const std::string& chat_template) {
   TextKit kit;
   kit.model = read_llama_config(model_folder);

@@ -47,7 +47,7 @@ class BenchDecode(ProgramTest):
                 self.expect(64, "bench", "decode", "--model", TINY, option, value, says=option)
 
     def test_what_does_not_fit_or_is_not_there(self):
-        self.expect(65, "bench", "decode", "--model", TINY, "--prompt-tokens", 900_000, says="the model's context is")
+        self.expect(65, "bench", "decode", "--model", TINY, "--prompt-tokens", 900_000, says="the model's context of")
         self.expect(66, "bench", "decode", "--model", self.folder / "none", says="none")
 
 

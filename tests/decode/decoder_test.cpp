@@ -229,14 +229,24 @@ std::vector<BranchGroup> one_branch(std::vector<int64_t> shared, int64_t head, i
   return groups;
 }
 
-TEST(Decoder, NamesTheGroupThatDoesNotFit) {
-  expect_error(one_branch(ids_of(500, 1), 3, 13), "group 17, branch 2");
-  expect_error(one_branch(ids_of(513, 1), 3, 1), "group 17");
+TEST(Decoder, GroupThatPassesTheContextComesBackAndTheOthersGoOn) {
+  Decoder decoder = decoder_with(16);
+  auto groups = one_branch(ids_of(500, 1), 3, 13);  // 513 of 512
+  groups.push_back(group_of(1, 5));
+  const auto branches = run_groups(decoder, std::move(groups));
+  const FinishedBranch& refused = branches.at({17, 2});
+  EXPECT_NE(refused.error.find("500 shared tokens and up to 13 more"), std::string::npos)
+      << refused.error;
+  EXPECT_EQ(refused.token_ids, std::vector<int64_t>{3});
+  ASSERT_EQ(branches.size(), 41u);
+  for (int64_t b = 0; b < 40; ++b) EXPECT_EQ(branches.at({1, b}).error, "");
+  EXPECT_EQ(run_groups(decoder, one_branch(ids_of(500, 1), 3, 12)).at({17, 2}).error, "");
+}
+
+TEST(Decoder, NamesTheGroupOfUnknownIds) {
   expect_error(one_branch({}, 3, 10), "group 17");
   expect_error(one_branch({1, kVocabulary}, 3, 10), "group 17 holds token id 97");
   expect_error(one_branch({1}, -1, 10), "group 17, branch 2 holds token id -1");
-  Decoder decoder = decoder_with(16);
-  EXPECT_EQ(run_groups(decoder, one_branch(ids_of(500, 1), 3, 12)).size(), 1u);
 }
 
 TEST(Decoder, RefusesSlotsThatAreNoMultipleOf16) {

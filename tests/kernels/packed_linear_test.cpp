@@ -43,6 +43,15 @@ TEST_P(PackedLinearOf, StacksSeveralWeights) {
   EXPECT_TRUE(at::equal(applied(packed({a, b}), x), applied(packed({at::cat({a, b})}), x)));
 }
 
+TEST_P(PackedLinearOf, GivesItsRowsBack) {
+  const at::Tensor a = random_tensor({40, 18}, 1).to(GetParam());
+  const at::Tensor b = random_tensor({30, 18}, 2).to(GetParam());
+  at::Tensor rows = at::empty({4, 18});
+  packed({a, b}).unpack_rows({69, 0, 33, 40}, rows);
+  const at::Tensor expected = at::cat({a, b}).index_select(0, at::tensor({69, 0, 33, 40}));
+  EXPECT_TRUE(at::equal(rows, expected.to(at::kFloat)));
+}
+
 TEST_P(PackedLinearOf, RowIsBitwiseTheSameWhereverItStands) {
   const at::Tensor w = random_tensor({70, 128}, 2).to(GetParam());
   const PackedLinear linear = packed({w});

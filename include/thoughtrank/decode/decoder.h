@@ -64,7 +64,7 @@ struct FinishedBranch {
   int64_t branch = 0;
   std::vector<int64_t> token_ids;    // everything after shared_ids: head, then every kept token
   std::unique_ptr<BranchRule> rule;  // given back, with what it has counted
-  std::string error;                 // "" or why the branch failed (non-finite logits)
+  std::string error;                 // "" or why the branch failed
 };
 
 // Asked for the next group when slots are free; nullopt: no more work.
@@ -85,6 +85,9 @@ class BranchSink {
 struct DecodeOptions {
   std::optional<int64_t> slots = {};    // nullopt: chosen from memory; a multiple of 16
   std::optional<int64_t> threads = {};  // nullopt: as many as libtorch uses
+  // Most memory for keys and values; nullopt: what is left once the weights are packed, less a
+  // sixteenth. Where it does not last for all slots, branches are put off and go on later.
+  std::optional<int64_t> kv_bytes = {};
 };
 
 // Log-likelihoods of one continuation.
@@ -101,8 +104,9 @@ class Decoder {
   Decoder(Decoder&&) noexcept;
 
   // Runs until the source is dry or `stop` is set (then throws as StopFlag does; finished branches
-  // have been handed over). Error(kBadData) naming the group when a group cannot fit the model's
-  // context.
+  // have been handed over). The branches of a group that does not fit the model's context or the
+  // memory are given back with an error, the other groups go on. Error(kBadData) for ids that the
+  // model does not know.
   void run(GroupSource& source, BranchSink& sink, const StopFlag& stop);
 
   // log p of each continuation after `shared_ids`, teacher-forced; the shared part is computed

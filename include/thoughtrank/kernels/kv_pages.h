@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "thoughtrank/kernels/large_memory.h"
@@ -32,7 +33,11 @@ class KvPool {
   KvPool& operator=(const KvPool&) = delete;
 
   [[nodiscard]] const KvShape& shape() const { return shape_; }
-  // Takes a free page or allocates one.
+  // From now on takes no memory beyond `bytes`; without a limit the system's is met.
+  void limit_to(int64_t bytes) { most_pages_ = bytes / page_bytes(); }
+  // Has `pages` free ones ready for take(); false where the limit or the system does not allow it.
+  [[nodiscard]] bool reserve(int64_t pages);
+  // Error(kInternal) where there is no free page and no memory for another.
   [[nodiscard]] int64_t take();
   void give_back(int64_t page) { free_.push_back(page); }
   // The keys of one page, layer and head, followed at `values_offset()` elements by the values:
@@ -41,9 +46,12 @@ class KvPool {
   [[nodiscard]] void* keys(int64_t page, int64_t layer, int64_t head) const;
   [[nodiscard]] int64_t values_offset() const;
   [[nodiscard]] int64_t pages_in_use() const;
+  [[nodiscard]] int64_t page_bytes() const;
+  [[nodiscard]] int64_t most_pages() const { return most_pages_; }
 
  private:
   KvShape shape_;
+  int64_t most_pages_ = std::numeric_limits<int64_t>::max();
   LargeMemory memory_;
   std::vector<at::Tensor> pages_;   // each (L, K, elements)
   std::vector<char*> first_bytes_;  // of the pages
@@ -63,6 +71,8 @@ class KvSequence {
   KvSequence& operator=(KvSequence&& other) noexcept;
 
   [[nodiscard]] int64_t length() const { return length_; }  // tokens
+  // Pages that extend(tokens) will take.
+  [[nodiscard]] int64_t pages_for(int64_t tokens) const;
   // Makes room for `tokens` more; their keys and values are written by attention.
   void extend(int64_t tokens);
   void clear();

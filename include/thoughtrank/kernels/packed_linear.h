@@ -33,6 +33,10 @@ class PackedLinear {
   // `out` (M, 32 · count), columns after N are 0.
   void apply_panels(const at::Tensor& x, int64_t first, int64_t count, float* out) const;
 
+  // out (n, C) float32 = the rows `rows` of the weights, as they were before packing, widened: a
+  // tied embedding needs no second copy.
+  void unpack_rows(const std::vector<int64_t>& rows, const at::Tensor& out) const;
+
   [[nodiscard]] int64_t in_features() const { return in_features_; }
   [[nodiscard]] int64_t out_features() const { return out_features_; }
   [[nodiscard]] int64_t panel_count() const;

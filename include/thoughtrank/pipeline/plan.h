@@ -16,6 +16,7 @@ struct RunPlan {
   std::string chat_template;
   int64_t parameters = 0;
   int64_t prompts_found = 0;
+  int64_t prompts_left_out = 0;  // of those looked at: too long for the model's context
   int64_t holdout = 0;
   int64_t rounds = 0;
   int64_t prompts_per_round = 0;

@@ -43,6 +43,12 @@ struct TextKit {
 [[nodiscard]] TextKit load_text_kit(const std::filesystem::path& model_folder,
                                     const std::string& chat_template);
 
+// Why a prompt, which carries token_ids, does not fit the model's context beside a branch at its
+// longest; "" when it fits.
+[[nodiscard]] std::string context_misfit(const RunConfig& config,
+                                         const TextKit& kit,
+                                         const PromptRow& prompt);
+
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
                                    const Machine& machine,
                                    const GenerateOptions& options);

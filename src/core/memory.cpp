@@ -1,0 +1,68 @@
+#include "thoughtrank/core/memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <string>
+
+namespace thoughtrank {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The number after `key` in a file of lines "key number …".
+std::optional<int64_t> number_after(const fs::path& path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key + " ")) return std::strtoll(line.c_str() + key.size(), nullptr, 10);
+  }
+  return std::nullopt;
+}
+
+// The number that is all of a file; nothing for "max" or no such file.
+std::optional<int64_t> number_in(const fs::path& path) {
+  int64_t number = 0;
+  if (std::ifstream(path) >> number) return number;
+  return std::nullopt;
+}
+
+struct LimitFiles {
+  const char *most, *used, *reclaimable;  // the last: key in memory.stat, pages that can be dropped
+};
+
+std::optional<int64_t> left_in(const fs::path& group, const LimitFiles& files) {
+  const auto most = number_in(group / files.most), used = number_in(group / files.used);
+  if (!most || !used) return std::nullopt;
+  const int64_t reclaimable = number_after(group / "memory.stat", files.reclaimable).value_or(0);
+  return std::max<int64_t>(0, *most - *used + reclaimable);
+}
+
+// "/user.slice/job" of the line "0::/user.slice/job".
+std::string group_of_process(const fs::path& root) {
+  std::ifstream file(root / "proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("0::/")) return line.substr(4);
+  }
+  return "";
+}
+
+}  // namespace
+
+int64_t available_memory(const fs::path& root) {
+  std::optional<int64_t> least;
+  const auto consider = [&](std::optional<int64_t> bytes) {
+    if (bytes) least = std::min(*bytes, least.value_or(*bytes));
+  };
+  const auto kilobytes = number_after(root / "proc/meminfo", "MemAvailable:");
+  if (kilobytes) consider(*kilobytes * 1024);
+  const fs::path groups = root / "sys/fs/cgroup";
+  for (fs::path name = group_of_process(root);; name = name.parent_path()) {
+    consider(left_in(groups / name, {"memory.max", "memory.current", "inactive_file"}));
+    if (name.empty()) break;
+  }
+  consider(left_in(groups / "memory",
+                   {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
+  return least.value_or(0);
+}
+
+}  // namespace thoughtrank

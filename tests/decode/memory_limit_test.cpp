@@ -1,0 +1,77 @@
+// Decoding where the memory for keys and values does not last for all slots.
+#include <gtest/gtest.h>
+
+#include "decode/random_llama.h"
+#include "thoughtrank/kernels/kv_pages.h"
+
+namespace thoughtrank {
+namespace {
+
+Decoder decoder_with_pages(int64_t pages, at::ScalarType dtype = at::kFloat) {
+  const LlamaConfig config = small_config();
+  const KvPool pool({.layers = config.num_hidden_layers,
+                     .kv_heads = config.num_key_value_heads,
+                     .head_dim = config.head_dim,
+                     .dtype = dtype});
+  return Decoder(random_llama(dtype),
+                 {.slots = 16, .threads = 2, .kv_bytes = pages * pool.page_bytes()});
+}
+
+std::vector<int64_t> ids_of(int64_t length, int64_t seed) {
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < length; ++i) ids.push_back((seed * 31 + i * 17) % kVocabulary);
+  return ids;
+}
+
+// Prompts of 70 (two pages) and 5 tokens; branches of 100 to 112 tokens: two or three pages each.
+std::vector<BranchGroup> two_groups() {
+  std::vector<BranchGroup> groups;
+  for (const int64_t prompt : {70, 5}) {
+    groups.push_back({.group = prompt, .shared_ids = ids_of(prompt, prompt), .branches = {}});
+    for (int64_t b = 0; b < 20; ++b) {
+      groups.back().branches.push_back(start_of(b, ids_of(1 + b % 3, 50 + b), 100 + b % 13));
+    }
+  }
+  return groups;
+}
+
+class MemoryLimit : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(MemoryLimit, BranchesThatArePutOffGiveTheSameTokens) {
+  Decoder roomy = decoder_with_pages(1000, GetParam());
+  const auto expected = run_groups(roomy, two_groups());
+  ASSERT_EQ(expected.size(), 40u);
+  for (const int64_t pages : {5, 11, 30}) {
+    Decoder tight = decoder_with_pages(pages, GetParam());
+    for (int repeat = 0; repeat < 2; ++repeat) {  // the memory is whole again afterwards
+      const auto found = run_groups(tight, two_groups());
+      ASSERT_EQ(found.size(), 40u);
+      for (const auto& [key, branch] : found) {
+        EXPECT_EQ(branch.error, "");
+        EXPECT_EQ(told(branch), told(expected.at(key))) << pages << " " << key.first;
+      }
+    }
+  }
+}
+
+TEST_P(MemoryLimit, GroupThatFitsNoSlotComesBackAndTheOthersGoOn) {
+  Decoder tight = decoder_with_pages(3, GetParam());  // 70 tokens fill two, a branch needs two more
+  const auto branches = run_groups(tight, two_groups());
+  ASSERT_EQ(branches.size(), 40u);
+  for (const auto& [key, branch] : branches) {
+    const bool fits = key.first == 5;
+    EXPECT_EQ(branch.error.empty(), fits) << key.first << ": " << branch.error;
+  }
+  Decoder tiny = decoder_with_pages(1, GetParam());
+  for (const auto& [key, branch] : run_groups(tiny, two_groups())) {
+    EXPECT_NE(branch.error.find("memory"), std::string::npos);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types,
+                         MemoryLimit,
+                         testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) { return at::toString(type.param); });
+
+}  // namespace
+}  // namespace thoughtrank
