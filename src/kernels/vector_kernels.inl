@@ -1,5 +1,8 @@
 // The bodies behind VectorKernels, compiled once per instruction set (see floats.inl).
 
+// Into the second-level cache: the first one holds the panel and the rows at work.
+THOUGHTRANK_INLINE void bring_near(const void* line) { __builtin_prefetch(line, 0, 2); }
+
 // A tile keeps rows × 32 sums in registers and walks the depth once, two steps at a time.
 template <int kRows>
 struct TileSums {
@@ -37,7 +40,7 @@ void tile_f32(const Tile<float, float>& t) {
   const float* panel = t.panel;
   const int64_t even = t.depth / 2 * 2;
   for (int64_t k = 0; k < even; k += 2, panel += 2 * kPanel, next += kCacheLine) {
-    __builtin_prefetch(next);
+    bring_near(next);
     sums.add_product(t.a + k, t.a_stride, load(panel), load(panel + kLanes));
     sums.add_product(t.a + k + 1, t.a_stride, load(panel + kPanel), load(panel + kPanel + kLanes));
   }
@@ -55,7 +58,7 @@ void multiply_widening(const Tile<float, Bf16>& t) {
   const Bf16* panel = t.panel;
   float* wide = t.wide;
   for (int64_t k = 0; k < t.depth; k += 2, panel += 2 * kPanel, next += kCacheLine / 2) {
-    __builtin_prefetch(next);
+    bring_near(next);
     const Words left = load_bytes<Words>(panel), right = load_bytes<Words>(panel + 2 * kLanes);
     const Floats first[] = {even_halves(left), even_halves(right)};
     const Floats second[] = {odd_halves(left), odd_halves(right)};

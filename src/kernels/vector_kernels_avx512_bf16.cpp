@@ -34,7 +34,7 @@ void tile_dot(const Tile<Bf16, Bf16>& t) {
   const char* next = static_cast<const char*>(t.next);
   const int64_t whole = t.depth / 4 * 4;
   for (int64_t k = 0; k < whole; k += 4, next += kCacheLine) {
-    __builtin_prefetch(next);
+    __builtin_prefetch(next, 0, 2);
     add_pairs(k);
     add_pairs(k + 2);
   }
