@@ -4,8 +4,8 @@
 //
 // The keys of a token are read by kLanes neighbouring lanes, 8 elements each: a team. A warp has
 // 32 / kLanes teams, each with a running softmax of its own; a team takes kKeys keys at a time,
-// a warp takes pieces of teams · kKeys keys, warp w the pieces w, w + kWarps, … At the end teams and
-// warps are joined in one fixed order. So a row's sum is cut by its own length only.
+// a warp takes pieces of teams · kKeys keys, warp w the pieces w, w + kWarps, … At the end teams
+// and warps are joined in one fixed order. So a row's sum is cut by its own length only.
 #pragma once
 
 #include "kernels/cuda_ops.h"
@@ -195,10 +195,8 @@ struct Joined {
   float sum;
 };
 template <int kRows, int kLanes>
-__device__ Joined join_warps(Joined first,
-                             const WarpParts<kRows, kLanes>& parts,
-                             int row,
-                             int column) {
+__device__ Joined
+join_warps(Joined first, const WarpParts<kRows, kLanes>& parts, int row, int column) {
   float highest = first.state.highest;
   for (int w = 0; w < kWarps; ++w) highest = higher(highest, parts.state[w][row].highest);
   const float factor = factor_of(first.state.highest, highest);
@@ -215,7 +213,8 @@ __device__ Joined join_warps(Joined first,
 template <int rows, int keys, int lanes>
 struct AttendShape {
   static constexpr int kRows = rows, kKeys = keys, kLanes = lanes;
-  static constexpr int kBlocks = rows <= 4 ? 2 : 1;  // of a multiprocessor: leaves 128 registers or 255
+  static constexpr int kBlocks =
+      rows <= 4 ? 2 : 1;  // of a multiprocessor: leaves 128 registers or 255
 };
 
 // function(AttendShape) with the smallest instance for a group of G query heads of size D. Larger

@@ -1,4 +1,5 @@
 #include "kernels/attend_stretch.cuh"
+#include "kernels/decode_step_operations.h"
 #include "kernels/mma_lanes.h"
 
 // Attention to prefixes: bfloat16 heads of 64 and 128 in tiles of 16 query rows on tensor cores,
@@ -33,15 +34,15 @@ __global__ void __launch_bounds__(kAttendThreads, Shape::kBlocks)
 }
 
 constexpr int kTileWarps = 4, kTileThreads = kTileWarps * cuda::kWarp;
-constexpr int kPiece = 16;  // keys that a warp multiplies at a time: the depth of an MMA
-constexpr int kStages = 3;  // pieces of a warp in shared memory: two under way, one in use
+constexpr int kPiece = 16;   // keys that a warp multiplies at a time: the depth of an MMA
+constexpr int kStages = 3;   // pieces of a warp in shared memory: two under way, one in use
 constexpr int kColumns = 8;  // of an MMA's result
 
 // Keys, then values, of one piece: swizzled tiles (kPiece, D).
 template <int D>
-inline constexpr int kStageElements = 2 * kPiece * D;
+inline constexpr int kStageElements = 2 * kPiece* D;
 template <int D>
-inline constexpr int kTileBytes = kTileWarps * kStages * kStageElements<D> * int(sizeof(Bf16));
+inline constexpr int kTileBytes = kTileWarps* kStages* kStageElements<D>* int(sizeof(Bf16));
 
 // What the warps of a block hand over, where the pieces lay.
 template <int D>
@@ -61,29 +62,32 @@ struct TileLane {
 
 // The queries as factors of the MMA; idle rows are 0.
 template <int D>
-__device__ void load_queries(TileLane<D>& lane,
-                             const AttendPrefixes<Bf16>& o,
-                             int tile,
-                             int kv_head,
-                             int lane_id) {
+__device__ void load_queries(
+    TileLane<D>& lane, const AttendPrefixes<Bf16>& o, int tile, int kv_head, int lane_id) {
   const Heads& heads = o.kv.heads;
 #pragma unroll
   for (int reg = 0; reg < 4; ++reg) {
     const mma::Cell cell = mma::a_cell(lane_id, reg);
     const TileRow row = tile_row(o.slots, heads, tile, kv_head, cell.row);
-    const Bf16* query = o.qkv + row.slot * heads.row() + int64_t{row.head} * D + cell.column;
+    const bool is_idle = row.slot < 0;
+    const int64_t head = is_idle ? 0 : row.slot * heads.row() + int64_t{row.head} * D;
+    const Bf16* query = o.qkv + head + cell.column;
 #pragma unroll
     for (int depth = 0; depth < D / 16; ++depth) {
       lane.queries[depth][reg] =
-          row.slot < 0 ? 0u : *reinterpret_cast<const uint32_t*>(query + depth * 16);
+          is_idle ? 0u : *reinterpret_cast<const uint32_t*>(query + depth * 16);
     }
   }
 }
 
 // Begins to copy a piece's keys and values; those beyond the length become 0.
 template <int D>
-__device__ void begin_copy(
-    Bf16* stage, const Stretch& prefix, const KvLayer<const Bf16>& kv, int kv_head, int first, int lane_id) {
+__device__ void begin_copy(Bf16* stage,
+                           const Stretch& prefix,
+                           const KvLayer<const Bf16>& kv,
+                           int kv_head,
+                           int first,
+                           int lane_id) {
   constexpr int kRuns = D / kRun;  // of a key
   const int64_t page = prefix.pages[first / kPage];
 #pragma unroll
@@ -293,19 +297,14 @@ __global__ void __launch_bounds__(kTileThreads) prefix_tiles_kernel(AttendPrefix
 }
 
 template <int D>
-void run_tiles(const AttendPrefixes<Bf16>& o, cudaStream_t stream) {
+void run_tiles(const AttendPrefixes<Bf16>& o, cuda::Stream stream) {
   const dim3 blocks(static_cast<unsigned>(o.slots.count), static_cast<unsigned>(o.kv.heads.kv));
-  cuda::launch("attend_prefixes",
-               prefix_tiles_kernel<D>,
-               blocks,
-               kTileThreads,
-               o,
-               stream,
-               kTileBytes<D>);
+  cuda::launch(
+      "attend_prefixes", prefix_tiles_kernel<D>, blocks, kTileThreads, o, stream, kTileBytes<D>);
 }
 
 template <class T>
-void run_plain(const AttendPrefixes<T>& o, cudaStream_t stream) {
+void run_plain(const AttendPrefixes<T>& o, cuda::Stream stream) {
   with_attend_shape<T>(o.kv.heads, [&]<class Shape>(Shape) {
     const int parts = (o.kv.heads.group() + Shape::kRows - 1) / Shape::kRows;
     const dim3 blocks(static_cast<unsigned>(o.slots.count),

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/cuda_stream.h"
 #include "kernels/decode_step_operations.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/kernels/kv_pages.h"
@@ -79,7 +80,7 @@ template <class Operation>
 void run_on(at::Device device, const Operation& operation) {
   if (!device.is_cuda()) return decode_step::on_cpu::run(operation);
   const c10::DeviceGuard guard(device);
-  decode_step::on_cuda::run(operation, decode_step::on_cuda::current_stream(device.index()));
+  decode_step::on_cuda::run(operation, cuda::current_stream(device.index()));
 }
 
 // function(T{}) with T the element type of `dtype`.

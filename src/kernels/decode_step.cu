@@ -1,7 +1,8 @@
 #include "kernels/cuda_ops.h"
 #include "kernels/decode_step_operations.h"
 
-// Rows and their widths are multiples of 8 elements and aligned to 16 bytes: decode_step.cpp checks.
+// Rows and their widths are multiples of 8 elements and aligned to 16 bytes: decode_step.cpp
+// checks.
 namespace thoughtrank::decode_step {
 namespace {
 

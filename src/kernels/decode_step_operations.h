@@ -7,9 +7,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda_stream.h"
 #include "kernels/decode_step_element.h"
-
-struct CUstream_st;
 
 namespace thoughtrank::decode_step {
 
@@ -97,9 +96,7 @@ void run(const ChooseTokens& operation);
 }  // namespace on_cpu
 
 namespace on_cuda {
-using Stream = CUstream_st*;
-// The current stream of a device. Error(kDevice) in builds without CUDA sources.
-[[nodiscard]] Stream current_stream(int device);
+using cuda::Stream;
 
 // Enqueue the operation. Error(kDevice) where a kernel cannot be launched.
 template <class T>

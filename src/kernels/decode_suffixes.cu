@@ -1,4 +1,5 @@
 #include "kernels/attend_stretch.cuh"
+#include "kernels/decode_step_operations.h"
 
 namespace thoughtrank::decode_step {
 namespace {

@@ -25,8 +25,8 @@ constexpr Cell key_row(int lane) { return {lane / 16 * 8 + lane % 8, lane / 8 % 
 constexpr Cell value_row(int lane) { return {lane / 8 % 2 * 8 + lane % 8, lane / 16 * 8}; }
 
 // Place of an element in a tile (rows, width) in shared memory: runs of 8 elements (16 bytes) are
-// swapped in each row, so that 8 rows of one column lie in 8 different groups of banks. The width is
-// a multiple of 64.
+// swapped in each row, so that 8 rows of one column lie in 8 different groups of banks. The width
+// is a multiple of 64.
 constexpr int swizzled(int row, int column, int width) {
   return row * width + ((column / 8) ^ (row % 8)) * 8 + column % 8;
 }

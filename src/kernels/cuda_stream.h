@@ -1,0 +1,18 @@
+// What the CUDA side needs of libtorch and of our errors, without their headers, which nvcc shall
+// not see. cuda_stream.cpp; in builds without nvcc current_stream() is in
+// decode_step_without_cuda.cpp and throws.
+#pragma once
+
+struct CUstream_st;
+
+namespace thoughtrank::cuda {
+
+using Stream = CUstream_st*;
+
+// libtorch's current stream of a device.
+[[nodiscard]] Stream current_stream(int device);
+
+// Error(kDevice): the kernel of an operation could not be launched.
+[[noreturn]] void fail_launch(const char* operation, const char* problem);
+
+}  // namespace thoughtrank::cuda
