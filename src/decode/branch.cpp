@@ -1,6 +1,9 @@
 #include "decode/branch.h"
 
+#include <cmath>
 #include <utility>
+
+#include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
 
@@ -33,6 +36,25 @@ void Branch::add_one(const TokenChoice& token, std::deque<int64_t>& forced) {
   }
   is_finished_ =
       step.kind == BranchStep::Kind::stop || std::ssize(finished_.token_ids) >= max_tokens_;
+}
+
+void Branch::add_candidate(const float* logits) {
+  int64_t best = first_of_.front();
+  bool is_finite = true;
+  for (const int64_t id : first_of_) {
+    is_finite = is_finite && std::isfinite(logits[id]);
+    if (logits[id] > logits[best] || (logits[id] == logits[best] && id < best)) best = id;
+  }
+  if (is_finite) {
+    add({.id = best, .is_forced = true});
+  } else {
+    break_off_as_not_finite();
+  }
+}
+
+void Branch::break_off_as_not_finite() {
+  break_off(fmt::format("the model's logits after token {} of the branch are not finite numbers",
+                        token_ids().size()));
 }
 
 void Branch::break_off(std::string error) {

@@ -3,10 +3,8 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "decode/checks.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/row_ops.h"
@@ -14,12 +12,6 @@
 
 namespace thoughtrank {
 namespace {
-
-void break_off(Branch& branch) {
-  branch.break_off(
-      fmt::format("the model's logits after token {} of the branch are not finite numbers",
-                  branch.token_ids().size()));
-}
 
 std::string describe_memory(const KvPool& pool) {
   return fmt::format("{} MiB", pool.most_pages() * pool.page_bytes() >> 20);
@@ -44,56 +36,39 @@ void BranchRun::fill_slots() {
       put_off_.pop_front();
       continue;
     }
-    if (waiting_.is_empty() && !fetch_group()) return;
-    if (!waiting_.is_empty() && !waiting_.prefix && !read_prefix()) return;
-    if (!waiting_.is_empty()) admit();
+    if (waiting_.is_empty()) {
+      waiting_prefix_ = nullptr;
+      if (!waiting_.fetch()) return;
+    } else if (waiting_prefix_) {
+      admit();
+    } else if (!read_prefix()) {
+      return;
+    }
   }
-}
-
-// False when the source is dry.
-bool BranchRun::fetch_group() {
-  waiting_ = {};
-  std::optional<BranchGroup> group = seams_.source.next();
-  if (!group) return false;
-  waiting_.group = std::move(*group);
-  const std::string misfit = find_misfit(waiting_.group, model_.config());
-  if (!misfit.empty()) refuse_group(misfit);
-  return true;
 }
 
 // Reads the shared ids of the waiting group; false when that has to wait for memory.
 bool BranchRun::read_prefix() {
-  const auto& ids = waiting_.group.shared_ids;
+  const auto& ids = waiting_.shared_ids();
   Prefix prefix{KvSequence(model_.kv_pool()), {}};
   if (!model_.kv_pool().reserve(prefix.sequence.pages_for(std::ssize(ids)))) {
     if (!slots_.empty()) return false;
-    refuse_group(fmt::format("its {} shared tokens do not fit the memory for keys and values, {}",
-                             ids.size(),
-                             describe_memory(model_.kv_pool())));
+    waiting_.refuse(fmt::format("its {} shared tokens do not fit the memory for keys and values, {}",
+                                ids.size(),
+                                describe_memory(model_.kv_pool())));
     return true;
   }
   prefix.last_row = model_.read_text(ids, prefix.sequence, [&] { seams_.stop.throw_if_set(); });
-  waiting_.prefix = std::make_shared<const Prefix>(std::move(prefix));
+  waiting_prefix_ = std::make_shared<const Prefix>(std::move(prefix));
   return true;
 }
 
-void BranchRun::refuse_group(const std::string& error) {
-  for (; !waiting_.is_empty(); ++waiting_.next) {
-    Branch branch(waiting_.group.group, std::move(waiting_.group.branches[waiting_.next]));
-    branch.break_off(error);
-    seams_.sink.finished(branch.take_result());
-  }
-}
-
 void BranchRun::admit() {
-  BranchStart& start = waiting_.group.branches[waiting_.next++];
-  Branch branch(waiting_.group.group, std::move(start));
-  if (branch.is_finished()) {
-    seams_.sink.finished(branch.take_result());
-    return;
-  }
-  const int64_t first_place = waiting_.prefix->sequence.length() % kPageTokens;
-  slots_.push_back({std::move(branch), waiting_.prefix, KvSequence(model_.kv_pool(), first_place)});
+  std::optional<Branch> branch = waiting_.take();
+  if (!branch) return;
+  const int64_t first_place = waiting_prefix_->sequence.length() % kPageTokens;
+  slots_.push_back(
+      {std::move(*branch), waiting_prefix_, KvSequence(model_.kv_pool(), first_place)});
 }
 
 // Puts branches off until the keys and values of the next pass have room. The slots stay fewer:
@@ -223,7 +198,7 @@ void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hi
   const at::Tensor logits = model_.logits(copy_rows(hidden, bound.rows));  // (bound, V)
   for (size_t i = 0; i < bound.slots.size(); ++i) {
     const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
-    choose_among_candidates(slots_[bound.slots[i]], row);
+    slots_[bound.slots[i]].branch.add_candidate(row);
   }
 }
 
@@ -233,29 +208,13 @@ void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Ten
     Branch& branch = slots_[choosers[i]].branch;
     const VocabularyRow& row = rows[i];
     if (!row.is_finite) {
-      break_off(branch);
+      branch.break_off_as_not_finite();
       continue;
     }
     branch.add({.id = row.best_id,
                 .is_forced = false,
                 .log_probability = row.best_logit - row.log_sum_exp,
                 .margin = static_cast<double>(row.best_logit) - row.second_logit});
-  }
-}
-
-// The most probable candidate, the lowest id on ties. It counts as forced: the choice was not the
-// model's alone.
-void BranchRun::choose_among_candidates(Slot& slot, const float* row) {
-  int64_t best = slot.branch.candidates().front();
-  bool is_finite = true;
-  for (const int64_t id : slot.branch.candidates()) {
-    is_finite = is_finite && std::isfinite(row[id]);
-    if (row[id] > row[best] || (row[id] == row[best] && id < best)) best = id;
-  }
-  if (is_finite) {
-    slot.branch.add({.id = best, .is_forced = true});
-  } else {
-    break_off(slot.branch);
   }
 }
 

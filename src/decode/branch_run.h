@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "decode/branch.h"
 #include "decode/packed_llama.h"
+#include "decode/waiting_group.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/decode/decoder.h"
 
@@ -26,7 +26,10 @@ class BranchRun {
     const StopFlag& stop;
   };
   BranchRun(PackedLlama& model, int64_t slots, Seams seams)
-      : model_(model), slot_count_(slots), seams_(seams) {}
+      : model_(model),
+        slot_count_(slots),
+        seams_(seams),
+        waiting_(seams.source, seams.sink, model.config()) {}
   void run();
 
  private:
@@ -39,13 +42,6 @@ class BranchRun {
     Branch branch;
     std::shared_ptr<const Prefix> prefix;
     KvSequence sequence;  // of the branch's own tokens
-  };
-  // Branches of the newest group that no slot has taken yet.
-  struct Waiting {
-    BranchGroup group;
-    std::shared_ptr<const Prefix> prefix;  // null until it is read
-    size_t next = 0;
-    [[nodiscard]] bool is_empty() const { return next == group.branches.size(); }
   };
   // Where the next token of a slot's branch is read from.
   struct Reading {
@@ -62,9 +58,7 @@ class BranchRun {
   };
 
   void fill_slots();
-  [[nodiscard]] bool fetch_group();
   [[nodiscard]] bool read_prefix();
-  void refuse_group(const std::string& error);
   void admit();
   void make_room();
   void put_off_newest();
@@ -76,7 +70,6 @@ class BranchRun {
   [[nodiscard]] at::Tensor read(const Reading& reading);
   void choose(const std::vector<size_t>& choosers, const at::Tensor& hidden);
   void choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden);
-  void choose_among_candidates(Slot& slot, const float* row);  // (V)
   void hand_over_finished();
 
   PackedLlama& model_;
@@ -84,7 +77,8 @@ class BranchRun {
   Seams seams_;
   std::vector<Slot> slots_;   // live branches, those of one group side by side
   std::deque<Slot> put_off_;  // the one to go on first in front
-  Waiting waiting_;
+  WaitingGroup waiting_;
+  std::shared_ptr<const Prefix> waiting_prefix_;  // null until it is read
 };
 
 }  // namespace thoughtrank
