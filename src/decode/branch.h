@@ -18,6 +18,7 @@ class Branch {
   // Ids after the shared ones: the head, then every kept token.
   [[nodiscard]] const std::vector<int64_t>& token_ids() const { return finished_.token_ids; }
   [[nodiscard]] bool is_finished() const { return is_finished_; }
+  [[nodiscard]] int64_t most_tokens() const { return max_tokens_; }
   // The candidates of the next token; empty: the whole vocabulary.
   [[nodiscard]] const std::vector<int64_t>& candidates() const { return first_of_; }
 
@@ -28,8 +29,12 @@ class Branch {
 
   // Adds the next token and whatever the rule forces after it.
   void add(const TokenChoice& choice);
+  // Adds the most probable candidate by these logits (V), the lowest id on ties. It counts as
+  // forced: the choice was not the model's alone.
+  void add_candidate(const float* logits);
+  void break_off_as_not_finite();
   // Ends the branch with an error.
-  void break_off(std::string error);
+  void break_off(BreakCause cause, std::string error);
   [[nodiscard]] FinishedBranch take_result() { return std::move(finished_); }
 
  private:

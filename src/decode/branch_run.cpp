@@ -3,30 +3,14 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
-#include "decode/checks.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
 namespace thoughtrank {
-namespace {
-
-void break_off(Branch& branch) {
-  branch.break_off(
-      fmt::format("the model's logits after token {} of the branch are not finite numbers",
-                  branch.token_ids().size()));
-}
-
-std::string describe_memory(const KvPool& pool) {
-  return fmt::format("{} MiB", pool.most_pages() * pool.page_bytes() >> 20);
-}
-
-}  // namespace
-
 void BranchRun::run() {
   while (true) {
     seams_.stop.throw_if_set();
@@ -38,76 +22,98 @@ void BranchRun::run() {
 }
 
 void BranchRun::fill_slots() {
-  while (std::ssize(slots_) < slot_count_) {
+  if (put_off_.empty()) most_live_ = slot_count_;
+  while (std::ssize(slots_) < most_live_) {
     if (!put_off_.empty()) {
-      slots_.push_back(std::move(put_off_.front()));
-      put_off_.pop_front();
-      continue;
+      if (!resume()) return;
+    } else if (!waiting_.is_empty()) {
+      if (!admit()) return;
+    } else {
+      waiting_text_ = nullptr;
+      if (!waiting_.fetch()) return;
     }
-    if (waiting_.is_empty() && !fetch_group()) return;
-    if (!waiting_.is_empty() && !waiting_.prefix && !read_prefix()) return;
-    if (!waiting_.is_empty()) admit();
   }
 }
 
-// False when the source is dry.
-bool BranchRun::fetch_group() {
-  waiting_ = {};
-  std::optional<BranchGroup> group = seams_.source.next();
-  if (!group) return false;
-  waiting_.group = std::move(*group);
-  const std::string misfit = find_misfit(waiting_.group, model_.config());
-  if (!misfit.empty()) refuse_group(misfit);
+// The branch that was put off first goes on; false when that has to wait for memory.
+bool BranchRun::resume() {
+  PutOff& first = put_off_.front();
+  if (read_shared(*first.shared)) {
+    occupy(std::move(first.branch), std::move(first.shared));
+  } else if (!slots_.empty()) {
+    return false;
+  } else {
+    first.branch.break_off(BreakCause::memory, describe_memory());
+    seams_.sink.finished(first.branch.take_result());
+  }
+  put_off_.pop_front();
   return true;
 }
 
-// Reads the shared ids of the waiting group; false when that has to wait for memory.
-bool BranchRun::read_prefix() {
-  const auto& ids = waiting_.group.shared_ids;
-  Prefix prefix{KvSequence(model_.kv_pool()), {}};
-  if (!model_.kv_pool().reserve(prefix.sequence.pages_for(std::ssize(ids)))) {
-    if (!slots_.empty()) return false;
-    refuse_group(fmt::format("its {} shared tokens do not fit the memory for keys and values, {}",
-                             ids.size(),
-                             describe_memory(model_.kv_pool())));
-    return true;
+// The next branch of the waiting group; false when that has to wait for memory.
+bool BranchRun::admit() {
+  if (!waiting_text_) {
+    waiting_text_ = std::make_shared<SharedText>(
+        SharedText{waiting_.shared_ids(), KvSequence(model_.kv_pool()), {}});
   }
-  prefix.last_row = model_.read_text(ids, prefix.sequence, [&] { seams_.stop.throw_if_set(); });
-  waiting_.prefix = std::make_shared<const Prefix>(std::move(prefix));
+  if (read_shared(*waiting_text_)) {
+    if (std::optional<Branch> branch = waiting_.take()) occupy(std::move(*branch), waiting_text_);
+  } else if (!slots_.empty()) {
+    return false;
+  } else {
+    waiting_.refuse(BreakCause::memory, describe_memory());
+  }
   return true;
 }
 
-void BranchRun::refuse_group(const std::string& error) {
-  for (; !waiting_.is_empty(); ++waiting_.next) {
-    Branch branch(waiting_.group.group, std::move(waiting_.group.branches[waiting_.next]));
-    branch.break_off(error);
-    seams_.sink.finished(branch.take_result());
-  }
+void BranchRun::occupy(Branch branch, std::shared_ptr<SharedText> shared) {
+  const int64_t first_place = std::ssize(shared->ids) % kPageTokens;
+  slots_.push_back(
+      {std::move(branch), std::move(shared), KvSequence(model_.kv_pool(), first_place)});
 }
 
-void BranchRun::admit() {
-  BranchStart& start = waiting_.group.branches[waiting_.next++];
-  Branch branch(waiting_.group.group, std::move(start));
-  if (branch.is_finished()) {
-    seams_.sink.finished(branch.take_result());
-    return;
-  }
-  const int64_t first_place = waiting_.prefix->sequence.length() % kPageTokens;
-  slots_.push_back({std::move(branch), waiting_.prefix, KvSequence(model_.kv_pool(), first_place)});
+// False where there is no memory for it now.
+bool BranchRun::read_shared(SharedText& text) {
+  if (text.is_read()) return true;
+  if (!reserve(text.sequence.pages_for(std::ssize(text.ids)))) return false;
+  text.last_row = model_.read_text(text.ids, text.sequence, [&] { seams_.stop.throw_if_set(); });
+  return true;
 }
 
-// Puts branches off until the keys and values of the next pass have room. The slots stay fewer:
-// memory that was short once will be short again.
+// Has so many free pages ready, at the cost of shared texts that no slot reads.
+bool BranchRun::reserve(int64_t pages) {
+  if (model_.kv_pool().reserve(pages)) return true;
+  if (waiting_text_) forget_idle(*waiting_text_);
+  for (PutOff& one : put_off_) forget_idle(*one.shared);
+  return model_.kv_pool().reserve(pages);
+}
+
+void BranchRun::forget_idle(SharedText& text) {
+  const bool is_in_use = std::any_of(
+      slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.shared.get() == &text; });
+  if (!is_in_use) text.sequence.clear();
+}
+
+std::string BranchRun::describe_memory() {
+  const KvPool& pool = model_.kv_pool();
+  const auto bytes = static_cast<double>(pool.most_pages() * pool.page_bytes());
+  return fmt::format("the {:.1f} MiB that are left for keys and values do not hold it alone",
+                     bytes / (1 << 20));
+}
+
+// Puts branches off until the keys and values of the next pass have room. As long as some are put
+// off, no more are live than had room.
 void BranchRun::make_room() {
   const int64_t before = std::ssize(slots_);
-  while (!slots_.empty() && !model_.kv_pool().reserve(pages_of_next_pass())) put_off_newest();
+  while (!slots_.empty() && !reserve(pages_of_next_pass())) put_off_newest();
   const int64_t now = std::ssize(slots_);
   if (now == before || now == 0) return;
-  slot_count_ = now;
+  most_live_ = now;
+  if (has_warned_) return;
+  has_warned_ = true;
   log_warning(
-      "the memory for keys and values is full, {}: {} branches at once instead of {}; the "
-      "others go on later, with the same tokens",
-      describe_memory(model_.kv_pool()),
+      "the memory for keys and values is full: {} branches at once instead of {}; the others go on "
+      "later, with the same tokens",
       now,
       before);
 }
@@ -116,16 +122,12 @@ void BranchRun::put_off_newest() {
   Slot slot = std::move(slots_.back());
   slots_.pop_back();
   if (slots_.empty()) {  // nobody is left to make room for it
-    slot.branch.break_off(fmt::format(
-        "after {} tokens the branch alone does not fit the memory for keys and values, {}",
-        slot.branch.token_ids().size(),
-        describe_memory(model_.kv_pool())));
+    slot.branch.break_off(BreakCause::memory, describe_memory());
     seams_.sink.finished(slot.branch.take_result());
     return;
   }
   slot.branch.forget_read();
-  slot.sequence.clear();
-  put_off_.push_front(std::move(slot));
+  put_off_.push_front({std::move(slot.branch), std::move(slot.shared)});
 }
 
 void BranchRun::step() {
@@ -173,7 +175,7 @@ void BranchRun::add_rows(Slot& slot, int64_t rows, Reading& reading) {
   AttentionBatch& batch = reading.batch;
   const auto first = slot.branch.token_ids().begin() + slot.branch.read();
   reading.ids.insert(reading.ids.end(), first, first + rows);
-  const KvSequence* prefix = &slot.prefix->sequence;
+  const KvSequence* prefix = &slot.shared->sequence;
   if (batch.prefixes.empty() || batch.prefixes.back().prefix != prefix) {
     batch.prefixes.push_back({prefix, batch.rows, 0});
   }
@@ -200,7 +202,7 @@ at::Tensor BranchRun::read(const Reading& reading) {
       places.push_back(static_cast<int64_t>(from_pass++));
     } else {
       places.push_back(std::ssize(wanted) + std::ssize(of_prefixes));
-      of_prefixes.push_back(slot.prefix->last_row);
+      of_prefixes.push_back(slot.shared->last_row);
     }
   }
   if (reading.batch.rows == 0) return at::cat(of_prefixes);
@@ -223,7 +225,7 @@ void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hi
   const at::Tensor logits = model_.logits(copy_rows(hidden, bound.rows));  // (bound, V)
   for (size_t i = 0; i < bound.slots.size(); ++i) {
     const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
-    choose_among_candidates(slots_[bound.slots[i]], row);
+    slots_[bound.slots[i]].branch.add_candidate(row);
   }
 }
 
@@ -233,29 +235,13 @@ void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Ten
     Branch& branch = slots_[choosers[i]].branch;
     const VocabularyRow& row = rows[i];
     if (!row.is_finite) {
-      break_off(branch);
+      branch.break_off_as_not_finite();
       continue;
     }
     branch.add({.id = row.best_id,
                 .is_forced = false,
                 .log_probability = row.best_logit - row.log_sum_exp,
                 .margin = static_cast<double>(row.best_logit) - row.second_logit});
-  }
-}
-
-// The most probable candidate, the lowest id on ties. It counts as forced: the choice was not the
-// model's alone.
-void BranchRun::choose_among_candidates(Slot& slot, const float* row) {
-  int64_t best = slot.branch.candidates().front();
-  bool is_finite = true;
-  for (const int64_t id : slot.branch.candidates()) {
-    is_finite = is_finite && std::isfinite(row[id]);
-    if (row[id] > row[best] || (row[id] == row[best] && id < best)) best = id;
-  }
-  if (is_finite) {
-    slot.branch.add({.id = best, .is_forced = true});
-  } else {
-    break_off(slot.branch);
   }
 }
 

@@ -1,18 +1,19 @@
 // One Decoder::run: slots are filled with branches of the source's groups, every step reads the
 // tokens that the live branches have added and chooses each branch's next one, finished branches go
 // to the sink and free their slot. Rows are bitwise independent of each other, so only live slots
-// are computed, in any number. Where the memory for keys and values ends, the newest branches are
-// put off: they keep their tokens and read them again when another one has finished.
+// are computed, in any number. Where the memory for keys and values ends, shared texts that no slot
+// reads are forgotten, then the newest branches are put off: they keep their tokens and read them
+// again when others have finished.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "decode/branch.h"
 #include "decode/packed_llama.h"
+#include "decode/waiting_group.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/decode/decoder.h"
 
@@ -26,26 +27,29 @@ class BranchRun {
     const StopFlag& stop;
   };
   BranchRun(PackedLlama& model, int64_t slots, Seams seams)
-      : model_(model), slot_count_(slots), seams_(seams) {}
+      : model_(model),
+        slot_count_(slots),
+        most_live_(slots),
+        seams_(seams),
+        waiting_(seams.source, seams.sink, model.config()) {}
   void run();
 
  private:
-  // The shared part of a group; freed with the last branch that reads it.
-  struct Prefix {
-    KvSequence sequence;
+  // The shared part of a group. Its keys and values can be forgotten while no slot reads them.
+  struct SharedText {
+    std::vector<int64_t> ids;
+    KvSequence sequence;  // empty: not read
     at::Tensor last_row;  // (1, C): what the model makes of the last shared token
+    [[nodiscard]] bool is_read() const { return sequence.length() > 0; }
   };
   struct Slot {
     Branch branch;
-    std::shared_ptr<const Prefix> prefix;
+    std::shared_ptr<SharedText> shared;
     KvSequence sequence;  // of the branch's own tokens
   };
-  // Branches of the newest group that no slot has taken yet.
-  struct Waiting {
-    BranchGroup group;
-    std::shared_ptr<const Prefix> prefix;  // null until it is read
-    size_t next = 0;
-    [[nodiscard]] bool is_empty() const { return next == group.branches.size(); }
+  struct PutOff {
+    Branch branch;
+    std::shared_ptr<SharedText> shared;
   };
   // Where the next token of a slot's branch is read from.
   struct Reading {
@@ -62,10 +66,13 @@ class BranchRun {
   };
 
   void fill_slots();
-  [[nodiscard]] bool fetch_group();
-  [[nodiscard]] bool read_prefix();
-  void refuse_group(const std::string& error);
-  void admit();
+  [[nodiscard]] bool resume();
+  [[nodiscard]] bool admit();
+  void occupy(Branch branch, std::shared_ptr<SharedText> shared);
+  [[nodiscard]] bool read_shared(SharedText& text);
+  [[nodiscard]] bool reserve(int64_t pages);
+  void forget_idle(SharedText& text);
+  [[nodiscard]] std::string describe_memory();
   void make_room();
   void put_off_newest();
   void step();
@@ -76,15 +83,17 @@ class BranchRun {
   [[nodiscard]] at::Tensor read(const Reading& reading);
   void choose(const std::vector<size_t>& choosers, const at::Tensor& hidden);
   void choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden);
-  void choose_among_candidates(Slot& slot, const float* row);  // (V)
   void hand_over_finished();
 
   PackedLlama& model_;
   int64_t slot_count_;
+  int64_t most_live_;  // fewer than slot_count_ while branches are put off
   Seams seams_;
-  std::vector<Slot> slots_;   // live branches, those of one group side by side
-  std::deque<Slot> put_off_;  // the one to go on first in front
-  Waiting waiting_;
+  std::vector<Slot> slots_;     // live branches, those of one group side by side
+  std::deque<PutOff> put_off_;  // the one to go on first in front
+  bool has_warned_ = false;
+  WaitingGroup waiting_;
+  std::shared_ptr<SharedText> waiting_text_;  // of the waiting group
 };
 
 }  // namespace thoughtrank
