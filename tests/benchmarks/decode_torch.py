@@ -161,7 +161,7 @@ def try_modes(model, cell, options, is_shared):
             row = measure(model, compile_block(options.device, mode), cell, options, is_shared)
             return {**row, "compiled": mode, **({"not_compiled_because": problem} if problem else {})}
         except torch.OutOfMemoryError as error:
-            return {"error": str(error).splitlines()[0]}
+            return {"out_of_memory": str(error).splitlines()[0]}
         except Exception as error:  # a compiler's failure has no common type
             problem = f"{type(error).__name__}: {error}"[:300]
     return {"error": problem}
@@ -186,18 +186,22 @@ def parse_options(doc):
 
 
 def print_row(who, cell, options, prefix, row):
+    """Returns whether the cell was measured, or found too large for the memory."""
     rows, new_tokens = cell
     print(json.dumps({"who": who, "branches": rows, "new_tokens": new_tokens, "prompt_tokens": options.prompt_tokens,
                       "prefix": prefix, "dtype": options.dtype, **row}), flush=True)
+    if "error" in row:
+        print(row["error"], file=sys.stderr)
+    return "error" not in row
 
 
 def main():
     options = parse_options(__doc__)
     positions = options.prompt_tokens + max(new_tokens for _, new_tokens in options.cell)
     model = torch_llama.Llama(options.model, options.device, getattr(torch, options.dtype), positions)
-    for prefix in options.prefix:
-        for cell in options.cell:
-            print_row("torch", cell, options, prefix, try_modes(model, cell, options, prefix == "shared"))
+    is_good = [print_row("torch", cell, options, prefix, try_modes(model, cell, options, prefix == "shared"))
+               for prefix in options.prefix for cell in options.cell]
+    return 0 if all(is_good) else 1
 
 
 if __name__ == "__main__":

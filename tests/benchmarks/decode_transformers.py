@@ -53,7 +53,7 @@ def try_modes(model, cell, options):
             mode = "by transformers" if is_compiled else "off"
             return {**row, "compiled": mode, **({"not_compiled_because": problem} if problem else {})}
         except torch.OutOfMemoryError as error:
-            return {"error": str(error).splitlines()[0]}
+            return {"out_of_memory": str(error).splitlines()[0]}
         except Exception as error:  # a compiler's failure has no common type
             problem = f"{type(error).__name__}: {error}"[:300]
     return {"error": problem}
@@ -63,8 +63,8 @@ def main():
     options = parse_options(__doc__)
     model = LlamaForCausalLM.from_pretrained(options.model, dtype=getattr(torch, options.dtype)).to(options.device)
     model.eval()
-    for cell in options.cell:
-        print_row("transformers", cell, options, "copied", try_modes(model, cell, options))
+    is_good = [print_row("transformers", cell, options, "copied", try_modes(model, cell, options)) for cell in options.cell]
+    return 0 if all(is_good) else 1
 
 
 if __name__ == "__main__":

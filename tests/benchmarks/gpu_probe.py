@@ -3,10 +3,13 @@
 
     gpu_probe.py machine|schemas|attention|ceilings [--device cpu|cuda] [--small]
     gpu_probe.py gtest PROGRAM
+    gpu_probe.py disk FILE
 """
 import argparse
+import concurrent.futures
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -114,18 +117,18 @@ def reference_attention(q, k, v, lengths):
 class SuffixAttention:
     """The suffix attention of the decoder: one call, lengths on the device, a slot's query groups as its rows."""
 
-    def __init__(self, slots=62, places=256, groups=3, kv_heads=8, head_dim=128):
+    def __init__(self, device="cuda", slots=62, places=256, groups=3, kv_heads=8, head_dim=128):
         def random(*shape):
-            return torch.randn(*shape, device="cuda", dtype=torch.bfloat16)
-        self.slots, self.places, self.groups = slots, places, groups
+            return torch.randn(*shape, device=device, dtype=torch.bfloat16)
+        self.slots, self.places, self.groups, self.device = slots, places, groups, device
         self.q = random(slots * groups, kv_heads, head_dim)  # (B·G, K, D)
         self.k, self.v = random(slots * places, kv_heads, head_dim), random(slots * places, kv_heads, head_dim)
-        self.q_starts = torch.arange(0, slots + 1, device="cuda", dtype=torch.int32) * groups
-        self.k_starts = torch.arange(0, slots + 1, device="cuda", dtype=torch.int32) * places
+        self.q_starts = torch.arange(0, slots + 1, device=device, dtype=torch.int32) * groups
+        self.k_starts = torch.arange(0, slots + 1, device=device, dtype=torch.int32) * places
         self.lengths = self.random_lengths()
 
     def random_lengths(self):
-        return torch.randint(1, self.places + 1, (self.slots,), device="cuda", dtype=torch.int32)
+        return torch.randint(1, self.places + 1, (self.slots,), device=self.device, dtype=torch.int32)
 
     def run(self):
         """out (B·G, K, D), log-sum-exp (K, B·G)."""
@@ -195,26 +198,57 @@ def probe_ceilings(options):
 def run_gtest(options):
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        done = subprocess.run([options.program, f"--gtest_output=json:{report}"], stdout=sys.stderr, check=False)
+        done = subprocess.run([options.path, f"--gtest_output=json:{report}"], stdout=sys.stderr, check=False)
         if not report.exists():
-            return {"exit_code": done.returncode}, [f"{options.program} ended with {done.returncode} before its report"]
+            return {"exit_code": done.returncode}, [f"{options.path} ended with {done.returncode} before its report"]
         tests = json.loads(report.read_text())
     cases = [case for suite in tests["testsuites"] for case in suite["testsuite"]]
     failed = [f"{case['classname']}.{case['name']}" for case in cases if case.get("failures")]
     row = {"tests": len(cases), "failed": len(failed), "skipped": sum(case["result"] == "SKIPPED" for case in cases)}
     if done.returncode and not failed:
-        failed = [f"{options.program} ended with {done.returncode}"]
+        failed = [f"{options.path} ended with {done.returncode}"]
     return row, failed
 
 
+def read_file(path, threads=8, block=16 << 20):
+    """Bytes of a file, read by several threads: each takes every eighth block."""
+    def read_share(first):
+        buffer, total = bytearray(block), 0
+        with open(path, "rb", buffering=0) as file:
+            for at in range(first * block, size, threads * block):
+                file.seek(at)
+                total += file.readinto(buffer)
+        return total
+    size = Path(path).stat().st_size
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(read_share, range(threads)))
+
+
+def evict(path):
+    """Puts a file out of the page cache, where the file system can."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def probe_disk(options):
+    evict(options.path)
+    started = time.perf_counter()
+    size = read_file(options.path)
+    seconds = time.perf_counter() - started
+    evict(options.path)
+    wanted = Path(options.path).stat().st_size
+    return {"read_gb_per_s": size / seconds / 1e9}, [] if size == wanted else [f"read {size} of {wanted} bytes"]
+
+
 PROBES = {"machine": probe_machine, "schemas": probe_schemas, "attention": probe_attention, "ceilings": probe_ceilings,
-          "gtest": run_gtest}
+          "gtest": run_gtest, "disk": probe_disk}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("probe", choices=list(PROBES))
-    parser.add_argument("program", nargs="?", help="of gtest")
+    parser.add_argument("path", nargs="?", help="of gtest, or the file of disk")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
