@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 LEAST_S = 3  # a part that would get less is skipped
+NO_TIME = "no time left"
 NO_PROGRAM = "no program: build it, or pass --program"
 
 
@@ -59,7 +60,7 @@ class Report:
         temporary = self.path.with_name(self.path.name + ".tmp")
         temporary.write_text(json.dumps({**self.head, "parts": self.parts}, indent=1) + "\n")
         os.replace(temporary, self.path)
-        said = [describe(row) for row in rows] + ([problem] if problem else [])
+        said = [line for row in rows for line in describe(row).splitlines()] + ([problem] if problem else [])
         print(f"{status:<9} {seconds:6.1f} s  {name:<28} {said[0] if said else ''}", flush=True)
         for more in said[1:]:
             print(f"{'':<48}{more}", flush=True)
@@ -75,11 +76,15 @@ class Report:
 
 
 def describe(row):
+    if "text" in row:
+        return row["text"]
     if "tokens_per_s" not in row:
         return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
     words = [f"{row['tokens_per_s']:,.0f} tok/s"]
     if "floor_share" in row:
         words.append(f"{row['floor_share']:.0%} of the floor")
+    if "load_s" in row:
+        words.append(f"loaded in {row['load_s']:.1f} s")
     if row.get("peak_device_bytes"):
         words.append(f"{row['peak_device_bytes'] / 2**30:.1f} GiB")
     if row["who"] != "ours":
@@ -87,8 +92,8 @@ def describe(row):
     return ", ".join(words)
 
 
-def json_rows(text, labels):
-    """The whole JSON objects among the lines; a line that was cut off is none."""
+def rows_of(text, labels):
+    """The whole JSON objects among the lines, a line that was cut off is none; the text itself where there are none."""
     rows = []
     for line in text.splitlines():
         try:
@@ -97,7 +102,7 @@ def json_rows(text, labels):
             continue
         if row is not None:
             rows.append({**labels, **row})
-    return rows
+    return rows or ([{"text": text.strip()[-2000:]}] if text.strip() else [])
 
 
 def environment():
@@ -118,7 +123,7 @@ class Runner:
         if part.cannot:
             self.report.add(part.name, "skipped", problem=part.cannot)
         elif left_s < LEAST_S:
-            self.report.add(part.name, "skipped", problem="no time left")
+            self.report.add(part.name, "skipped", problem=NO_TIME)
         else:
             self.run_process(part, min(part.limit_s, left_s))
 
@@ -133,7 +138,7 @@ class Runner:
                 code = None
                 self.end_child()
             out.seek(0), errors.seek(0)
-            rows, said = json_rows(out.read(), part.labels), errors.read()
+            rows, said = rows_of(out.read(), part.labels), errors.read()
         seconds = time.monotonic() - started
         if code is None:
             self.report.add(part.name, "timed out", seconds, rows, f"ended after {limit_s:.0f} s")
@@ -304,7 +309,9 @@ def run_all(options, work):
         runner.end_child()
     print_comparison(report)
     bad = report.count("failed") + report.count("timed out")
-    print(f"\n{report.count('passed')} passed, {bad} failed, {report.count('skipped')} skipped: {options.out}")
+    late = sum(part.get("problem") == NO_TIME for part in report.parts)
+    print(f"\n{report.count('passed')} passed, {bad} failed, {report.count('skipped')} skipped ({late} for want of time): "
+          f"{options.out}")
     return 1 if bad or not report.count("passed") else 0
 
 

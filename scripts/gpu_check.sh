@@ -9,7 +9,7 @@ python=${PYTHON:-}
 for candidate in "$here"/../.deps/venv/bin/python python3; do
   [[ -n $python ]] || ! command -v "$candidate" >/dev/null || python=$candidate
 done
-"${python:-python3}" -c 'import torch' 2>/dev/null || {
+"${python:-python3}" -c 'import importlib.util as u; u.find_spec("torch").origin' 2>/dev/null || {
   echo "gpu_check.sh: '${python:-python3}' finds no torch: activate an environment with torch==2.11.0, or set PYTHON" >&2
   exit 66
 }

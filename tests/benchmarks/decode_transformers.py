@@ -44,8 +44,8 @@ def try_modes(model, cell, options):
     can_compile = options.device == "cuda" and options.mode != "off"
     problem = None
     for is_compiled in [True, False] if can_compile else [False]:
-        torch._dynamo.reset()
         if options.device == "cuda":
+            torch._dynamo.reset()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         try:

@@ -61,6 +61,7 @@ class WholeCheck(FolderTest):
             self.assertEqual(parts[name]["status"], "passed", name)
             self.assertGreater(parts[name]["rows"][0]["tokens_per_s"], 0)
         self.assertEqual(len(parts["torch"]["rows"]), 3)
+        self.assertIn("ok    libraries", parts["doctor"]["rows"][0]["text"])
         self.assertEqual(parts["transformers"]["status"], "passed" if HAS_TRANSFORMERS else "skipped")
         for part in parts.values():
             self.assertIn(part["status"], ["passed", "skipped"])
