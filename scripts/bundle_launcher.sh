@@ -28,5 +28,6 @@ mend="pip install torch==${wanted%+*} in a virtual environment and activate it, 
 version=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$torch/version.py")
 [[ $version == "$wanted" ]] || stop 78 "expected torch $wanted, found $version in '$torch': $mend"
 
+torch=$(cd "$torch" && pwd)
 export LD_LIBRARY_PATH="$torch/lib:${torch%/*}/nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 exec -a "$0" "$here/bin/thoughtrank" "$@"

@@ -183,7 +183,6 @@ class Plan:
         yield self.probe("ceilings", 40)
         yield self.make_model("model", self.model, [])
         yield self.make_model("quick model", self.quick, ["--layers", self.sizes.quick_layers])
-        yield self.disk()
         for cell in self.sizes.cells:
             yield self.bench("ours", self.model, cell, 60)
         for cell in self.sizes.cells[:2]:
@@ -215,8 +214,8 @@ class Plan:
 
     def disk(self):
         """Leaves the file out of the page cache: the next part loads it from the disk."""
-        cannot = "" if self.report.status_of("model") == "passed" else "the model was not made"
-        return Part("disk", self.python("gpu_probe.py", "disk", self.model / "model.safetensors"), 30, cannot=cannot)
+        cannot = "" if self.report.status_of("quick model") == "passed" else "the quick model was not made"
+        return Part("disk", self.python("gpu_probe.py", "disk", self.quick / "model.safetensors"), 30, cannot=cannot)
 
     def make_model(self, name, folder, words):
         dtype = ["--dtype", "bfloat16"]
@@ -242,6 +241,7 @@ class Plan:
 
     def kernels_on_and_off(self):
         cell = self.sizes.cells[0]
+        yield self.disk()
         yield self.bench("quick, all kernels", self.quick, cell, 30)
         for kernel in self.kernels or ["KERNEL"]:
             yield self.bench(f"quick, without {kernel}", self.quick, cell, 30, ["--without", kernel])
