@@ -20,8 +20,6 @@ from torch.nn import functional as F
 
 import torch_llama
 
-BUCKET = 256
-
 
 def random_ids(vocabulary, prompt_tokens, rows):
     """The prompt (P) and each row's first token (B): the same at every call."""
@@ -42,12 +40,14 @@ def compile_block(device, mode):
 class Decoder:
     """The caches of one cell, and the step over them."""
 
-    def __init__(self, model, block, rows, new_tokens, prompt_tokens, is_shared):
+    def __init__(self, model, block, cell, options, is_shared):
+        rows, new_tokens = cell
+        prompt_tokens = options.prompt_tokens
         self.model, self.block, self.is_shared = model, block, is_shared
-        self.prompt_tokens, self.new_tokens = prompt_tokens, new_tokens
+        self.prompt_tokens, self.new_tokens, self.bucket = prompt_tokens, new_tokens, options.bucket
         self.own_start = 0 if is_shared else prompt_tokens
         shape, weight = model.shape, model.embedding
-        places = -(-(self.own_start + new_tokens) // BUCKET) * BUCKET
+        places = self.places_for(new_tokens)
         self.own = [tuple(weight.new_zeros(rows, shape.kv_heads, places, shape.head_dim) for _ in "kv")
                     for _ in model.layers]  # (B, K, S, D)
         self.prefix = [tuple(weight.new_zeros(shape.kv_heads, prompt_tokens if is_shared else 0, shape.head_dim)
@@ -56,6 +56,10 @@ class Decoder:
         self.done = torch.zeros(1, dtype=torch.long, device=weight.device)  # new tokens so far
         self.out = torch.zeros(rows, new_tokens, dtype=torch.long, device=weight.device)
         self.graphs = {}
+
+    def places_for(self, new_tokens):
+        """Places of a row's own cache, in whole buckets."""
+        return -(-(self.own_start + new_tokens) // self.bucket) * self.bucket
 
     def start(self, prompt, heads):
         """Prefills the prompt; the heads are the tokens of the first step."""
@@ -84,7 +88,7 @@ class Decoder:
         self.done += 1
 
     def run_step(self, number):
-        places = -(-(self.own_start + number + 1) // BUCKET) * BUCKET
+        places = self.places_for(number + 1)
         if self.tokens.device.type != "cuda":
             self.step(places)
             return
@@ -138,7 +142,7 @@ def peak_device_bytes(device):
 @torch.no_grad()
 def measure(model, block, cell, options, is_shared):
     rows, new_tokens = cell
-    decoder = Decoder(model, block, rows, new_tokens, options.prompt_tokens, is_shared)
+    decoder = Decoder(model, block, cell, options, is_shared)
     prompt, heads = (ids.to(options.device)
                      for ids in random_ids(model.config["vocab_size"], options.prompt_tokens, rows))
     time_group(decoder, prompt, heads, options.device)  # compiles, captures, warms up
@@ -178,6 +182,7 @@ def parse_options(doc):
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--cell", type=parse_cell, action="append", required=True, help="ROWSxNEW_TOKENS")
     parser.add_argument("--prompt-tokens", type=int, default=512)
+    parser.add_argument("--bucket", type=int, default=256, help="decode_torch: the own cache is read in whole buckets")
     parser.add_argument("--prefix", nargs="+", choices=["shared", "copied"], default=["shared"])
     parser.add_argument("--mode", default="default", help="of torch.compile, or off")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
