@@ -61,6 +61,8 @@ void add_model_commands(App& app);  // sample, ask, tokenize
 void add_setup_commands(App& app);  // config, doctor, init
 void add_bench_command(App& app);   // bench decode
 
+void verify_command(App& app, int64_t new_tokens);  // generate --verify
+
 // stdout, where results go; flushed.
 void print(const std::string& text);
 [[nodiscard]] bool stdout_is_terminal();

@@ -39,7 +39,7 @@ struct Bench {
     prompt.system = options.system;
     prompt.token_ids = kit.prompt_ids(prompt);
     prompts = {prompt};
-    const std::string misfit = context_misfit(config, kit, prompt);
+    const std::string misfit = context_misfit(config, kit, prompt, !options.has_no_thought);
     if (!misfit.empty()) fail(ExitCode::kBadData, "the prompt does not fit: {}", misfit);
     decoder = std::make_unique<Decoder>(load_decoder(options.model, machine, config.generate));
     generator = std::make_unique<Generator>(*decoder,

@@ -5,8 +5,6 @@
 
 namespace thoughtrank {
 
-void verify_command(App& app, int64_t new_tokens);
-
 namespace {
 
 constexpr const char* kGenerateDetails =
@@ -19,7 +17,7 @@ constexpr const char* kGenerateDetails =
     "copied into each branch, and with other slots and threads, and compares each token's id, "
     "log-probability and\n"
     "margin bit by bit. In float32 all must be equal; in bfloat16 those at the same slots and "
-    "threads. Exit 70 if not.\n"
+    "threads but for the\ncopied prompt. Exit 70 if not.\n"
     "Example: thoughtrank generate --verify --config round.yaml --set model.dtype=float32";
 
 struct NoOptions {};

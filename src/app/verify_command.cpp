@@ -4,8 +4,6 @@
 
 namespace thoughtrank {
 
-void verify_command(App& app, int64_t new_tokens);
-
 namespace {
 
 // 17 digits tell any two doubles apart.

@@ -48,7 +48,7 @@ std::string group_of_process(const fs::path& root) {
 
 }  // namespace
 
-int64_t available_memory(const fs::path& root) {
+std::optional<int64_t> available_memory(const fs::path& root) {
   std::optional<int64_t> least;
   const auto consider = [&](std::optional<int64_t> bytes) {
     if (bytes) least = std::min(*bytes, least.value_or(*bytes));
@@ -62,7 +62,7 @@ int64_t available_memory(const fs::path& root) {
   }
   consider(left_in(groups / "memory",
                    {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
-  return least.value_or(0);
+  return least;
 }
 
 }  // namespace thoughtrank

@@ -12,6 +12,7 @@ Branch::Branch(int64_t group, BranchStart start)
                 .branch = start.branch,
                 .token_ids = std::move(start.head_ids),
                 .rule = std::move(start.rule),
+                .cause = BreakCause::none,
                 .error = ""},
       first_of_(std::move(start.first_of)),
       max_tokens_(start.max_tokens),
@@ -53,11 +54,13 @@ void Branch::add_candidate(const float* logits) {
 }
 
 void Branch::break_off_as_not_finite() {
-  break_off(fmt::format("the model's logits after token {} of the branch are not finite numbers",
+  break_off(BreakCause::not_finite,
+            fmt::format("the model's logits after token {} of the branch are not finite numbers",
                         token_ids().size()));
 }
 
-void Branch::break_off(std::string error) {
+void Branch::break_off(BreakCause cause, std::string error) {
+  finished_.cause = cause;
   finished_.error = std::move(error);
   is_finished_ = true;
 }

@@ -29,12 +29,12 @@ class Branch {
 
   // Adds the next token and whatever the rule forces after it.
   void add(const TokenChoice& choice);
-  // Adds the most probable candidate by these logits (V), the lowest id on ties. It counts as forced:
-  // the choice was not the model's alone.
+  // Adds the most probable candidate by these logits (V), the lowest id on ties. It counts as
+  // forced: the choice was not the model's alone.
   void add_candidate(const float* logits);
   void break_off_as_not_finite();
   // Ends the branch with an error.
-  void break_off(std::string error);
+  void break_off(BreakCause cause, std::string error);
   [[nodiscard]] FinishedBranch take_result() { return std::move(finished_); }
 
  private:

@@ -6,101 +6,64 @@
 #include <utility>
 
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
 namespace thoughtrank {
-namespace {
-
-std::string describe_memory(const KvPool& pool) {
-  return fmt::format("{} MiB", pool.most_pages() * pool.page_bytes() >> 20);
-}
-
-}  // namespace
-
 void BranchRun::run() {
   while (true) {
     seams_.stop.throw_if_set();
-    fill_slots();
+    admission_.fill();
     if (slots_.empty()) return;
-    make_room();
+    admission_.make_room();
     if (!slots_.empty()) step();
   }
 }
 
-void BranchRun::fill_slots() {
-  while (std::ssize(slots_) < slot_count_) {
-    if (!put_off_.empty()) {
-      slots_.push_back(std::move(put_off_.front()));
-      put_off_.pop_front();
-      continue;
-    }
-    if (waiting_.is_empty()) {
-      waiting_prefix_ = nullptr;
-      if (!waiting_.fetch()) return;
-    } else if (waiting_prefix_) {
-      admit();
-    } else if (!read_prefix()) {
-      return;
-    }
-  }
+std::shared_ptr<SharedText> BranchRun::make_text(const std::vector<int64_t>& ids) {
+  return std::make_shared<PackedText>(ids, model_.kv_pool());
 }
 
-// Reads the shared ids of the waiting group; false when that has to wait for memory.
-bool BranchRun::read_prefix() {
-  const auto& ids = waiting_.shared_ids();
-  Prefix prefix{KvSequence(model_.kv_pool()), {}};
-  if (!model_.kv_pool().reserve(prefix.sequence.pages_for(std::ssize(ids)))) {
-    if (!slots_.empty()) return false;
-    waiting_.refuse(fmt::format("its {} shared tokens do not fit the memory for keys and values, {}",
-                                ids.size(),
-                                describe_memory(model_.kv_pool())));
-    return true;
-  }
-  prefix.last_row = model_.read_text(ids, prefix.sequence, [&] { seams_.stop.throw_if_set(); });
-  waiting_prefix_ = std::make_shared<const Prefix>(std::move(prefix));
+bool BranchRun::read(SharedText& shared) {
+  auto& text = static_cast<PackedText&>(shared);
+  if (text.sequence.length() > 0) return true;
+  if (!reserve(text.sequence.pages_for(std::ssize(text.ids)))) return false;
+  text.last_row = model_.read_text(text.ids, text.sequence, [&] { seams_.stop.throw_if_set(); });
   return true;
 }
 
-void BranchRun::admit() {
-  std::optional<Branch> branch = waiting_.take();
-  if (!branch) return;
-  const int64_t first_place = waiting_prefix_->sequence.length() % kPageTokens;
-  slots_.push_back(
-      {std::move(*branch), waiting_prefix_, KvSequence(model_.kv_pool(), first_place)});
+void BranchRun::forget_unless_used(SharedText& shared) {
+  auto& text = static_cast<PackedText&>(shared);
+  const bool is_used = std::any_of(
+      slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.shared.get() == &text; });
+  if (!is_used) text.sequence.clear();
 }
 
-// Puts branches off until the keys and values of the next pass have room. The slots stay fewer:
-// memory that was short once will be short again.
-void BranchRun::make_room() {
-  const int64_t before = std::ssize(slots_);
-  while (!slots_.empty() && !model_.kv_pool().reserve(pages_of_next_pass())) put_off_newest();
-  const int64_t now = std::ssize(slots_);
-  if (now == before || now == 0) return;
-  slot_count_ = now;
-  log_warning(
-      "the memory for keys and values is full, {}: {} branches at once instead of {}; the "
-      "others go on later, with the same tokens",
-      describe_memory(model_.kv_pool()),
-      now,
-      before);
+void BranchRun::occupy(Decodable one) {
+  const int64_t first_place = std::ssize(one.shared->ids) % kPageTokens;
+  slots_.push_back({std::move(one.branch),
+                    std::static_pointer_cast<PackedText>(one.shared),
+                    KvSequence(model_.kv_pool(), first_place)});
 }
 
-void BranchRun::put_off_newest() {
+Decodable BranchRun::vacate_newest() {
   Slot slot = std::move(slots_.back());
   slots_.pop_back();
-  if (slots_.empty()) {  // nobody is left to make room for it
-    slot.branch.break_off(fmt::format(
-        "after {} tokens the branch alone does not fit the memory for keys and values, {}",
-        slot.branch.token_ids().size(),
-        describe_memory(model_.kv_pool())));
-    seams_.sink.finished(slot.branch.take_result());
-    return;
-  }
-  slot.branch.forget_read();
-  slot.sequence.clear();
-  put_off_.push_front(std::move(slot));
+  return {std::move(slot.branch), std::move(slot.shared)};
+}
+
+std::string BranchRun::describe_memory() const {
+  const KvPool& pool = model_.kv_pool();
+  const auto bytes = static_cast<double>(pool.most_pages() * pool.page_bytes());
+  return fmt::format("the {:.1f} MiB that are left for keys and values do not hold it alone",
+                     bytes / (1 << 20));
+}
+
+// Has so many free pages ready, at the cost of shared texts that no slot reads.
+bool BranchRun::reserve(int64_t pages) {
+  if (model_.kv_pool().reserve(pages)) return true;
+  admission_.forget_idle_texts();
+  return model_.kv_pool().reserve(pages);
 }
 
 void BranchRun::step() {
@@ -148,7 +111,7 @@ void BranchRun::add_rows(Slot& slot, int64_t rows, Reading& reading) {
   AttentionBatch& batch = reading.batch;
   const auto first = slot.branch.token_ids().begin() + slot.branch.read();
   reading.ids.insert(reading.ids.end(), first, first + rows);
-  const KvSequence* prefix = &slot.prefix->sequence;
+  const KvSequence* prefix = &slot.shared->sequence;
   if (batch.prefixes.empty() || batch.prefixes.back().prefix != prefix) {
     batch.prefixes.push_back({prefix, batch.rows, 0});
   }
@@ -175,7 +138,7 @@ at::Tensor BranchRun::read(const Reading& reading) {
       places.push_back(static_cast<int64_t>(from_pass++));
     } else {
       places.push_back(std::ssize(wanted) + std::ssize(of_prefixes));
-      of_prefixes.push_back(slot.prefix->last_row);
+      of_prefixes.push_back(slot.shared->last_row);
     }
   }
   if (reading.batch.rows == 0) return at::cat(of_prefixes);

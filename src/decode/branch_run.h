@@ -1,24 +1,24 @@
 // One Decoder::run: slots are filled with branches of the source's groups, every step reads the
 // tokens that the live branches have added and chooses each branch's next one, finished branches go
 // to the sink and free their slot. Rows are bitwise independent of each other, so only live slots
-// are computed, in any number. Where the memory for keys and values ends, the newest branches are
-// put off: they keep their tokens and read them again when another one has finished.
+// are computed, in any number. Who comes next is admission.h.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "decode/admission.h"
 #include "decode/branch.h"
 #include "decode/packed_llama.h"
-#include "decode/waiting_group.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/decode/decoder.h"
 
 namespace thoughtrank {
 
-class BranchRun {
+class BranchRun : private SlotKeeper {
  public:
   struct Seams {
     GroupSource& source;
@@ -27,20 +27,20 @@ class BranchRun {
   };
   BranchRun(PackedLlama& model, int64_t slots, Seams seams)
       : model_(model),
-        slot_count_(slots),
         seams_(seams),
-        waiting_(seams.source, seams.sink, model.config()) {}
+        admission_(*this, {seams.source, seams.sink}, model.config(), slots) {}
   void run();
 
  private:
-  // The shared part of a group; freed with the last branch that reads it.
-  struct Prefix {
-    KvSequence sequence;
+  struct PackedText : SharedText {
+    PackedText(std::vector<int64_t> all_ids, KvPool& pool)
+        : SharedText(std::move(all_ids)), sequence(pool) {}
+    KvSequence sequence;  // empty: not read
     at::Tensor last_row;  // (1, C): what the model makes of the last shared token
   };
   struct Slot {
     Branch branch;
-    std::shared_ptr<const Prefix> prefix;
+    std::shared_ptr<PackedText> shared;
     KvSequence sequence;  // of the branch's own tokens
   };
   // Where the next token of a slot's branch is read from.
@@ -57,11 +57,17 @@ class BranchRun {
     std::vector<int64_t> rows;
   };
 
-  void fill_slots();
-  [[nodiscard]] bool read_prefix();
-  void admit();
-  void make_room();
-  void put_off_newest();
+  // SlotKeeper:
+  [[nodiscard]] int64_t live() const override { return std::ssize(slots_); }
+  [[nodiscard]] std::shared_ptr<SharedText> make_text(const std::vector<int64_t>& ids) override;
+  [[nodiscard]] bool read(SharedText& text) override;
+  void forget_unless_used(SharedText& text) override;
+  void occupy(Decodable one) override;
+  [[nodiscard]] Decodable vacate_newest() override;
+  [[nodiscard]] bool has_room() override { return reserve(pages_of_next_pass()); }
+  [[nodiscard]] std::string describe_memory() const override;
+
+  [[nodiscard]] bool reserve(int64_t pages);
   void step();
   [[nodiscard]] std::vector<int64_t> rows_of_slots() const;
   [[nodiscard]] int64_t pages_of_next_pass() const;
@@ -73,12 +79,9 @@ class BranchRun {
   void hand_over_finished();
 
   PackedLlama& model_;
-  int64_t slot_count_;
   Seams seams_;
-  std::vector<Slot> slots_;   // live branches, those of one group side by side
-  std::deque<Slot> put_off_;  // the one to go on first in front
-  WaitingGroup waiting_;
-  std::shared_ptr<const Prefix> waiting_prefix_;  // null until it is read
+  std::vector<Slot> slots_;  // live branches, those of one group side by side
+  Admission admission_;
 };
 
 }  // namespace thoughtrank

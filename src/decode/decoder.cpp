@@ -28,7 +28,9 @@ int64_t slots_for_memory(const Llama& model) {
                                             config.num_key_value_heads,
                                             config.head_dim,
                                             model.embed_tokens.scalar_type()});
-  const int64_t fitting = available_memory() / 2 / slot_bytes / kSlotStep * kSlotStep;
+  const std::optional<int64_t> left = available_memory();
+  if (!left) return kDefaultSlots;
+  const int64_t fitting = *left / 2 / slot_bytes / kSlotStep * kSlotStep;
   return std::clamp(fitting, kSlotStep, kDefaultSlots);
 }
 
@@ -47,8 +49,12 @@ int64_t choose_slots(const Llama& model, const DecodeOptions& options) {
 
 // Unknown memory sets no limit.
 void limit_kv_memory(KvPool& pool, std::optional<int64_t> asked) {
-  const int64_t left = available_memory();
-  if (asked || left > 0) pool.limit_to(asked.value_or(left - left / 16));
+  const std::optional<int64_t> left = available_memory();
+  if (asked) {
+    pool.limit_to(*asked);
+  } else if (left) {
+    pool.limit_to(*left - *left / 16);
+  }
 }
 
 }  // namespace

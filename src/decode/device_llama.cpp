@@ -36,9 +36,9 @@ DeviceLlama::DeviceLlama(Llama model, int64_t slots, int64_t pages)
                        .down = layer.down_proj.detach()});
   }
   const auto options = embed_tokens_.options();
-  kv_.pages = at::empty({pages, config_.num_hidden_layers, heads_.kv_heads, 2, kPageTokens,
-                         heads_.head_dim},
-                        options);
+  kv_.pages = at::empty(
+      {pages, config_.num_hidden_layers, heads_.kv_heads, 2, kPageTokens, heads_.head_dim},
+      options);
   const auto numbers = options.dtype(at::kInt), floats = options.dtype(at::kFloat);
   places_ = {.position = at::zeros({slots}, numbers),
              .page = at::zeros({slots}, numbers),
@@ -172,8 +172,8 @@ at::Tensor DeviceLlama::read_text(const std::vector<int64_t>& ids,
 }
 
 at::Tensor DeviceLlama::logits_of(const at::Tensor& hidden) const {
-  at::Tensor out = at::empty({hidden.size(0), config_.vocab_size},
-                             hidden.options().dtype(at::kFloat));
+  at::Tensor out =
+      at::empty({hidden.size(0), config_.vocab_size}, hidden.options().dtype(at::kFloat));
   project(hidden, out);
   return out;
 }

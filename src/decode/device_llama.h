@@ -1,7 +1,7 @@
 // A Llama for decoding in a fixed number of slots on a GPU: plain weights with q, k, v and gate, up
-// side by side, one memory of KV pages, and one step for all slots that enqueues the same operations
-// on the same tensors every time. The same operations on the CPU carry it where there is no GPU (for
-// tests). The residual stream and the logits are float32.
+// side by side, one memory of KV pages, and one step for all slots that enqueues the same
+// operations on the same tensors every time. The same operations on the CPU carry it where there is
+// no GPU (for tests). The residual stream and the logits are float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -67,7 +67,9 @@ class DeviceLlama {
 
   [[nodiscard]] Buffers make_buffers(int64_t rows) const;
   // From the embeddings in `b.x` to the final norm in `b.normed`.
-  void apply_layers(const Buffers& b, const RowPlaces& places, const RopeTable& rope,
+  void apply_layers(const Buffers& b,
+                    const RowPlaces& places,
+                    const RopeTable& rope,
                     const Attend& attend);
   void project(const at::Tensor& hidden, const at::Tensor& logits) const;
   void extend_rope(int64_t positions);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "thoughtrank/core/memory.h"
 
@@ -26,7 +27,8 @@ class DeviceQueue {
   virtual void wait(size_t index) = 0;
   // Host memory that copies to and from the device need not wait for.
   [[nodiscard]] virtual bool pins_memory() const = 0;
-  [[nodiscard]] virtual int64_t free_memory() const = 0;  // bytes
+  // Bytes of the device; nullopt: not known.
+  [[nodiscard]] virtual std::optional<int64_t> free_memory() const = 0;
 };
 
 // The CPU's: everything is done at once.
@@ -37,7 +39,7 @@ class ImmediateQueue : public DeviceQueue {
   void mark(size_t /*index*/) override {}
   void wait(size_t /*index*/) override {}
   [[nodiscard]] bool pins_memory() const override { return false; }
-  [[nodiscard]] int64_t free_memory() const override { return available_memory(); }
+  [[nodiscard]] std::optional<int64_t> free_memory() const override { return available_memory(); }
 };
 
 // Error(kDevice) where the build or the machine does not have the device.

@@ -36,7 +36,7 @@ class CudaQueue : public DeviceQueue {
   void mark(size_t index) override { marks_.at(index).record(stream_); }
   void wait(size_t index) override { marks_.at(index).synchronize(); }
   [[nodiscard]] bool pins_memory() const override { return true; }
-  [[nodiscard]] int64_t free_memory() const override {
+  [[nodiscard]] std::optional<int64_t> free_memory() const override {
     size_t free = 0, all = 0;
     C10_CUDA_CHECK(::cudaMemGetInfo(&free, &all));
     return static_cast<int64_t>(free);

@@ -39,9 +39,8 @@ DeviceRun::DeviceRun(DeviceLlama& model, DeviceQueue& queue, Seams seams)
       queue_(queue),
       seams_(seams),
       pages_(model.pages()),
-      waiting_(seams.source, seams.sink, model.config()),
       slots_(static_cast<size_t>(model.slots())),
-      most_live_(model.slots()) {
+      admission_(*this, {seams.source, seams.sink}, model.config(), model.slots()) {
   for (HostBuffers& host : host_) {
     const auto options = at::TensorOptions().pinned_memory(queue.pins_memory());
     host.choices = {.chosen = at::empty({model.slots()}, options.dtype(at::kInt)),
@@ -63,74 +62,74 @@ DeviceRun::~DeviceRun() {
 void DeviceRun::run() {
   while (true) {
     seams_.stop.throw_if_set();
-    fill_slots();
-    make_room();
+    admission_.fill();
+    admission_.make_room();
     std::optional<Step> step = plan_step();
     if (step) enqueue(*step);
     const std::optional<Step> done = std::exchange(in_flight_, std::move(step));
     if (done) take_results(*done);
-    if (in_flight_ && in_flight_->is_awaited) take_results(*std::exchange(in_flight_, std::nullopt));
-    if (!done && !in_flight_ && live_slots() == 0 && put_off_.empty() && waiting_.is_empty()) return;
+    if (in_flight_ && in_flight_->is_awaited)
+      take_results(*std::exchange(in_flight_, std::nullopt));
+    if (!done && !in_flight_ && live() == 0 && admission_.is_empty()) return;
   }
 }
 
-int64_t DeviceRun::live_slots() const {
+int64_t DeviceRun::live() const {
   return std::count_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.serial > 0; });
 }
 
-void DeviceRun::fill_slots() {
-  while (live_slots() < most_live_) {
-    if (!put_off_.empty()) {
-      PutOff first = std::move(put_off_.front());
-      put_off_.pop_front();
-      occupy(std::move(first.branch), std::move(first.prefix));
-    } else if (waiting_.is_empty()) {
-      waiting_prefix_ = nullptr;
-      if (!waiting_.fetch()) return;
-    } else if (waiting_prefix_) {
-      admit();
-    } else if (!read_prefix()) {
-      return;
-    }
-  }
+std::shared_ptr<SharedText> DeviceRun::make_text(const std::vector<int64_t>& ids) {
+  return std::make_shared<DeviceText>(ids, pages_);
 }
 
-// Reads the shared ids of the waiting group; false when that has to wait for memory.
-bool DeviceRun::read_prefix() {
-  std::vector<int64_t> ids = waiting_.shared_ids();
-  auto prefix = std::make_shared<Prefix>();
-  prefix->list = &pages_;
-  prefix->last_id = ids.back();
-  ids.pop_back();
-  prefix->length = std::ssize(ids);
-  const int64_t needed = pages_of(prefix->length);
-  if (needed > pages_.free()) {
-    if (live_slots() > 0) return false;
-    waiting_.refuse(fmt::format("its {} shared tokens do not fit the memory for keys and values, "
-                                "{} pages of {}",
-                                ids.size() + 1,
-                                model_.pages(),
-                                kPageTokens));
-    return true;
-  }
-  while (std::ssize(prefix->pages) < needed) prefix->pages.push_back(pages_.take());
-  if (!ids.empty()) (void)model_.read_text(ids, prefix->pages);
-  waiting_prefix_ = std::move(prefix);
+bool DeviceRun::read(SharedText& shared) {
+  auto& text = static_cast<DeviceText&>(shared);
+  if (text.is_read) return true;
+  const int64_t needed = pages_of(text.prefix_length());
+  if (!reserve(needed)) return false;
+  while (std::ssize(text.pages) < needed) text.pages.push_back(pages_.take());
+  const std::vector<int64_t> prefix(text.ids.begin(), text.ids.end() - 1);
+  if (!prefix.empty()) (void)model_.read_text(prefix, text.pages);
+  text.is_read = true;
   return true;
 }
 
-void DeviceRun::admit() {
-  std::optional<Branch> branch = waiting_.take();
-  if (branch) occupy(std::move(*branch), waiting_prefix_);
+void DeviceRun::forget_unless_used(SharedText& shared) {
+  auto& text = static_cast<DeviceText&>(shared);
+  const bool is_used = std::any_of(
+      slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.shared.get() == &text; });
+  if (!is_used) text.forget();
 }
 
-void DeviceRun::occupy(Branch branch, std::shared_ptr<const Prefix> prefix) {
+void DeviceRun::occupy(Decodable one) {
   const auto slot =
       std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.serial == 0; });
   slot->serial = ++admitted_;
-  slot->branch.emplace(std::move(branch));
-  slot->prefix = std::move(prefix);
+  slot->branch.emplace(std::move(one.branch));
+  slot->shared = std::static_pointer_cast<DeviceText>(one.shared);
   slot->next = 0;
+}
+
+Decodable DeviceRun::vacate_newest() {
+  Slot& slot = *std::max_element(slots_.begin(), slots_.end(), [](const Slot& a, const Slot& b) {
+    return a.serial < b.serial;
+  });
+  Decodable one{std::move(*slot.branch), slot.shared};
+  release(slot);
+  return one;
+}
+
+std::string DeviceRun::describe_memory() const {
+  return fmt::format("the {} pages of {} tokens for keys and values do not hold it alone",
+                     model_.pages(),
+                     kPageTokens);
+}
+
+// At the cost of shared texts that no slot reads.
+bool DeviceRun::reserve(int64_t pages) {
+  if (pages <= pages_.free()) return true;
+  admission_.forget_idle_texts();
+  return pages <= pages_.free();
 }
 
 void DeviceRun::release(Slot& slot) {
@@ -152,47 +151,12 @@ bool DeviceRun::reads_in_next_step(size_t i) const {
   return slot.serial > 0 && (slot.next < slot.tokens() || feeds_own_choice(i));
 }
 
-// Puts branches off until the keys and values of the next step have room. The slots stay fewer:
-// memory that was short once will be short again.
-void DeviceRun::make_room() {
-  const int64_t before = live_slots();
-  const auto needed = [&] {
-    int64_t pages = 0;
-    for (size_t i = 0; i < slots_.size(); ++i) {
-      if (!reads_in_next_step(i)) continue;
-      pages += pages_of(slots_[i].next + 1) - std::ssize(slots_[i].pages);
-    }
-    return pages;
-  };
-  while (needed() > pages_.free()) put_off_newest();
-  const int64_t now = live_slots();
-  if (now == before || now == 0) return;
-  most_live_ = now;
-  log_warning(
-      "the memory for keys and values is full, {} pages of {} tokens: {} branches at once instead "
-      "of {}; the others go on later, with the same tokens",
-      model_.pages(),
-      kPageTokens,
-      now,
-      before);
-}
-
-void DeviceRun::put_off_newest() {
-  Slot& slot = *std::max_element(slots_.begin(), slots_.end(), [](const Slot& a, const Slot& b) {
-    return a.serial < b.serial;
-  });
-  if (live_slots() > 1) {
-    put_off_.push_front({std::move(*slot.branch), slot.prefix});
-  } else {  // nobody is left to make room for it
-    slot.branch->break_off(fmt::format(
-        "after {} tokens the branch alone does not fit the memory for keys and values, {} pages "
-        "of {}",
-        slot.branch->token_ids().size(),
-        model_.pages(),
-        kPageTokens));
-    seams_.sink.finished(slot.branch->take_result());
+int64_t DeviceRun::pages_of_next_step() const {
+  int64_t pages = 0;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (reads_in_next_step(i)) pages += pages_of(slots_[i].next + 1) - std::ssize(slots_[i].pages);
   }
-  release(slot);
+  return pages;
 }
 
 // nullopt: no slot has a token to read.
@@ -204,7 +168,7 @@ std::optional<DeviceRun::Step> DeviceRun::plan_step() {
     if (!reads_in_next_step(i)) continue;
     ++readers;
     suffix_pages = std::max(suffix_pages, pages_of(slots_[i].next + 1));
-    prefix_pages = std::max(prefix_pages, std::ssize(slots_[i].prefix->pages));
+    prefix_pages = std::max(prefix_pages, std::ssize(slots_[i].shared->pages));
   }
   if (readers == 0) return std::nullopt;
   grow_tables(suffix_pages, prefix_pages);
@@ -224,14 +188,16 @@ void DeviceRun::plan_slot(size_t i, Step& step) {
   const SlotTable& table = host_[step.buffer].table;
   const bool is_known = slot.next < slot.tokens();
   numbers(table.token)[i] = is_known ? static_cast<int32_t>(slot.token(slot.next)) : -1;
-  numbers(table.position)[i] = static_cast<int32_t>(slot.prefix->length + slot.next);
+  numbers(table.position)[i] = static_cast<int32_t>(slot.shared->prefix_length() + slot.next);
   numbers(table.length)[i] = static_cast<int32_t>(slot.next + 1);
-  numbers(table.prefix_length)[i] = static_cast<int32_t>(slot.prefix->length);
+  numbers(table.prefix_length)[i] = static_cast<int32_t>(slot.shared->prefix_length());
   while (std::ssize(slot.pages) < pages_of(slot.next + 1)) slot.pages.push_back(pages_.take());
   const auto row = static_cast<int64_t>(i);
-  std::copy(slot.pages.begin(), slot.pages.end(),
+  std::copy(slot.pages.begin(),
+            slot.pages.end(),
             numbers(table.suffix_pages) + row * table.suffix_pages.size(1));
-  std::copy(slot.prefix->pages.begin(), slot.prefix->pages.end(),
+  std::copy(slot.shared->pages.begin(),
+            slot.shared->pages.end(),
             numbers(table.prefix_pages) + row * table.prefix_pages.size(1));
   step.entries[i] = {.serial = slot.serial, .index = slot.next};
   const bool chooses = slot.next + 1 == slot.tokens();
@@ -243,11 +209,12 @@ void DeviceRun::plan_slot(size_t i, Step& step) {
 void DeviceRun::plan_prefix_tiles(const Step& step) {
   const at::Tensor& tiles = host_[step.buffer].table.prefix_tiles;  // (B, width)
   const int64_t width = tiles.size(1);
-  std::map<const Prefix*, std::pair<int64_t, int64_t>> open;  // the prefix's last tile, its slots
+  std::map<const SharedText*, std::pair<int64_t, int64_t>>
+      open;  // the prefix's last tile, its slots
   int64_t count = 0;
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (step.entries[i].serial == 0 || slots_[i].prefix->length == 0) continue;
-    auto [tile, is_new] = open.try_emplace(slots_[i].prefix.get(), -1, width);
+    if (step.entries[i].serial == 0 || slots_[i].shared->prefix_length() == 0) continue;
+    auto [tile, is_new] = open.try_emplace(slots_[i].shared.get(), -1, width);
     auto& [number, filled] = tile->second;
     if (filled == width) {
       number = count++;

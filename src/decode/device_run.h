@@ -1,6 +1,6 @@
-// One Decoder::run on a DeviceLlama. Each slot reads one token a step. The device is kept busy: step
-// k + 1 is enqueued before the results of step k are known, with the token that the device has just
-// chosen as its input. When a branch's rule wants something else (forced tokens, an end), that
+// One Decoder::run on a DeviceLlama. Each slot reads one token a step. The device is kept busy:
+// step k + 1 is enqueued before the results of step k are known, with the token that the device has
+// just chosen as its input. When a branch's rule wants something else (forced tokens, an end), that
 // step's result is dropped and the slot goes back by one token: what a branch generates does not
 // depend on the lag.
 //
@@ -10,15 +10,16 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "decode/admission.h"
 #include "decode/branch.h"
 #include "decode/device_llama.h"
 #include "decode/device_queue.h"
-#include "decode/waiting_group.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/decode/decoder.h"
 
@@ -36,7 +37,7 @@ class PageList {
   std::vector<int64_t> free_;
 };
 
-class DeviceRun {
+class DeviceRun : private SlotKeeper {
  public:
   struct Seams {
     GroupSource& source;
@@ -44,27 +45,35 @@ class DeviceRun {
     const StopFlag& stop;
   };
   DeviceRun(DeviceLlama& model, DeviceQueue& queue, Seams seams);
-  ~DeviceRun();
+  ~DeviceRun() override;
   void run();
 
  private:
-  struct Prefix {
+  // Its prefix: all shared tokens but the last, which every slot reads itself.
+  struct DeviceText : SharedText {
+    DeviceText(std::vector<int64_t> all_ids, PageList& list)
+        : SharedText(std::move(all_ids)), free_pages(list) {}
+    ~DeviceText() override { forget(); }
+    void forget() {
+      free_pages.give_back(pages);
+      pages.clear();
+      is_read = false;
+    }
+    [[nodiscard]] int64_t prefix_length() const { return std::ssize(ids) - 1; }
+    PageList& free_pages;
     std::vector<int64_t> pages;
-    int64_t length = 0;  // tokens: all shared ones but the last
-    int64_t last_id = 0;
-    PageList* list = nullptr;
-    ~Prefix() { list->give_back(pages); }
+    bool is_read = false;
   };
   struct Slot {
     int64_t serial = 0;  // of the branch in the order of admission; 0: empty
     std::optional<Branch> branch;
-    std::shared_ptr<const Prefix> prefix;
+    std::shared_ptr<DeviceText> shared;
     std::vector<int64_t> pages;
     int64_t next = 0;  // the token that is read next: 0 is the last shared one
 
     [[nodiscard]] int64_t tokens() const { return 1 + std::ssize(branch->token_ids()); }
     [[nodiscard]] int64_t token(int64_t index) const {
-      return index == 0 ? prefix->last_id : branch->token_ids()[static_cast<size_t>(index - 1)];
+      return index == 0 ? shared->ids.back() : branch->token_ids()[static_cast<size_t>(index - 1)];
     }
   };
   // What a step that was enqueued does in a slot.
@@ -82,22 +91,22 @@ class DeviceRun {
     SlotTable table;
     SlotChoices choices;
   };
-  struct PutOff {
-    Branch branch;
-    std::shared_ptr<const Prefix> prefix;
-  };
 
-  void fill_slots();
-  [[nodiscard]] bool read_prefix();
-  void admit();
-  void occupy(Branch branch, std::shared_ptr<const Prefix> prefix);
+  // SlotKeeper:
+  [[nodiscard]] int64_t live() const override;
+  [[nodiscard]] std::shared_ptr<SharedText> make_text(const std::vector<int64_t>& ids) override;
+  [[nodiscard]] bool read(SharedText& text) override;
+  void forget_unless_used(SharedText& text) override;
+  void occupy(Decodable one) override;
+  [[nodiscard]] Decodable vacate_newest() override;
+  [[nodiscard]] bool has_room() override { return reserve(pages_of_next_step()); }
+  [[nodiscard]] std::string describe_memory() const override;
+
   void release(Slot& slot);
-  [[nodiscard]] int64_t live_slots() const;
-
+  [[nodiscard]] bool reserve(int64_t pages);
+  [[nodiscard]] int64_t pages_of_next_step() const;
   [[nodiscard]] bool feeds_own_choice(size_t slot) const;
   [[nodiscard]] bool reads_in_next_step(size_t slot) const;
-  void make_room();
-  void put_off_newest();
   [[nodiscard]] std::optional<Step> plan_step();
   void plan_slot(size_t slot, Step& step);
   void plan_prefix_tiles(const Step& step);
@@ -110,11 +119,8 @@ class DeviceRun {
   DeviceQueue& queue_;
   Seams seams_;
   PageList pages_;
-  WaitingGroup waiting_;
-  std::shared_ptr<const Prefix> waiting_prefix_;  // null until it is read
-  std::deque<PutOff> put_off_;                    // the one to go on first in front
   std::vector<Slot> slots_;
-  int64_t most_live_;
+  Admission admission_;
   int64_t admitted_ = 0;
   std::array<HostBuffers, 2> host_;
   size_t next_buffer_ = 0;

@@ -1,6 +1,6 @@
 // A Llama for inference on the CPU: packed weights in one copy, the KV pool, and one forward pass
 // that serves prompts, decoding and scoring alike. The residual stream is float32; the inputs of
-// the linear layers and the KV cache have the weights' type.
+// the linear layers have activation_dtype() of the weights, the KV cache the weights' type.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,7 +24,7 @@ class PackedLlama {
   PackedLlama(Llama model, int64_t most_rows, int64_t threads);
 
   // Reads one token per row of the batch, whose sequences are extended by them. Gives the final
-  // norm's output for the rows `wanted`, (wanted, C) in the weights' type.
+  // norm's output for the rows `wanted`, (wanted, C) in activation_dtype() of the weights.
   [[nodiscard]] at::Tensor forward(const std::vector<int64_t>& ids,
                                    const AttentionBatch& batch,
                                    const std::vector<int64_t>& wanted);

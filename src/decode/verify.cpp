@@ -16,6 +16,7 @@ using Tokens = std::map<std::pair<int64_t, int64_t>, std::vector<TokenChoice>>;
 struct Decoded {
   Tokens tokens;
   std::string first_error;  // of a branch that broke off
+  bool lacks_memory = false;
 };
 
 class ListSource : public GroupSource {
@@ -38,6 +39,7 @@ class TokenSink : public BranchSink {
   void finished(FinishedBranch branch) override {
     progress_.advance(/*done=*/1, /*work=*/0);
     if (branch.group == kNoise || branch.branch == kNoise) return;
+    decoded_.lacks_memory = decoded_.lacks_memory || branch.cause == BreakCause::memory;
     if (!branch.error.empty() && decoded_.first_error.empty()) {
       decoded_.first_error =
           fmt::format("group {}, branch {}: {}", branch.group, branch.branch, branch.error);
@@ -131,11 +133,11 @@ bool verify_decoding(const VerifyJob& job) {
       loaded = variant.setup;
     }
     const Decoded decoded = decode(*decoder, variant, job);
-    if (reference.empty()) {
-      // A reference that broke off proves nothing.
-      if (!decoded.first_error.empty()) fail(ExitCode::kBadData, "{}", decoded.first_error);
-      reference = decoded.tokens;
+    // A reference that broke off proves nothing, nor does what had no memory.
+    if (decoded.lacks_memory || (reference.empty() && !decoded.first_error.empty())) {
+      fail(ExitCode::kBadData, "{}: {}", variant.name, decoded.first_error);
     }
+    if (reference.empty()) reference = decoded.tokens;
     VariantResult result{.name = variant.name,
                          .slots = decoder->slots(),
                          .threads = loaded.threads,

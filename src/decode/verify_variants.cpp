@@ -63,10 +63,11 @@ class Noise {
       : plan_(plan), random_(plan.options.seed, "verify noise", {number}) {}
 
   BranchStart branch(int64_t most_tokens) {
+    const int64_t head = 1 + below(7);
     return {.branch = kNoise,
-            .head_ids = ids(std::min<int64_t>(1 + below(7), most_tokens)),
+            .head_ids = ids(head),
             .first_of = {},
-            .max_tokens = 1 + below(most_tokens),
+            .max_tokens = head + 1 + below(most_tokens),
             .rule = std::make_unique<TokenRecorder>()};
   }
 

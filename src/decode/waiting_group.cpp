@@ -13,7 +13,7 @@ bool WaitingGroup::fetch() {
   if (!group) return false;
   group_ = std::move(*group);
   const std::string misfit = find_misfit(group_, model_);
-  if (!misfit.empty()) refuse(misfit);
+  if (!misfit.empty()) refuse(BreakCause::context, misfit);
   return true;
 }
 
@@ -24,10 +24,10 @@ std::optional<Branch> WaitingGroup::take() {
   return std::nullopt;
 }
 
-void WaitingGroup::refuse(const std::string& error) {
+void WaitingGroup::refuse(BreakCause cause, const std::string& error) {
   for (; !is_empty(); ++next_) {
     Branch branch(group_.group, std::move(group_.branches[next_]));
-    branch.break_off(error);
+    branch.break_off(cause, error);
     sink_.finished(branch.take_result());
   }
 }

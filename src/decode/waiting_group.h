@@ -24,7 +24,7 @@ class WaitingGroup {
   // The next branch; nullopt for one that was finished before it began.
   [[nodiscard]] std::optional<Branch> take();
   // Gives all branches that still wait back with this error.
-  void refuse(const std::string& error);
+  void refuse(BreakCause cause, const std::string& error);
 
  private:
   GroupSource& source_;

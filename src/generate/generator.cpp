@@ -1,7 +1,9 @@
+#include <set>
 #include <utility>
 
 #include "generate/branch_work.h"
 #include "generate/token_bytes.h"
+#include "thoughtrank/core/error.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/generate/generate.h"
@@ -48,19 +50,32 @@ class RowSink : public BranchSink {
   Progress& progress_;
 };
 
-// One line for the branches of a prompt that broke for the same reason.
+// Counts branches that broke, and says so once for each prompt and cause.
 class BreakLog {
  public:
   void note(const std::string& prompt_id, const FinishedBranch& branch) {
-    if (branch.error.empty()) return;
-    std::string what = fmt::format("prompt '{}': {}", prompt_id, branch.error);
-    if (what == last_) return;
-    log_warning("branch {} broke (others of it may for the same reason): {}", branch.branch, what);
-    last_ = std::move(what);
+    if (branch.cause == BreakCause::none) return;
+    if (branch.cause == BreakCause::memory) ++for_memory_;
+    if (!said_.emplace(prompt_id, branch.cause).second) return;
+    log_warning("prompt '{}', branch {}: {} (said once for this prompt)",
+                prompt_id,
+                branch.branch,
+                branch.error);
+  }
+
+  // What had no memory now may have it later: it is no result.
+  void require_memory() const {
+    if (for_memory_ == 0) return;
+    fail(
+        ExitCode::kInternal,
+        "{} branches found no memory for their keys and values; all others are done and kept. Free "
+        "memory, shorten the prompt or lower the budgets of tokens, then run again.",
+        for_memory_);
   }
 
  private:
-  std::string last_;
+  std::set<std::pair<std::string, BreakCause>> said_;
+  int64_t for_memory_ = 0;
 };
 
 }  // namespace
@@ -80,7 +95,7 @@ void GenerateOptions::visit(FieldVisitor& v) {
   v.integer("thought_tokens", thought_tokens, {0, 1 << 20}, "most tokens of a thought");
   v.integer("answer_tokens", answer_tokens, {1, 1 << 20}, "most tokens of an answer");
   v.boolean("loop_rule", loop_rule, "end a thought or answer that repeats itself 8 times");
-  v.auto_integer("slots", slots, {16, 4096}, "branches decoded at once, a multiple of 16");
+  v.auto_integer("slots", slots, {16, 1024}, "branches decoded at once, a multiple of 16");
 }
 
 struct Generator::Impl {
@@ -105,10 +120,12 @@ struct Generator::Impl {
         [&](const FinishedBranch& finished) {
           const auto index = static_cast<size_t>(finished.group);
           breaks.note(prompts[index].prompt_id, finished);
+          if (finished.cause == BreakCause::memory) return;
           take(index, work.make_row(prompts[index], family, finished));
         },
         progress);
     decoder.run(source, sink, stop);
+    breaks.require_memory();
   }
 };
 

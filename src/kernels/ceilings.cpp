@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -16,7 +18,7 @@ namespace {
 constexpr int kChains = 12;  // independent sums, enough to hide the latency of two units
 constexpr int kTries = 20;
 constexpr double kTry_s = 0.015;
-constexpr size_t kReadWords = size_t{256} << 17;  // 256 MiB of 8 bytes
+constexpr size_t kReadWords = size_t{1} << 27;  // 1 GiB of 8 bytes, of all threads together
 
 // Does `steps` rounds of one instruction on every chain; the result keeps it from being removed.
 using Loop = float (*)(int64_t steps);
@@ -114,7 +116,7 @@ double operations_per_s(const RatedLoop& rated, int64_t threads) {
 }
 
 // Four sums at a time keep enough lines under way.
-uint64_t read_words(const std::vector<uint64_t>& words) {
+uint64_t read_words(std::span<const uint64_t> words) {
   using Line = uint64_t __attribute__((vector_size(16)));
   Line sums[4] = {};
   for (size_t n = 0; n < words.size(); n += 8) {
@@ -127,13 +129,16 @@ uint64_t read_words(const std::vector<uint64_t>& words) {
 }
 
 double read_bytes_per_s(int64_t threads) {
-  std::vector<std::vector<uint64_t>> buffers(static_cast<size_t>(threads));
-  std::vector<uint64_t> results(buffers.size());
-  // Each thread writes its own buffer first, so that the pages lie near it.
-  seconds_of(threads, [&](size_t thread) { buffers[thread].assign(kReadWords, thread + 1); });
+  const size_t share = kReadWords / static_cast<size_t>(threads) / 8 * 8;
+  const auto words =
+      std::make_unique_for_overwrite<uint64_t[]>(share * static_cast<size_t>(threads));
+  const auto part = [&](size_t thread) { return std::span(words.get() + thread * share, share); };
+  std::vector<uint64_t> results(static_cast<size_t>(threads));
+  // Each thread writes its own part first, so that the pages lie near it.
+  seconds_of(threads, [&](size_t thread) { std::ranges::fill(part(thread), thread + 1); });
   const double seconds =
-      least_seconds(threads, [&](size_t thread) { results[thread] = read_words(buffers[thread]); });
-  return static_cast<double>(threads) * kReadWords * sizeof(uint64_t) / seconds;
+      least_seconds(threads, [&](size_t thread) { results[thread] = read_words(part(thread)); });
+  return static_cast<double>(share * static_cast<size_t>(threads) * sizeof(uint64_t)) / seconds;
 }
 
 }  // namespace

@@ -42,24 +42,35 @@ bool KvPool::reserve(int64_t pages) {
   while (std::ssize(free_) < pages) {
     if (std::ssize(pages_) >= most_pages_) return false;
     try {
-      pages_.push_back(
-          memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype));
+      add_page();
     } catch (const std::bad_alloc&) {
       most_pages_ = std::ssize(pages_);
       return false;
     }
-    first_bytes_.push_back(static_cast<char*>(pages_.back().mutable_data_ptr()));
-    free_.push_back(std::ssize(pages_) - 1);
   }
   return true;
 }
 
+// All or nothing: what is pushed has its room before.
+void KvPool::add_page() {
+  const size_t count = pages_.size() + 1;
+  pages_.reserve(count);
+  first_bytes_.reserve(count);
+  free_.reserve(count);
+  at::Tensor page =
+      memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype);
+  first_bytes_.push_back(static_cast<char*>(page.mutable_data_ptr()));
+  free_.push_back(std::ssize(pages_));
+  pages_.push_back(std::move(page));
+}
+
 int64_t KvPool::take() {
   if (!reserve(1)) {
-    fail(ExitCode::kInternal,
-         "no memory is left for keys and values: {} pages of {} MiB are in use",
-         pages_in_use(),
-         page_bytes() >> 20);
+    fail(
+        ExitCode::kInternal,
+        "no memory is left for keys and values: {:.1f} MiB are in use. Free memory, or shorten the "
+        "texts.",
+        static_cast<double>(pages_in_use() * page_bytes()) / (1 << 20));
   }
   const int64_t page = free_.back();
   free_.pop_back();
@@ -94,6 +105,7 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
 }
 
 int64_t KvSequence::pages_for(int64_t tokens) const {
+  if (tokens == 0) return 0;
   const int64_t places = first_place_ + length_ + tokens;
   return (places + kPageTokens - 1) / kPageTokens - std::ssize(pages_);
 }

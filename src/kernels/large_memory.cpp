@@ -22,11 +22,13 @@ size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * 
 }  // namespace
 
 void LargeMemory::open_chunk(size_t bytes) {
-  size_ = std::max(kChunk, round_up(bytes, kHugePage));
+  const size_t size = std::max(kChunk, round_up(bytes, kHugePage));
+  void* memory = std::aligned_alloc(kHugePage, size);
+  if (memory == nullptr) throw std::bad_alloc();
+  chunk_ = {static_cast<char*>(memory), std::free};
+  size_ = size;
   used_ = 0;
-  chunk_ = {static_cast<char*>(std::aligned_alloc(kHugePage, size_)), std::free};
-  if (!chunk_) throw std::bad_alloc();
-  ::madvise(chunk_.get(), size_, MADV_HUGEPAGE);  // a wish: without it all works, slower
+  ::madvise(memory, size, MADV_HUGEPAGE);  // a wish: without it all works, slower
 }
 
 at::Tensor LargeMemory::take(at::IntArrayRef sizes, at::ScalarType dtype) {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "thoughtrank/core/error.h"
+
 namespace thoughtrank {
 namespace {
 
@@ -36,6 +38,7 @@ struct Team::State {
   void help();
   void call(int64_t begin, int64_t end);
   void wait_until_done() const;
+  void end();
 };
 
 void Team::State::call(int64_t begin, int64_t end) {
@@ -87,16 +90,27 @@ void Team::State::wait_until_done() const {
 
 Team::Team(int64_t threads) : state_(std::make_unique<State>()) {
   state_->threads = std::max<int64_t>(1, threads);
-  for (int64_t i = 1; i < threads; ++i) {
-    state_->helpers.emplace_back([state = state_.get()] { state->help(); });
+  try {
+    for (int64_t i = 1; i < threads; ++i) {
+      state_->helpers.emplace_back([state = state_.get()] { state->help(); });
+    }
+  } catch (const std::exception& error) {
+    state_->end();
+    fail(ExitCode::kInternal,
+         "only {} of {} threads could be started ({}): lower the number of threads",
+         state_->helpers.size() + 1,
+         threads,
+         error.what());
   }
 }
 
-Team::~Team() {
-  state_->is_over = true;
-  state_->word.fetch_add(kLeftMask + 1);
-  state_->word.notify_all();
-  for (std::thread& helper : state_->helpers) helper.join();
+Team::~Team() { state_->end(); }
+
+void Team::State::end() {
+  is_over = true;
+  word.fetch_add(kLeftMask + 1);
+  word.notify_all();
+  for (std::thread& helper : helpers) helper.join();
 }
 
 int64_t Team::threads() const { return state_->threads; }

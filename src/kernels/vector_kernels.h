@@ -76,7 +76,7 @@ struct RowKernels {
   // Takes `count` scores of a page in; writes all kPageTokens weights exp(score - highest), zero
   // after `count`. Returns what earlier sums are to be multiplied by.
   float (*softmax_page)(const float* scores, int64_t count, T* weights, SoftmaxState& state);
-  // out = acc / sum.
+  // out = acc · factor.
   void (*scale_to)(const float* acc, float factor, T* out, int64_t D);
   // out = rotate_half(x) · scale (Su et al., 2021; Hugging Face's layout).
   void (*rotate)(

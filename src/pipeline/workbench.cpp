@@ -53,12 +53,15 @@ std::vector<int64_t> TextKit::prompt_ids(const PromptRow& prompt) const {
   return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
 }
 
-std::string context_misfit(const RunConfig& config, const TextKit& kit, const PromptRow& prompt) {
+std::string context_misfit(const RunConfig& config,
+                           const TextKit& kit,
+                           const PromptRow& prompt,
+                           bool has_thought) {
   // The head's character may be two tokens.
   const auto tags = kit.tokenizer->encode(config.branches.open).size() +
                     kit.tokenizer->encode(config.branches.close).size() + 2;
-  const int64_t branch =
-      static_cast<int64_t>(tags) + config.generate.thought_tokens + config.generate.answer_tokens;
+  const int64_t thought = static_cast<int64_t>(tags) + config.generate.thought_tokens;
+  const int64_t branch = (has_thought ? thought : 0) + config.generate.answer_tokens;
   const int64_t length = std::ssize(prompt.token_ids);
   if (length + branch <= kit.model.max_position_embeddings) return "";
   return fmt::format(
@@ -93,7 +96,7 @@ Decoder load_decoder(const std::filesystem::path& model_folder,
                      const Machine& machine,
                      const GenerateOptions& options) {
   Llama model = load_llama(model_folder, scalar_type(machine.dtype), at::Device(machine.device));
-  return Decoder(std::move(model), {.slots = options.slots});
+  return Decoder(std::move(model), {.slots = options.slots, .threads = machine.threads});
 }
 
 namespace {

@@ -15,13 +15,13 @@ class AvailableMemory : public testing::Test {
     fs::create_directories((folder_ / path).parent_path());
     write_plainly(folder_ / path, text);
   }
-  int64_t found() { return available_memory(folder_.path()); }
+  std::optional<int64_t> found() { return available_memory(folder_.path()); }
 
  private:
   TemporaryFolder folder_;
 };
 
-TEST_F(AvailableMemory, IsUnknownWithoutFiles) { EXPECT_EQ(found(), 0); }
+TEST_F(AvailableMemory, IsUnknownWithoutFiles) { EXPECT_EQ(found(), std::nullopt); }
 
 TEST_F(AvailableMemory, IsWhatTheKernelSays) {
   write("proc/meminfo", "MemTotal:       9000 kB\nMemFree: 10 kB\nMemAvailable:   3000 kB\n");
@@ -51,7 +51,7 @@ TEST_F(AvailableMemory, KnowsTheOlderGroups) {
   EXPECT_EQ(found(), 501000);
 }
 
-TEST(AvailableMemoryHere, IsReadable) { EXPECT_GT(available_memory(), 0); }
+TEST(AvailableMemoryHere, IsReadable) { EXPECT_GT(available_memory().value_or(0), 0); }
 
 }  // namespace
 }  // namespace thoughtrank

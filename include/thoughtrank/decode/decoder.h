@@ -59,12 +59,17 @@ struct BranchGroup {
   std::vector<BranchStart> branches;
 };
 
+// Why a branch was broken off: its prompt is too long for the model, its logits were not finite
+// numbers, or this machine had no memory for it now.
+enum class BreakCause { none, context, not_finite, memory };
+
 struct FinishedBranch {
   int64_t group = 0;
   int64_t branch = 0;
   std::vector<int64_t> token_ids;    // everything after shared_ids: head, then every kept token
   std::unique_ptr<BranchRule> rule;  // given back, with what it has counted
-  std::string error;                 // "" or why the branch failed
+  BreakCause cause = BreakCause::none;
+  std::string error;  // "" or the cause in words
 };
 
 // Asked for the next group when slots are free; nullopt: no more work.

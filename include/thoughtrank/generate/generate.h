@@ -62,7 +62,8 @@ class Generator {
 
   // Generates every branch of every prompt that `is_done(prompt_index, branch)` does not know yet
   // and gives each row the moment it is finished (any order). `prompts` carry token_ids. A branch
-  // that broke (non-finite logits) is a row too: finish "error", as far as it got.
+  // that broke (non-finite logits, a text longer than the context) is a row too: finish "error", as
+  // far as it got. Error(kInternal) at the end when branches found no memory: those are no rows.
   void generate_branches(const std::vector<PromptRow>& prompts,
                          const std::function<bool(size_t prompt_index, int64_t branch)>& is_done,
                          const std::function<void(size_t prompt_index, OutputRow row)>& take,

@@ -50,6 +50,8 @@ class KvPool {
   [[nodiscard]] int64_t most_pages() const { return most_pages_; }
 
  private:
+  void add_page();
+
   KvShape shape_;
   int64_t most_pages_ = std::numeric_limits<int64_t>::max();
   LargeMemory memory_;

@@ -11,7 +11,7 @@ namespace thoughtrank {
 
 class Team {
  public:
-  // `threads` including the caller's; at least 1.
+  // `threads` including the caller's; at least 1. Error(kInternal) when they cannot be started.
   explicit Team(int64_t threads);
   ~Team();
   Team(const Team&) = delete;
@@ -20,8 +20,8 @@ class Team {
   [[nodiscard]] int64_t threads() const;
 
   // Calls body(item) once for every item in [0, count), on any thread and in any order; neighbours
-  // mostly go to one thread. Returns when all are done; throws what a body threw first. One caller
-  // at a time, not from inside a body.
+  // mostly go to one thread. Returns when all are done; throws what a body threw first, then items
+  // may be left out. One caller at a time, not from inside a body.
   template <class Body>
   void for_each(int64_t count, const Body& body) {
     run({.body = &body,

@@ -20,7 +20,8 @@ struct VocabularyRow {
   bool is_finite = true;   // false: some logit is NaN or infinite; the rest means nothing
 };
 
-// Reads hidden (M, C), in lm_head's type. `wanted` is empty or names one token id per row.
+// Reads hidden (M, C), in activation_dtype() of lm_head's type. `wanted` is empty or names one
+// token id per row.
 [[nodiscard]] std::vector<VocabularyRow> read_vocabulary(Team& team,
                                                          const PackedLinear& lm_head,
                                                          const at::Tensor& hidden,

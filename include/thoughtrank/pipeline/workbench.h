@@ -47,7 +47,8 @@ struct TextKit {
 // longest; "" when it fits.
 [[nodiscard]] std::string context_misfit(const RunConfig& config,
                                          const TextKit& kit,
-                                         const PromptRow& prompt);
+                                         const PromptRow& prompt,
+                                         bool has_thought = true);
 
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
                                    const Machine& machine,
