@@ -82,11 +82,9 @@ constexpr Choice join(const Choice& a, const Choice& b) {
           winner.sum + other.sum * factor_of(other.best, winner.best),
           a.is_finite && b.is_finite};
 }
-// NaN wins against nothing.
+// NaN wins against nothing, and makes the sum NaN.
 constexpr Choice with(const Choice& choice, float logit, int id) {
-  Choice one{logit, -kInfinity, id, 1, is_finite(logit)};
-  if (logit != logit) one = {.is_finite = false};
-  return join(choice, one);
+  return join(choice, {logit, -kInfinity, id, 1, is_finite(logit)});
 }
 constexpr int chosen_id(const Choice& c) {
   return c.id == std::numeric_limits<int>::max() ? 0 : c.id;
