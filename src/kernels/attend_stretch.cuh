@@ -66,7 +66,7 @@ __device__ void load_rows(LaneRows<kRows>& lane, const Task<T>& task, int column
       lane.query[r][i] = query[i] * scale;
       lane.sums[r][i] = 0;
     }
-    lane.state[r] = {};
+    lane.state[r] = no_keys();
   }
 }
 

@@ -1,6 +1,5 @@
 // What the CUDA side needs of libtorch and of our errors, without their headers, which nvcc shall
-// not see. cuda_stream.cpp; in builds without nvcc current_stream() is in
-// decode_step_without_cuda.cpp and throws.
+// not see. cuda_stream.cpp, or cuda_stream_without_cuda.cpp in builds without nvcc.
 #pragma once
 
 struct CUstream_st;
@@ -9,7 +8,7 @@ namespace thoughtrank::cuda {
 
 using Stream = CUstream_st*;
 
-// libtorch's current stream of a device.
+// libtorch's current stream of a device. Error(kDevice) in builds without CUDA sources.
 [[nodiscard]] Stream current_stream(int device);
 
 // Error(kDevice): the kernel of an operation could not be launched.

@@ -73,7 +73,7 @@ void on_cpu::run(const AttendPrefixes<T>& o) {
   const Heads& heads = o.kv.heads;
   for_each_head(o.slots, heads, [&](int slot, int head) {
     const int64_t row = int64_t{slot} * heads.query + head;
-    Part part = {{}, o.sums + row * heads.size};
+    Part part = {no_keys(), o.sums + row * heads.size};
     std::fill_n(part.sums, heads.size, 0.0f);
     const T* query = o.qkv + slot * heads.row() + int64_t{head} * heads.size;
     add_stretch(part, query, prefix_of(o.slots, slot), o.kv, head / heads.group());

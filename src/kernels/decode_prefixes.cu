@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kAttendThreads, Shape::kBlocks)
   for (int i = threadIdx.x; i < rows * D; i += kAttendThreads) {
     const int row = i / D, column = i % D;
     const int64_t to = int64_t{slot} * heads.query + head + row;
-    const Joined joined = join_warps(Joined{}, parts, row, column);
+    const Joined joined = join_warps(Joined{no_keys(), 0}, parts, row, column);
     o.sums[to * D + column] = joined.sum;
     if (column == 0) {
       o.states[to * 2] = joined.state.highest;
@@ -256,7 +256,7 @@ __device__ void store_tile(const AttendPrefixes<Bf16>& o,
     const int r = i / D, column = i % D;
     const TileRow row = tile_row(o.slots, o.kv.heads, tile, kv_head, r);
     if (row.slot < 0) continue;
-    Softmax state;
+    Softmax state = no_keys();
     for (int w = 0; w < kTileWarps; ++w) {
       state.highest = higher(state.highest, parts.state[w][r].highest);
     }
@@ -285,7 +285,7 @@ __global__ void __launch_bounds__(kTileThreads) prefix_tiles_kernel(AttendPrefix
   const int warp = static_cast<int>(threadIdx.x) / cuda::kWarp;
   const int lane_id = static_cast<int>(threadIdx.x) % cuda::kWarp;
   Bf16* shared = cuda::dynamic_shared();
-  TileLane<D> lane = {};
+  TileLane<D> lane = {.queries = {}, .sums = {}, .state = {no_keys(), no_keys()}};
   load_queries(lane, o, tile, kv_head, lane_id);
   Bf16* stages = shared + warp * kStages * kStageElements<D>;
   attend_pieces(lane, stages, prefix_of(o.slots, leader), o.kv, kv_head);

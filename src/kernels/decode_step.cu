@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kChooseThreads) choose_tokens_kernel(ChooseTok
   const float* logits = o.logits + int64_t{slot} * o.vocabulary;
   // Rows are aligned to four logits only where the vocabulary is a multiple of them.
   const int in_fours = o.vocabulary % kVector == 0 ? o.vocabulary : 0;
-  Choice choice;
+  Choice choice = no_logits();
   for (int id = thread * kVector; id < in_fours; id += kChooseThreads * kVector) {
     const Several<float, kVector> four = load<kVector>(logits + id);
     for (int i = 0; i < kVector; ++i) choice = with(choice, four.values[i], id + i);

@@ -26,7 +26,7 @@ void rotate_head(T* head, const float* cos, const float* sin, int D) {
 }
 
 Choice choose(const float* logits, int from, int to) {
-  Choice choice;
+  Choice choice = no_logits();
   for (int id = from; id < to; ++id) choice = with(choice, logits[id], id);
   return choice;
 }
@@ -107,7 +107,7 @@ void on_cpu::run(const ChooseTokens& o) {
   constexpr int kPiece = 256;  // summed apart, so that the sum stays exact over a large vocabulary
   for_each_row(o.slots, [&](int64_t slot) {
     const float* logits = o.logits + slot * o.vocabulary;
-    Choice choice;
+    Choice choice = no_logits();
     for (int from = 0; from < o.vocabulary; from += kPiece) {
       choice = join(choice, choose(logits, from, std::min(from + kPiece, o.vocabulary)));
     }

@@ -54,9 +54,10 @@ constexpr Pair rotate(Pair x, Pair cos, Pair sin) {
 
 // Running softmax of a query row over some keys (Milakov and Gimelshein, 2018).
 struct Softmax {
-  float highest = -kInfinity;  // score
-  float sum = 0;               // of exp(score − highest)
+  float highest;  // score
+  float sum;      // of exp(score − highest)
 };
+constexpr Softmax no_keys() { return {-kInfinity, 0}; }
 // What scores are taken relative to: never an infinity, so that no keys at all give weights of 0.
 constexpr float reference_of(float highest) { return highest == -kInfinity ? 0.0f : highest; }
 // The factor of sums that were taken relative to `highest` when they are joined to `joint`.
@@ -66,11 +67,13 @@ constexpr float factor_of(float highest, float joint) {
 
 // The best of some logits.
 struct Choice {
-  float best = -kInfinity, second = -kInfinity;
-  int id = std::numeric_limits<int>::max();
-  float sum = 0;  // of exp(logit − best)
-  bool is_finite = true;
+  float best, second;
+  int id;
+  float sum;  // of exp(logit − best)
+  bool is_finite;
 };
+inline constexpr int kNoId = std::numeric_limits<int>::max();
+constexpr Choice no_logits() { return {-kInfinity, -kInfinity, kNoId, 0, true}; }
 // The higher logit wins, the lower id on ties. The ids of `a` and `b` differ.
 constexpr Choice join(const Choice& a, const Choice& b) {
   const bool b_wins = b.best > a.best || (b.best == a.best && b.id < a.id);
@@ -82,15 +85,11 @@ constexpr Choice join(const Choice& a, const Choice& b) {
           winner.sum + other.sum * factor_of(other.best, winner.best),
           a.is_finite && b.is_finite};
 }
-// NaN wins against nothing.
+// NaN wins against nothing, and makes the sum NaN.
 constexpr Choice with(const Choice& choice, float logit, int id) {
-  Choice one{logit, -kInfinity, id, 1, is_finite(logit)};
-  if (logit != logit) one = {.is_finite = false};
-  return join(choice, one);
+  return join(choice, {logit, -kInfinity, id, 1, is_finite(logit)});
 }
-constexpr int chosen_id(const Choice& c) {
-  return c.id == std::numeric_limits<int>::max() ? 0 : c.id;
-}
+constexpr int chosen_id(const Choice& c) { return c.id == kNoId ? 0 : c.id; }
 constexpr float log_probability(const Choice& c) { return -std::log(c.sum); }
 
 // Query heads h·G … h·G + G − 1 read key/value head h.

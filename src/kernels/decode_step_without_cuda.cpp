@@ -1,17 +1,7 @@
 #include "kernels/decode_step_operations.h"
-#include "thoughtrank/core/error.h"
 
-// current_stream() is asked for before any operation runs, and ends here.
-namespace thoughtrank {
-
-cuda::Stream cuda::current_stream(int device) {
-  fail(ExitCode::kDevice,
-       "the decoder's tensors are on cuda:{}, but this build has no CUDA kernels: install nvcc 13 "
-       "(the CUDA toolkit or its wheels) and build again, or decode with device: cpu",
-       device);
-}
-
-namespace decode_step {
+// cuda::current_stream() is asked for before any operation runs, and throws.
+namespace thoughtrank::decode_step {
 
 template <class T>
 void on_cuda::run(const EmbedSlots<T>&, Stream) {}
@@ -41,5 +31,4 @@ template void on_cuda::run(const AttendPrefixes<Bf16>&, Stream);
 template void on_cuda::run(const AttendSuffixes<float>&, Stream);
 template void on_cuda::run(const AttendSuffixes<Bf16>&, Stream);
 
-}  // namespace decode_step
-}  // namespace thoughtrank
+}  // namespace thoughtrank::decode_step

@@ -165,7 +165,10 @@ at::Tensor attend_by_pytorch(const Scene& scene) {
   return out;
 }
 
-double tolerance(at::ScalarType dtype) { return dtype == at::kFloat ? 1e-5 : 1e-2; }
+double tolerance(at::ScalarType dtype) {
+  if (dtype == at::kFloat) return 1e-5;
+  return dtype == at::kBFloat16 ? 1e-2 : 0;
+}
 
 bool is_close(const at::Tensor& found, const at::Tensor& expected) {
   const double most = tolerance(found.scalar_type());

@@ -42,7 +42,8 @@ struct Scene {
 // The same by PyTorch in float64.
 [[nodiscard]] at::Tensor attend_by_pytorch(const Scene& scene);
 
-// The largest difference that two ways to the same value may have, relative to 1 or to the value.
+// The largest difference that two ways to the same value may have, relative to 1 or to the value;
+// none for integers.
 [[nodiscard]] double tolerance(at::ScalarType dtype);
 // Whether `found` is within the tolerance of its own type from `expected`.
 [[nodiscard]] bool is_close(const at::Tensor& found, const at::Tensor& expected);

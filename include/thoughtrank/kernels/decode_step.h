@@ -6,6 +6,11 @@
 // arithmetic depends on its own row, prefix and suffix only: no sum is cut by the number of live
 // slots.
 //
+// Tensors that do not fit are Error(kInternal): C, F and D are multiples of 8, D is at most 128,
+// and a key/value head has at most 16 query heads (G = H / K). What a table says (tokens,
+// positions, pages, lengths) is not checked. Before a step is captured it runs once, so that its
+// kernels are loaded.
+//
 // R rows (slots, or tokens of a prompt), B slots, T float32 or bfloat16, the weights' type; sums,
 // norms and softmax are float32.
 #pragma once
@@ -51,7 +56,7 @@ struct SlotTableShape {
                                         bool is_pinned = false);
 
 // x (B, C) float32 = the rows of `table` (V, C) T of each slot's token: slots.token, or chosen (B)
-// int32 where that is -1.
+// int32 where that is -1. Empty slots get zeros.
 void embed_slots(const SlotTable& slots,
                  const at::Tensor& chosen,
                  const at::Tensor& table,
@@ -96,7 +101,8 @@ void rotate_and_store(const at::Tensor& qkv,
 struct PrefixPart {
   at::Tensor sums, states;
 };
-// Tiles of kTileRows query rows read a prefix once. Rows of slots without a prefix or without
+// Tiles of kTileRows query rows read a prefix once. Every slot with a prefix and tokens is in one
+// tile, beside slots of the same prefix only. Rows of slots without a prefix or without
 // tokens get sums 0 and the state (-inf, 0).
 void attend_prefixes(const at::Tensor& qkv,
                      const HeadShape& shape,

@@ -127,6 +127,7 @@ void run_blocks(dim3 blocks, int threads, int shared_bytes, const std::function<
   }
   block.warps.resize(static_cast<size_t>(threads) / kWarp);
   block.body = &body;
+  gridDim = blocks;
   bool from_the_last = false;  // every other block runs its threads in reverse
   for (blockIdx.z = 0; blockIdx.z < blocks.z; ++blockIdx.z) {
     for (blockIdx.y = 0; blockIdx.y < blocks.y; ++blockIdx.y) {

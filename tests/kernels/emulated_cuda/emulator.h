@@ -11,8 +11,8 @@ struct dim3 {
   dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-// Of the thread that runs now.
-inline dim3 threadIdx{0}, blockIdx{0};
+// Of the thread that runs now, and the number of blocks.
+inline dim3 threadIdx{0}, blockIdx{0}, gridDim{0};
 
 namespace thoughtrank::emulated {
 
