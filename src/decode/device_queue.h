@@ -27,8 +27,6 @@ class DeviceQueue {
   virtual void wait(size_t index) = 0;
   // Host memory that copies to and from the device need not wait for.
   [[nodiscard]] virtual bool pins_memory() const = 0;
-  // Bytes of the device; nullopt: not known.
-  [[nodiscard]] virtual std::optional<int64_t> free_memory() const = 0;
 };
 
 // The CPU's: everything is done at once.
@@ -39,10 +37,14 @@ class ImmediateQueue : public DeviceQueue {
   void mark(size_t /*index*/) override {}
   void wait(size_t /*index*/) override {}
   [[nodiscard]] bool pins_memory() const override { return false; }
-  [[nodiscard]] std::optional<int64_t> free_memory() const override { return available_memory(); }
 };
 
-// Error(kDevice) where the build or the machine does not have the device.
-[[nodiscard]] std::unique_ptr<DeviceQueue> open_device_queue(at::Device device);
+// `records_steps`: false enqueues every step anew. Error(kDevice) where the build does not have the
+// device.
+[[nodiscard]] std::unique_ptr<DeviceQueue> open_device_queue(at::Device device,
+                                                             bool records_steps = true);
+
+// Bytes that the device has free; nullopt: not known.
+[[nodiscard]] std::optional<int64_t> free_device_memory(at::Device device);
 
 }  // namespace thoughtrank

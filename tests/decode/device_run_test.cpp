@@ -106,10 +106,11 @@ TEST(DeviceRun, BranchesThatArePutOffGiveTheSameBits) {
 }
 
 TEST(DeviceRun, WhatFitsNowhereComesBackAndTheOthersGoOn) {
-  const auto found = run_on_slots(16, 3, mixed_groups());  // 140 tokens and a branch take four
+  const auto found = run_on_slots(16, 4, mixed_groups());
   ASSERT_EQ(found.size(), 75u);
   for (const auto& [key, branch] : found) {
-    if (key.first == 140) {
+    // Three pages for the 139 tokens of the prefix, two for a branch of 90 without a rule.
+    if (key.first == 140 && (key.second == 5 || key.second == 15)) {
       EXPECT_EQ(branch.cause, BreakCause::memory);
     } else {
       EXPECT_EQ(branch.error, "") << key.first << " " << key.second;
