@@ -37,17 +37,11 @@ std::string resolve_device(const std::string& asked) {
 }  // namespace
 
 void require_cuda() {
-  if (!at::hasCUDA()) {
-    fail(ExitCode::kConfig,
-         "device cuda was asked for, but this program was built without CUDA: build it with nvcc "
-         "13, "
-         "or use the CPU");
-  }
-  if (at::detail::getCUDAHooks().deviceCount() == 0) {
-    fail(ExitCode::kConfig,
-         "device cuda was asked for, but no usable GPU was found: is the NVIDIA driver (580 or "
-         "newer) there, and does CUDA_VISIBLE_DEVICES name a card?");
-  }
+  if (has_gpu()) return;
+  fail(
+      ExitCode::kConfig,
+      "device cuda was asked for, but no usable GPU was found: is the NVIDIA driver (580 or newer) "
+      "there, does CUDA_VISIBLE_DEVICES name a card, and was this program built with nvcc 13?");
 }
 
 bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
