@@ -25,6 +25,8 @@ struct BenchOptions {
   int64_t branches = 62;
   std::optional<int64_t> threads;
   std::optional<int64_t> slots;
+  std::string device = "cpu";
+  bool is_eager = false;
 };
 
 // Stops after a number of tokens; an end of text is a token like any other.
@@ -165,7 +167,13 @@ Machine machine_of(const BenchOptions& options) {
   config.device = "cpu";
   config.model.dtype = options.dtype;
   config.threads = options.threads;
-  return resolve_machine(config);
+  Machine machine = resolve_machine(config);
+  if (options.device == "cuda") {
+    require_cuda();
+    machine.device = "cuda:0";
+    if (options.dtype == "auto") machine.dtype = "bfloat16";
+  }
+  return machine;
 }
 
 // Weights and KV as they must be held, the decoder's own overheads not counted.
@@ -179,14 +187,9 @@ Json sizes(const LlamaConfig& model, const BenchOptions& options, bool is_bfloat
           {"kv_bytes", kv_tokens * kv_bytes_per_token(kv)}};
 }
 
-Json speeds(const Timing& timing, const DecodeFloor& floor, const BenchOptions& options) {
-  const double rate = static_cast<double>(options.branches * options.new_tokens) /
-                      (timing.prefill_s + timing.decode_s);
-  return {{"tokens_per_s", rate},
-          {"prefill_s", timing.prefill_s},
-          {"decode_s", timing.decode_s},
-          {"floor_tokens_per_s", floor.tokens_per_s},
-          {"floor_share", rate / floor.tokens_per_s}};
+double tokens_per_s(const Timing& timing, const BenchOptions& options) {
+  return static_cast<double>(options.branches * options.new_tokens) /
+         (timing.prefill_s + timing.decode_s);
 }
 
 Json in_billions(const Ceilings& ceilings) {
@@ -195,19 +198,14 @@ Json in_billions(const Ceilings& ceilings) {
           {"read_gb_per_s", ceilings.read_bytes_per_s / 1e9}};
 }
 
-void bench_decode_command(App& app, const BenchOptions& options) {
-  const int64_t empty_bytes = resident_bytes();
-  const Machine machine = machine_of(options);
-  use_machine(machine);
-  GenerateOptions generate;
-  generate.slots = options.slots;
-  auto decoder = std::make_unique<Decoder>(load_decoder(options.model, machine, generate));
-  const LlamaConfig model = decoder->config();
-  const int64_t slots = decoder->slots();
-  const Timing timing = time_decoding(app, *decoder, options);
-  const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
-  decoder.reset();
-
+// What the CPU could do at most, beside what it did; a GPU's ceilings are measured elsewhere: null.
+Json floors(const LlamaConfig& model,
+            const Machine& machine,
+            const BenchOptions& options,
+            double rate) {
+  if (machine.device != "cpu") {
+    return {{"floor_tokens_per_s", nullptr}, {"floor_share", nullptr}, {"ceilings", nullptr}};
+  }
   const Ceilings ceilings = measure_ceilings(machine.threads);
   const bool is_bfloat16 = machine.dtype == "bfloat16";
   const DecodeFloor floor = decode_floor(
@@ -218,9 +216,31 @@ void bench_decode_command(App& app, const BenchOptions& options) {
        .bytes_per_element = is_bfloat16 ? 2 : 4},
       {.flops_per_s = is_bfloat16 ? ceilings.bfloat16_flops_per_s : ceilings.float32_flops_per_s,
        .read_bytes_per_s = ceilings.read_bytes_per_s});
-  Json report = speeds(timing, floor, options);
+  return {{"floor_tokens_per_s", floor.tokens_per_s},
+          {"floor_share", rate / floor.tokens_per_s},
+          {"ceilings", in_billions(ceilings)}};
+}
+
+void bench_decode_command(App& app, const BenchOptions& options) {
+  const int64_t empty_bytes = resident_bytes();
+  const Machine machine = machine_of(options);
+  use_machine(machine);
+  GenerateOptions generate;
+  generate.slots = options.slots;
+  auto decoder = std::make_unique<Decoder>(
+      load_decoder(options.model, machine, generate, /*records_steps=*/!options.is_eager));
+  const LlamaConfig model = decoder->config();
+  const int64_t slots = decoder->slots();
+  const Timing timing = time_decoding(app, *decoder, options);
+  const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
+  decoder.reset();
+
+  const double rate = tokens_per_s(timing, options);
+  Json report = {
+      {"tokens_per_s", rate}, {"prefill_s", timing.prefill_s}, {"decode_s", timing.decode_s}};
+  report.update(floors(model, machine, options, rate));
   report.update({{"peak_rss_bytes", peak_bytes}, {"empty_rss_bytes", empty_bytes}});
-  report.update(sizes(model, options, is_bfloat16));
+  report.update(sizes(model, options, machine.dtype == "bfloat16"));
   report.update({{"prompt_tokens", options.prompt_tokens},
                  {"new_tokens", options.new_tokens},
                  {"branches", options.branches},
@@ -229,8 +249,7 @@ void bench_decode_command(App& app, const BenchOptions& options) {
                  {"threads", machine.threads},
                  {"device", machine.device},
                  {"cpu", cpu_name()},
-                 {"instruction_set", instruction_set_name()},
-                 {"ceilings", in_billions(ceilings)}});
+                 {"instruction_set", instruction_set_name()}});
   print(dump_json(report) + "\n");
 }
 
@@ -258,6 +277,10 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       ->capture_default_str();
   command.add_option("--threads", options.threads, "CPU threads (default: one per core)")
       ->check(CLI::Range(1, 4096));
+  command.add_option("--device", options.device, "cpu or cuda (the first GPU)")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command.add_flag("--eager", options.is_eager, "on cuda: enqueue each step anew, no CUDA graph");
   command.add_option("--slots", options.slots, "branches in flight (default: chosen from memory)")
       ->check(require_slots);
 }
@@ -280,6 +303,7 @@ constexpr const char* kBenchHelp =
     "  prompt_tokens, new_tokens, branches, slots, dtype, threads, device, cpu, instruction_set\n"
     "  ceilings            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
     "at these threads\n"
+    "                      (on cuda null, as the two floors)\n"
     "Example: thoughtrank bench decode --model models/SmolLM2-135M-Instruct --dtype float32 "
     "--threads 2";
 

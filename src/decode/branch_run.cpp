@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
@@ -14,120 +13,57 @@ namespace thoughtrank {
 void BranchRun::run() {
   while (true) {
     seams_.stop.throw_if_set();
-    fill_slots();
+    admission_.fill();
     if (slots_.empty()) return;
-    make_room();
+    admission_.make_room();
     if (!slots_.empty()) step();
   }
 }
 
-void BranchRun::fill_slots() {
-  if (put_off_.empty()) most_live_ = slot_count_;
-  while (std::ssize(slots_) < most_live_) {
-    if (!put_off_.empty()) {
-      if (!resume()) return;
-    } else if (!waiting_.is_empty()) {
-      if (!admit()) return;
-    } else {
-      waiting_text_ = nullptr;
-      if (!waiting_.fetch()) return;
-    }
-  }
+std::shared_ptr<SharedText> BranchRun::make_text(const std::vector<int64_t>& ids) {
+  return std::make_shared<PackedText>(ids, model_.kv_pool());
 }
 
-// The branch that was put off first goes on; false when that has to wait for memory.
-bool BranchRun::resume() {
-  PutOff& first = put_off_.front();
-  if (read_shared(*first.shared)) {
-    occupy(std::move(first.branch), std::move(first.shared));
-  } else if (!slots_.empty()) {
-    return false;
-  } else {
-    first.branch.break_off(BreakCause::memory, describe_memory());
-    seams_.sink.finished(first.branch.take_result());
-  }
-  put_off_.pop_front();
-  return true;
-}
-
-// The next branch of the waiting group; false when that has to wait for memory.
-bool BranchRun::admit() {
-  if (!waiting_text_) {
-    waiting_text_ = std::make_shared<SharedText>(
-        SharedText{waiting_.shared_ids(), KvSequence(model_.kv_pool()), {}});
-  }
-  if (read_shared(*waiting_text_)) {
-    if (std::optional<Branch> branch = waiting_.take()) occupy(std::move(*branch), waiting_text_);
-  } else if (!slots_.empty()) {
-    return false;
-  } else {
-    waiting_.refuse(BreakCause::memory, describe_memory());
-  }
-  return true;
-}
-
-void BranchRun::occupy(Branch branch, std::shared_ptr<SharedText> shared) {
-  const int64_t first_place = std::ssize(shared->ids) % kPageTokens;
-  slots_.push_back(
-      {std::move(branch), std::move(shared), KvSequence(model_.kv_pool(), first_place)});
-}
-
-// False where there is no memory for it now.
-bool BranchRun::read_shared(SharedText& text) {
-  if (text.is_read()) return true;
+bool BranchRun::read(SharedText& shared) {
+  auto& text = static_cast<PackedText&>(shared);
+  if (text.sequence.length() > 0) return true;
   if (!reserve(text.sequence.pages_for(std::ssize(text.ids)))) return false;
   text.last_row = model_.read_text(text.ids, text.sequence, [&] { seams_.stop.throw_if_set(); });
   return true;
 }
 
-// Has so many free pages ready, at the cost of shared texts that no slot reads.
-bool BranchRun::reserve(int64_t pages) {
-  if (model_.kv_pool().reserve(pages)) return true;
-  if (waiting_text_) forget_idle(*waiting_text_);
-  for (PutOff& one : put_off_) forget_idle(*one.shared);
-  return model_.kv_pool().reserve(pages);
-}
-
-void BranchRun::forget_idle(SharedText& text) {
-  const bool is_in_use = std::any_of(
+void BranchRun::forget_unless_used(SharedText& shared) {
+  auto& text = static_cast<PackedText&>(shared);
+  const bool is_used = std::any_of(
       slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.shared.get() == &text; });
-  if (!is_in_use) text.sequence.clear();
+  if (!is_used) text.sequence.clear();
 }
 
-std::string BranchRun::describe_memory() {
+void BranchRun::occupy(Decodable one) {
+  const int64_t first_place = std::ssize(one.shared->ids) % kPageTokens;
+  slots_.push_back({std::move(one.branch),
+                    std::static_pointer_cast<PackedText>(one.shared),
+                    KvSequence(model_.kv_pool(), first_place)});
+}
+
+Decodable BranchRun::vacate_newest() {
+  Slot slot = std::move(slots_.back());
+  slots_.pop_back();
+  return {std::move(slot.branch), std::move(slot.shared)};
+}
+
+std::string BranchRun::describe_memory() const {
   const KvPool& pool = model_.kv_pool();
   const auto bytes = static_cast<double>(pool.most_pages() * pool.page_bytes());
   return fmt::format("the {:.1f} MiB that are left for keys and values do not hold it alone",
                      bytes / (1 << 20));
 }
 
-// Puts branches off until the keys and values of the next pass have room. As long as some are put
-// off, no more are live than had room.
-void BranchRun::make_room() {
-  const int64_t before = std::ssize(slots_);
-  while (!slots_.empty() && !reserve(pages_of_next_pass())) put_off_newest();
-  const int64_t now = std::ssize(slots_);
-  if (now == before || now == 0) return;
-  most_live_ = now;
-  if (has_warned_) return;
-  has_warned_ = true;
-  log_warning(
-      "the memory for keys and values is full: {} branches at once instead of {}; the others go on "
-      "later, with the same tokens",
-      now,
-      before);
-}
-
-void BranchRun::put_off_newest() {
-  Slot slot = std::move(slots_.back());
-  slots_.pop_back();
-  if (slots_.empty()) {  // nobody is left to make room for it
-    slot.branch.break_off(BreakCause::memory, describe_memory());
-    seams_.sink.finished(slot.branch.take_result());
-    return;
-  }
-  slot.branch.forget_read();
-  put_off_.push_front({std::move(slot.branch), std::move(slot.shared)});
+// Has so many free pages ready, at the cost of shared texts that no slot reads.
+bool BranchRun::reserve(int64_t pages) {
+  if (model_.kv_pool().reserve(pages)) return true;
+  admission_.forget_idle_texts();
+  return model_.kv_pool().reserve(pages);
 }
 
 void BranchRun::step() {

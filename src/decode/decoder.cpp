@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "decode/branch_run.h"
+#include "decode/device_run.h"
 #include "decode/packed_llama.h"
 #include "decode/score.h"
 #include "thoughtrank/core/error.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int64_t kSlotStep = 16;
 constexpr int64_t kDefaultSlots = 64, kMostSlots = 1024;
+constexpr int64_t kDefaultDeviceSlots = 256;
 constexpr int64_t kExpectedTokens = 512;  // of a branch, for the choice of slots
 constexpr int64_t kRowsOfChunk = 256;     // of prompts and scored texts
 
@@ -57,21 +59,86 @@ void limit_kv_memory(KvPool& pool, std::optional<int64_t> asked) {
   }
 }
 
+// Pages of 64 tokens: what the device has free, less an eighth for the prompts' activations, at
+// most what all slots can fill.
+int64_t pages_for_device(const Llama& model, int64_t slots, const DecodeOptions& options) {
+  const LlamaConfig& c = model.config;
+  const int64_t page_bytes = 2 * kPageTokens * c.num_hidden_layers * c.num_key_value_heads *
+                             c.head_dim * model.embed_tokens.element_size();
+  const std::optional<int64_t> left = free_device_memory(model.embed_tokens.device());
+  const int64_t most = 2 * slots * (c.max_position_embeddings / kPageTokens + 1);
+  const int64_t bytes = options.kv_bytes.value_or(left ? *left - *left / 8 : most * page_bytes);
+  return std::clamp<int64_t>(bytes / page_bytes, 1, most);
+}
+
 }  // namespace
 
 struct Decoder::Engine {
-  Engine(Llama llama, int64_t slot_count, int64_t threads)
-      : slots(slot_count), model(std::move(llama), std::max(kRowsOfChunk, slot_count), threads) {}
-  int64_t slots;
+  virtual ~Engine() = default;
+  virtual void run(GroupSource& source, BranchSink& sink, const StopFlag& stop) = 0;
+  [[nodiscard]] virtual std::vector<ContinuationScore> score(
+      const std::vector<int64_t>& shared_ids,
+      const std::vector<std::vector<int64_t>>& continuations) = 0;
+  [[nodiscard]] virtual int64_t slots() const = 0;
+  [[nodiscard]] virtual const LlamaConfig& config() const = 0;
+};
+
+namespace {
+
+struct CpuEngine : Decoder::Engine {
+  CpuEngine(Llama llama, const DecodeOptions& options)
+      : slot_count(choose_slots(llama, options)),
+        model(std::move(llama),
+              std::max(kRowsOfChunk, slot_count),
+              options.threads.value_or(at::get_num_threads())) {
+    limit_kv_memory(model.kv_pool(), options.kv_bytes);
+  }
+  void run(GroupSource& source, BranchSink& sink, const StopFlag& stop) override {
+    BranchRun(model, slot_count, {.source = source, .sink = sink, .stop = stop}).run();
+  }
+  [[nodiscard]] std::vector<ContinuationScore> score(
+      const std::vector<int64_t>& shared_ids,
+      const std::vector<std::vector<int64_t>>& continuations) override {
+    return score_continuations(model, shared_ids, continuations);
+  }
+  [[nodiscard]] int64_t slots() const override { return slot_count; }
+  [[nodiscard]] const LlamaConfig& config() const override { return model.config(); }
+
+  int64_t slot_count;
   PackedLlama model;
 };
 
+struct DeviceEngine : Decoder::Engine {
+  DeviceEngine(Llama llama, const DecodeOptions& options)
+      : records_steps(options.records_steps),
+        slot_count(options.slots ? choose_slots(llama, options) : kDefaultDeviceSlots),
+        model(std::move(llama), slot_count, pages_for_device(llama, slot_count, options)) {}
+  void run(GroupSource& source, BranchSink& sink, const StopFlag& stop) override {
+    const auto queue = open_device_queue(model.device(), records_steps);
+    DeviceRun(model, *queue, {.source = source, .sink = sink, .stop = stop}).run();
+  }
+  [[nodiscard]] std::vector<ContinuationScore> score(
+      const std::vector<int64_t>& shared_ids,
+      const std::vector<std::vector<int64_t>>& continuations) override {
+    return score_on_device(model, shared_ids, continuations);
+  }
+  [[nodiscard]] int64_t slots() const override { return slot_count; }
+  [[nodiscard]] const LlamaConfig& config() const override { return model.config(); }
+
+  bool records_steps;
+  int64_t slot_count;
+  DeviceLlama model;
+};
+
+}  // namespace
+
 Decoder::Decoder(Llama model, DecodeOptions options) {
   const at::NoGradGuard no_grad;
-  const int64_t slots = choose_slots(model, options);
-  const int64_t threads = options.threads.value_or(at::get_num_threads());
-  engine_ = std::make_unique<Engine>(std::move(model), slots, threads);
-  limit_kv_memory(engine_->model.kv_pool(), options.kv_bytes);
+  if (model.embed_tokens.is_cpu()) {
+    engine_ = std::make_unique<CpuEngine>(std::move(model), options);
+  } else {
+    engine_ = std::make_unique<DeviceEngine>(std::move(model), options);
+  }
 }
 
 Decoder::~Decoder() = default;
@@ -79,18 +146,18 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 
 void Decoder::run(GroupSource& source, BranchSink& sink, const StopFlag& stop) {
   const at::NoGradGuard no_grad;
-  BranchRun(engine_->model, engine_->slots, {.source = source, .sink = sink, .stop = stop}).run();
+  engine_->run(source, sink, stop);
 }
 
 std::vector<ContinuationScore> Decoder::score(
     const std::vector<int64_t>& shared_ids,
     const std::vector<std::vector<int64_t>>& continuations) {
   const at::NoGradGuard no_grad;
-  return score_continuations(engine_->model, shared_ids, continuations);
+  return engine_->score(shared_ids, continuations);
 }
 
-int64_t Decoder::slots() const { return engine_->slots; }
+int64_t Decoder::slots() const { return engine_->slots(); }
 
-const LlamaConfig& Decoder::config() const { return engine_->model.config(); }
+const LlamaConfig& Decoder::config() const { return engine_->config(); }
 
 }  // namespace thoughtrank

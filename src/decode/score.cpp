@@ -1,8 +1,11 @@
 #include "decode/score.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "decode/checks.h"
@@ -114,19 +117,50 @@ class Scorer {
   size_t current_ = 0, first_open_ = 0;
 };
 
+void require_scorable(const std::vector<int64_t>& shared_ids,
+                      const Continuations& continuations,
+                      const LlamaConfig& config) {
+  require_known_ids(shared_ids, config, "the shared text");
+  require_length(std::ssize(shared_ids), 0, config, "the shared text");
+  for (size_t i = 0; i < continuations.size(); ++i) {
+    const std::string what = fmt::format("continuation {}", i);
+    require_known_ids(continuations[i], config, what);
+    require_length(std::ssize(shared_ids), std::ssize(continuations[i]), config, what);
+  }
+}
+
 }  // namespace
 
 std::vector<ContinuationScore> score_continuations(PackedLlama& model,
                                                    const std::vector<int64_t>& shared_ids,
                                                    const Continuations& continuations) {
-  require_known_ids(shared_ids, model.config(), "the shared text");
-  require_length(std::ssize(shared_ids), 0, model.config(), "the shared text");
-  for (size_t i = 0; i < continuations.size(); ++i) {
-    const std::string what = fmt::format("continuation {}", i);
-    require_known_ids(continuations[i], model.config(), what);
-    require_length(std::ssize(shared_ids), std::ssize(continuations[i]), model.config(), what);
-  }
+  require_scorable(shared_ids, continuations, model.config());
   return Scorer(model, std::ssize(shared_ids), continuations).score(shared_ids);
+}
+
+std::vector<ContinuationScore> score_on_device(DeviceLlama& model,
+                                               const std::vector<int64_t>& shared_ids,
+                                               const Continuations& continuations) {
+  require_scorable(shared_ids, continuations, model.config());
+  std::vector<ContinuationScore> scores;
+  for (const std::vector<int64_t>& continuation : continuations) {
+    const int64_t tokens = std::ssize(continuation), first = std::ssize(shared_ids) - 1;
+    scores.push_back({.log_probability = 0, .tokens = tokens});
+    if (tokens == 0) continue;
+    std::vector<int64_t> text = shared_ids;
+    text.insert(text.end(), continuation.begin(), continuation.end() - 1);
+    const at::Tensor hidden = model.read_text(text, /*pages=*/{}).narrow(0, first, tokens);
+    const at::Tensor wanted = at::tensor(continuation, at::kLong).to(hidden.device()).unsqueeze(1);
+    const at::Tensor log_p = at::log_softmax(model.logits_of(hidden), /*dim=*/-1);  // (tokens, V)
+    const double sum = log_p.gather(1, wanted).sum(at::kDouble).item<double>();
+    if (!std::isfinite(sum)) {
+      fail(ExitCode::kBadData,
+           "the model's logits in continuation {} are not finite numbers: are its weights whole?",
+           scores.size() - 1);
+    }
+    scores.back().log_probability = sum;
+  }
+  return scores;
 }
 
 }  // namespace thoughtrank

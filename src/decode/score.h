@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "decode/device_llama.h"
 #include "decode/packed_llama.h"
 #include "thoughtrank/decode/decoder.h"
 
@@ -11,6 +12,12 @@ namespace thoughtrank {
 
 [[nodiscard]] std::vector<ContinuationScore> score_continuations(
     PackedLlama& model,
+    const std::vector<int64_t>& shared_ids,
+    const std::vector<std::vector<int64_t>>& continuations);
+
+// The same on a device: each text is read whole.
+[[nodiscard]] std::vector<ContinuationScore> score_on_device(
+    DeviceLlama& model,
     const std::vector<int64_t>& shared_ids,
     const std::vector<std::vector<int64_t>>& continuations);
 

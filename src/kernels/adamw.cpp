@@ -1,8 +1,10 @@
 #include "thoughtrank/kernels/adamw.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/adamw_cuda.h"
@@ -11,6 +13,19 @@
 
 namespace thoughtrank::adamw {
 namespace {
+
+Factors make_factors(const AdamWUpdate& u) {
+  const auto t = static_cast<double>(u.update);
+  return {.decay = static_cast<float>(1 - u.learning_rate * u.weight_decay),
+          .step_size = static_cast<float>(u.learning_rate / (1 - std::pow(u.beta1, t))),
+          .root_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(u.beta2, t))),
+          .beta1 = static_cast<float>(u.beta1),
+          .beta2 = static_cast<float>(u.beta2),
+          .eps = static_cast<float>(u.eps),
+          .gradient_scale = static_cast<float>(u.gradient_scale),
+          .key_low = u.rounding.low,
+          .key_high = u.rounding.high};
+}
 
 // Elements a thread works on at a time; its random bits fit in the first-level cache.
 constexpr int64_t kTile = 512;
@@ -44,43 +59,45 @@ template <class T>
 using Store = std::conditional_t<std::is_same_v<T, float>, PlainStore, RoundedStore>;
 
 template <class Weight, class Moment>
-struct Pointers {
-  Weight* weights;
-  const Weight* gradients;
-  Moment* first_moment;
-  Moment* second_moment;
-};
-
-template <class Weight, class Moment>
-void update_tile(Pointers<Weight, Moment> p, int64_t first, int64_t count, const Factors& f) {
+void update_tile(FlatUpdate<Weight, Moment> u, int64_t first, int64_t count) {
+  const Factors& f = u.factors;
   const Store<Weight> store_weight(first, kWeightStream, f);
   const Store<Moment> store_first(first, kFirstMomentStream, f);
   const Store<Moment> store_second(first, kSecondMomentStream, f);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t n = first + i;
-    const Element old = {widen(p.weights[n]), widen(p.first_moment[n]), widen(p.second_moment[n])};
-    const Element updated = update_element(old, widen(p.gradients[n]), f);
-    p.weights[n] = store_weight(updated.weight, i);
-    p.first_moment[n] = store_first(updated.first_moment, i);
-    p.second_moment[n] = store_second(updated.second_moment, i);
+    const Element old = {widen(u.weights[n]), widen(u.first_moment[n]), widen(u.second_moment[n])};
+    const Element updated = update_element(old, widen(u.gradients[n]), f);
+    u.weights[n] = store_weight(updated.weight, i);
+    u.first_moment[n] = store_first(updated.first_moment, i);
+    u.second_moment[n] = store_second(updated.second_moment, i);
   }
 }
 
 template <class Weight, class Moment>
-void update_on_cpu(const AdamWArena& arena, const Factors& f) {
-  const Pointers<Weight, Moment> pointers = {
+void update_on_cpu(const FlatUpdate<Weight, Moment>& u) {
+  at::parallel_for(
+      0, (u.elements + kTile - 1) / kTile, /*grain_size=*/64, [&](int64_t begin, int64_t end) {
+        for (int64_t tile = begin; tile < end; ++tile) {
+          const int64_t first = tile * kTile;
+          update_tile(u, first, std::min(kTile, u.elements - first));
+        }
+      });
+}
+
+template <class Weight, class Moment>
+void update_typed(const AdamWArena& arena, const Factors& f) {
+  const FlatUpdate<Weight, Moment> u = {
       static_cast<Weight*>(arena.weights.mutable_data_ptr()),
       static_cast<const Weight*>(arena.gradients.const_data_ptr()),
       static_cast<Moment*>(arena.first_moment.mutable_data_ptr()),
-      static_cast<Moment*>(arena.second_moment.mutable_data_ptr())};
-  const int64_t elements = arena.weights.numel();
-  at::parallel_for(
-      0, (elements + kTile - 1) / kTile, /*grain_size=*/64, [&](int64_t begin, int64_t end) {
-        for (int64_t tile = begin; tile < end; ++tile) {
-          const int64_t first = tile * kTile;
-          update_tile(pointers, first, std::min(kTile, elements - first), f);
-        }
-      });
+      static_cast<Moment*>(arena.second_moment.mutable_data_ptr()),
+      arena.weights.numel(),
+      f};
+  const at::Device device = arena.weights.device();
+  if (!device.is_cuda()) return update_on_cpu(u);
+  const c10::DeviceGuard guard(device);
+  update_on_cuda(u, cuda::current_stream(device.index()));
 }
 
 void require_fit(const AdamWArena& arena) {
@@ -104,13 +121,12 @@ void require_fit(const AdamWArena& arena) {
 }
 
 void update(const AdamWArena& arena, const Factors& f) {
-  if (arena.weights.is_cuda()) return update_on_cuda(arena, f);
   const bool is_float_weight = arena.weights.scalar_type() == at::kFloat;
   const bool is_float_moment = arena.first_moment.scalar_type() == at::kFloat;
-  if (is_float_weight && is_float_moment) return update_on_cpu<float, float>(arena, f);
-  if (is_float_weight) return update_on_cpu<float, uint16_t>(arena, f);
-  if (is_float_moment) return update_on_cpu<uint16_t, float>(arena, f);
-  return update_on_cpu<uint16_t, uint16_t>(arena, f);
+  if (is_float_weight && is_float_moment) return update_typed<float, float>(arena, f);
+  if (is_float_weight) return update_typed<float, uint16_t>(arena, f);
+  if (is_float_moment) return update_typed<uint16_t, float>(arena, f);
+  return update_typed<uint16_t, uint16_t>(arena, f);
 }
 
 }  // namespace

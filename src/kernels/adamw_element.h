@@ -7,11 +7,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "thoughtrank/kernels/adamw.h"
-
 namespace thoughtrank::adamw {
 
-// AdamWUpdate in float32, with what is the same for all elements worked out.
+// An AdamWUpdate in float32, with what is the same for all elements worked out.
 struct Factors {
   float decay;            // 1 − learning_rate · weight_decay
   float step_size;        // learning_rate / (1 − beta1^update)
@@ -19,19 +17,6 @@ struct Factors {
   float beta1, beta2, eps, gradient_scale;
   uint32_t key_low, key_high;
 };
-
-inline Factors make_factors(const AdamWUpdate& u) {
-  const auto t = static_cast<double>(u.update);
-  return {.decay = static_cast<float>(1 - u.learning_rate * u.weight_decay),
-          .step_size = static_cast<float>(u.learning_rate / (1 - std::pow(u.beta1, t))),
-          .root_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(u.beta2, t))),
-          .beta1 = static_cast<float>(u.beta1),
-          .beta2 = static_cast<float>(u.beta2),
-          .eps = static_cast<float>(u.eps),
-          .gradient_scale = static_cast<float>(u.gradient_scale),
-          .key_low = u.rounding.low,
-          .key_high = u.rounding.high};
-}
 
 struct Element {
   float weight, first_moment, second_moment;

@@ -1,13 +1,14 @@
 #include "kernels/adamw_cuda.h"
-#include "thoughtrank/core/error.h"
 
+// cuda::current_stream() is asked for before any update runs, and throws.
 namespace thoughtrank::adamw {
 
-void update_on_cuda(const AdamWArena& arena, const Factors& /*factors*/) {
-  fail(ExitCode::kDevice,
-       "the weights are on {}, but this build has no CUDA kernels: install nvcc 13 (the CUDA "
-       "toolkit or its wheels) and build again, or train with device: cpu",
-       arena.weights.device().str());
-}
+template <class Weight, class Moment>
+void update_on_cuda(const FlatUpdate<Weight, Moment>&, cuda::Stream) {}
+
+template void update_on_cuda(const FlatUpdate<float, float>&, cuda::Stream);
+template void update_on_cuda(const FlatUpdate<float, uint16_t>&, cuda::Stream);
+template void update_on_cuda(const FlatUpdate<uint16_t, float>&, cuda::Stream);
+template void update_on_cuda(const FlatUpdate<uint16_t, uint16_t>&, cuda::Stream);
 
 }  // namespace thoughtrank::adamw

@@ -19,11 +19,12 @@ at::ScalarType scalar_type(const std::string& dtype) {
   return dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
 
+bool has_gpu() { return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0; }
+
 std::string resolve_device(const std::string& asked) {
-  const bool has_cuda = at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
   if (asked == "cpu") return "cpu";
   if (asked == "auto") {
-    if (has_cuda)
+    if (has_gpu())
       log_warning("a GPU is present, but this version decodes and trains on the CPU only");
     return "cpu";
   }
@@ -34,6 +35,14 @@ std::string resolve_device(const std::string& asked) {
 }
 
 }  // namespace
+
+void require_cuda() {
+  if (has_gpu()) return;
+  fail(
+      ExitCode::kConfig,
+      "device cuda was asked for, but no usable GPU was found: is the NVIDIA driver (580 or newer) "
+      "there, does CUDA_VISIBLE_DEVICES name a card, and was this program built with nvcc 13?");
+}
 
 bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 
@@ -94,9 +103,12 @@ TextKit load_text_kit(const std::filesystem::path& model_folder, const std::stri
 
 Decoder load_decoder(const std::filesystem::path& model_folder,
                      const Machine& machine,
-                     const GenerateOptions& options) {
+                     const GenerateOptions& options,
+                     bool records_steps) {
   Llama model = load_llama(model_folder, scalar_type(machine.dtype), at::Device(machine.device));
-  return Decoder(std::move(model), {.slots = options.slots, .threads = machine.threads});
+  return Decoder(
+      std::move(model),
+      {.slots = options.slots, .threads = machine.threads, .records_steps = records_steps});
 }
 
 namespace {

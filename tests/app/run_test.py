@@ -126,10 +126,14 @@ class Refusals(ProgramTest):
         write_run(self.folder, prompts=5)
         self.start(78, says="needs 6")
 
-    def test_a_prompt_longer_than_the_context(self):
+    def test_a_prompt_longer_than_the_context_is_left_out(self):
         rows = (self.folder / "prompts.jsonl").read_text()
         (self.folder / "prompts.jsonl").write_text(rows.replace("Question 3", "word " * 3000))
-        self.start(65, says="context of 2048")
+        said = self.start(0, says="context of 2048").stderr
+        self.assertIn("'p3'", said)
+        for round_folder in ("round-01", "round-02"):
+            used = {row["prompt_id"] for row in rows_of(self.run / round_folder / "prompts.jsonl")}
+            self.assertNotIn("p3", used)
 
     def test_nothing_to_train_on_makes_no_checkpoint(self):
         self.config.write_text(self.config.read_text() + "select: {min_score: 1000}\n")

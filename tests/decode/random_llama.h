@@ -32,9 +32,9 @@ inline LlamaConfig small_config() {
   return config;
 }
 
-inline Llama random_llama(at::ScalarType dtype = at::kFloat) {
+inline Llama random_llama(at::ScalarType dtype = at::kFloat,
+                          const LlamaConfig& c = small_config()) {
   at::Generator generator = at::detail::createCPUGenerator(7);
-  const LlamaConfig c = small_config();
   const auto weight = [&](int64_t rows, int64_t columns) {
     return (at::randn({rows, columns}, generator) / std::sqrt(double(columns))).to(dtype);
   };

@@ -1,5 +1,6 @@
 #include "decode/score.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include "decode/packed_llama.h"
@@ -43,6 +44,20 @@ TEST(Score, EqualsPlainForward) {
   }
   EXPECT_EQ(scores[0].log_probability, 0);
   EXPECT_EQ(model.kv_pool().pages_in_use(), 0);
+}
+
+TEST(Score, TheEngineOfADeviceEqualsPlainForward) {
+  const at::NoGradGuard no_grad;
+  const std::vector<int64_t> shared{3, 1, 4, 1, 5, 9, 2, 6};
+  DeviceLlama model(random_llama(), /*slots=*/16, /*pages=*/1);
+  const auto all = continuations();
+  const auto scores = score_on_device(model, shared, all);
+  ASSERT_EQ(scores.size(), all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(scores[i].tokens, std::ssize(all[i]));
+    EXPECT_NEAR(scores[i].log_probability, plain_score(random_llama(), shared, all[i]), 1e-3) << i;
+  }
+  EXPECT_THROW((void)score_on_device(model, shared, {{kVocabulary}}), Error);
 }
 
 TEST(Score, PackingChangesNoBit) {

@@ -93,6 +93,8 @@ struct DecodeOptions {
   // Most memory for keys and values; nullopt: what is left once the weights are packed, less a
   // sixteenth. Where it does not last for all slots, branches are put off and go on later.
   std::optional<int64_t> kv_bytes = {};
+  // On CUDA a step is recorded in a graph and replayed; false: enqueued anew each time.
+  bool records_steps = true;
 };
 
 // Log-likelihoods of one continuation.
@@ -103,7 +105,9 @@ struct ContinuationScore {
 
 class Decoder {
  public:
-  // Takes the model over; its weights live in the decoder, packed for speed, in one copy.
+  struct Engine;  // src/decode/decoder.cpp
+  // Takes the model over; its weights live in the decoder, packed for speed, in one copy, on the
+  // model's device.
   Decoder(Llama model, DecodeOptions options);
   ~Decoder();
   Decoder(Decoder&&) noexcept;
@@ -124,7 +128,6 @@ class Decoder {
   [[nodiscard]] const LlamaConfig& config() const;
 
  private:
-  struct Engine;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -52,7 +52,11 @@ struct TextKit {
 
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
                                    const Machine& machine,
-                                   const GenerateOptions& options);
+                                   const GenerateOptions& options,
+                                   bool records_steps = true);
+
+// Error(kConfig) in one line where this build or machine cannot compute on a GPU.
+void require_cuda();
 
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
 // The decoder is loaded from `model_folder` at the first use and lives as long as the

@@ -1,0 +1,148 @@
+// The engine of fixed slots, carried by the CPU: it must choose what the CPU's own engine chooses.
+#include "decode/device_run.h"
+
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "decode/random_llama.h"
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+std::vector<int64_t> ids_of(int64_t length, int64_t seed) {
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < length; ++i) {
+    ids.push_back((seed * 31 + i * 17 + i * i * 5) % kVocabulary);
+  }
+  return ids;
+}
+
+// After five tokens three are forced, in place of the fifth or after it; later it stops by itself.
+BranchStep close_and_stop(const std::vector<TokenChoice>& told, int64_t branch) {
+  const auto count = std::ssize(told);
+  if (count == 5) {
+    return {.kind = BranchStep::Kind::force,
+            .drops_token = branch % 2 == 0,
+            .forced = {60 + branch, 7, 8}};
+  }
+  const bool ends = count == 12 + branch % 7;
+  return {.kind = ends ? BranchStep::Kind::stop : BranchStep::Kind::go_on,
+          .drops_token = ends && branch % 3 == 0,
+          .forced = {}};
+}
+
+// Prompts of 1, 70 and 140 tokens, 25 branches each: heads of no to three tokens, some with
+// candidates for the first token, some with a rule that forces and stops, some over page borders.
+std::vector<BranchGroup> mixed_groups() {
+  std::vector<BranchGroup> groups;
+  for (const int64_t prompt : {70, 1, 140}) {
+    groups.push_back({.group = prompt, .shared_ids = ids_of(prompt, prompt), .branches = {}});
+    for (int64_t b = 0; b < 25; ++b) {
+      RecordingRule::Decide decide;
+      if (b % 2 == 0) decide = [b](const auto& told) { return close_and_stop(told, b); };
+      groups.back().branches.push_back(
+          start_of(b, ids_of(b % 4, 50 + b), b % 5 == 0 ? 90 : 8 + b, std::move(decide)));
+      if (b % 6 == 0) groups.back().branches.back().first_of = {3, 14, 15, 92};
+    }
+  }
+  return groups;
+}
+
+std::map<BranchKey, FinishedBranch> run_on_slots(int64_t slots,
+                                                 int64_t pages,
+                                                 std::vector<BranchGroup> groups,
+                                                 int64_t* steps = nullptr) {
+  const at::NoGradGuard no_grad;
+  DeviceLlama model(random_llama(), slots, pages);
+  const auto queue = open_device_queue(at::kCPU);
+  ListSource source(std::move(groups));
+  MapSink sink;
+  if (steps != nullptr) sink.on_step = [steps] { ++*steps; };
+  const StopFlag stop;
+  DeviceRun(model, *queue, {.source = source, .sink = sink, .stop = stop}).run();
+  return std::move(sink.branches);
+}
+
+void expect_same_choices(const std::map<BranchKey, FinishedBranch>& expected,
+                         const std::map<BranchKey, FinishedBranch>& found) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [key, branch] : expected) {
+    const FinishedBranch& other = found.at(key);
+    EXPECT_EQ(other.error, branch.error);
+    ASSERT_EQ(other.token_ids, branch.token_ids) << key.first << " " << key.second;
+    const auto &a = told(branch), &b = told(other);
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t n = 0; n < a.size(); ++n) {
+      EXPECT_EQ(a[n].is_forced, b[n].is_forced);
+      EXPECT_NEAR(a[n].log_probability, b[n].log_probability, 1e-4);
+      EXPECT_NEAR(a[n].margin, b[n].margin, 1e-4);
+    }
+  }
+}
+
+TEST(DeviceRun, ChoosesWhatTheEngineOfTheCpuChooses) {
+  Decoder decoder(random_llama(), {.slots = 16, .threads = 2});
+  const auto expected = run_groups(decoder, mixed_groups());
+  ASSERT_EQ(expected.size(), 75u);
+  expect_same_choices(expected, run_on_slots(16, 400, mixed_groups()));
+  expect_same_choices(expected, run_on_slots(64, 400, mixed_groups()));
+}
+
+void expect_same_bits(const std::map<BranchKey, FinishedBranch>& expected,
+                      const std::map<BranchKey, FinishedBranch>& found) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [key, branch] : expected) {
+    EXPECT_EQ(found.at(key).token_ids, branch.token_ids);
+    EXPECT_EQ(told(found.at(key)), told(branch)) << key.first << " " << key.second;
+  }
+}
+
+TEST(DeviceRun, BranchesThatArePutOffGiveTheSameBits) {
+  const auto expected = run_on_slots(16, 400, mixed_groups());
+  for (const int64_t pages : {6, 9, 20}) {
+    expect_same_bits(expected, run_on_slots(16, pages, mixed_groups()));
+  }
+}
+
+TEST(DeviceRun, WhatFitsNowhereComesBackAndTheOthersGoOn) {
+  const auto found = run_on_slots(16, 4, mixed_groups());
+  ASSERT_EQ(found.size(), 75u);
+  for (const auto& [key, branch] : found) {
+    // Three pages for the 139 tokens of the prefix, two for a branch of 90 without a rule.
+    if (key.first == 140 && (key.second == 5 || key.second == 15)) {
+      EXPECT_EQ(branch.cause, BreakCause::memory);
+    } else {
+      EXPECT_EQ(branch.error, "") << key.first << " " << key.second;
+    }
+  }
+}
+
+// The device is one step ahead: a branch costs at most one step more than its tokens.
+TEST(DeviceRun, TheLagCostsOneStep) {
+  std::vector<BranchGroup> groups;
+  groups.push_back({.group = 0, .shared_ids = ids_of(9, 1), .branches = {}});
+  groups[0].branches.push_back(start_of(0, {5}, 41));
+  int64_t steps = 0;
+  run_on_slots(16, 10, std::move(groups), &steps);
+  EXPECT_EQ(steps, 41);  // the last shared token, the head and 39 of the 40 new ones are read
+}
+
+TEST(DeviceRun, StopsWhenAsked) {
+  const at::NoGradGuard no_grad;
+  DeviceLlama model(random_llama(), 16, 400);
+  const auto queue = open_device_queue(at::kCPU);
+  ListSource source(mixed_groups());
+  MapSink sink;
+  StopFlag stop;
+  int steps = 0;
+  sink.on_step = [&] {
+    if (++steps == 15) stop.request(15);
+  };
+  EXPECT_THROW(DeviceRun(model, *queue, {.source = source, .sink = sink, .stop = stop}).run(),
+               Error);
+  EXPECT_EQ(steps, 15);
+}
+
+}  // namespace
+}  // namespace thoughtrank
