@@ -4,7 +4,8 @@
 //   blind_errors   a write, sync or close that failed is reported as done
 //   torn_rename    a rename copies slowly into the final name instead of replacing it at once
 //   no_lock        every flock succeeds
-//   deaf           handlers for SIGTERM, SIGINT, SIGHUP and SIGUSR1 are not installed; they are ignored
+//   deaf           handlers for SIGTERM, SIGINT, SIGHUP and SIGUSR1 are not installed; they are
+//   ignored
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
