@@ -51,8 +51,10 @@ TEST_F(JsonlFile, DamageIsAnErrorThatNamesTheLine) {
 }
 
 TEST_F(JsonlFile, ARowsErrorNamesLineAndKey) {
-  const std::string good = dump_json(to_json(metrics(1)));
-  const auto path = write("metrics.jsonl", good + "\n" + good.substr(0, good.size() - 6) + "7}\n");
+  Json bad = to_json(metrics(1));
+  bad["skipped"] = 7;
+  const auto path =
+      write("metrics.jsonl", dump_json(to_json(metrics(1))) + "\n" + dump_json(bad) + "\n");
   expect_bad_data([&] { (void)read_rows<MetricsRow>(path); }, {"metrics.jsonl:2", "skipped"});
 }
 
