@@ -70,7 +70,7 @@ def with_log_probabilities(model):
         picked = logits.log_softmax(-1).gather(2, targets.clamp(min=0).unsqueeze(2)).squeeze(2)
         log_probs = picked * (targets != -100)
         unused = torch.zeros_like(log_probs)
-        return SimpleNamespace(log_probs=log_probs, entropy=unused, mean_logits=unused, is_top1=unused)
+        return SimpleNamespace(log_probs=log_probs, entropy=unused, mean_logits=unused, is_top1=unused.bool())
 
     forward.training = True
     return forward
@@ -78,14 +78,14 @@ def with_log_probabilities(model):
 
 def trl_trainer(model, batch):
     """What DPOTrainer._compute_loss looks at."""
-    identity = SimpleNamespace(gather_for_metrics=lambda tensor: tensor, device="cpu", unwrap_model=lambda m: m)
+    alone = SimpleNamespace(gather_for_metrics=lambda tensor: tensor, gather=lambda tensor: tensor, device="cpu")
     with torch.no_grad():
         labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
         logps = model(batch["input_ids"], batch["attention_mask"], labels).log_probs.sum(1)
     batch["ref_chosen_logps"], batch["ref_rejected_logps"] = logps.chunk(2)
     return SimpleNamespace(
         model=model,
-        accelerator=identity,
+        accelerator=alone,
         aux_loss_enabled=False,
         ld_alpha=None,
         precompute_ref_logps=True,
@@ -109,7 +109,7 @@ def trl_metrics(model_dir, pairs, steps):
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
-        loss = DPOTrainer._compute_loss(trainer, trainer.model, batch)
+        loss = DPOTrainer._compute_loss(trainer, trainer.model, batch, return_outputs=False)
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
