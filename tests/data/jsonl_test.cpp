@@ -7,7 +7,13 @@ namespace {
 
 class JsonlFile : public FileTest {};
 
-MetricsRow metrics(int64_t step) { return {.round = 1, .step = step, .loss = 1.0 / step}; }
+MetricsRow metrics(int64_t step) {
+  MetricsRow row;
+  row.round = 1;
+  row.step = step;
+  row.loss = 1.0 / static_cast<double>(step);
+  return row;
+}
 
 TEST_F(JsonlFile, RowsComeBackAndTheSameRowsAreTheSameBytes) {
   const std::vector<MetricsRow> rows = {metrics(1), metrics(2), metrics(3)};
