@@ -40,11 +40,12 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
                    config.model.path,
                    static_cast<double>(plan.parameters) / 1e6));
   line("machine",
-       fmt::format("{}, {} threads, decoding in {}, training in {}",
+       fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
                    plan.machine.device,
                    plan.machine.threads,
                    plan.machine.dtype,
-                   plan.machine.train_dtype));
+                   plan.machine.train_dtype,
+                   plan.machine.optimizer_state));
   line("template", plan.chat_template);
   line("prompts",
        fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",

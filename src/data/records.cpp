@@ -132,6 +132,8 @@ inline constexpr auto kFields<MetricsRow> = std::tuple{
     Field{"loss_tokens", &MetricsRow::loss_tokens, kCount},
     Field{"tokens", &MetricsRow::tokens, kCount},
     Field{"skipped", &MetricsRow::skipped},
+    Field{"reward_margin", &MetricsRow::reward_margin, kMeasured},
+    Field{"reward_accuracy", &MetricsRow::reward_accuracy, kMeasured},
 };
 
 template <>

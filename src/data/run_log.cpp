@@ -35,6 +35,11 @@ const Json* RunLog::finished(int64_t round, Stage stage) const {
   return found == finished_.end() ? nullptr : &found->second;
 }
 
+const Json* RunLog::failed(int64_t round, Stage stage) const {
+  const auto found = failed_.find({round, stage});
+  return found == failed_.end() ? nullptr : &found->second;
+}
+
 bool RunLog::has_started(int64_t round, Stage stage) const {
   return started_.contains({round, stage});
 }
@@ -44,7 +49,11 @@ void RunLog::take(const Json& record) {
   const std::string event = require_string(record, "event", where);
   const auto round = [&] { return require_int(record, "round", 0, 99, where); };
   const auto stage = [&] { return stage_named(require_string(record, "stage", where)); };
-  if (event == "stage_started") started_.insert({round(), stage()});
+  if (event == "stage_started") {
+    started_.insert({round(), stage()});
+    failed_.erase({round(), stage()});
+  }
+  if (event == "stage_failed") failed_[{round(), stage()}] = record;
   if (event == "stage_finished") finished_[{round(), stage()}] = record;
   if (event == "checkpoint_purged") purged_.insert(round());
 }

@@ -1,14 +1,11 @@
 #include "thoughtrank/kernels/adamw.h"
 
-#include <ATen/Parallel.h>
 #include <c10/core/DeviceGuard.h>
 
-#include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/adamw_cuda.h"
-#include "kernels/adamw_element.h"
+#include "kernels/adamw_tile.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank::adamw {
@@ -26,37 +23,6 @@ Factors make_factors(const AdamWUpdate& u) {
           .key_low = u.rounding.low,
           .key_high = u.rounding.high};
 }
-
-// Elements a thread works on at a time; its random bits fit in the first-level cache.
-constexpr int64_t kTile = 512;
-
-// The random 16 bits of the kTile elements from `first`, in element order.
-void fill_random(uint16_t* random, int64_t first, Stream stream, const Factors& f) {
-  uint32_t words[kTile / 2];
-  for (int64_t i = 0; i < kTile / kElementsPerBlock; ++i) {
-    const auto block =
-        random_block(static_cast<uint64_t>(first / kElementsPerBlock + i), stream, f);
-    for (size_t j = 0; j < 4; ++j) words[4 * i + static_cast<int64_t>(j)] = block[j];
-  }
-  std::memcpy(random, words, sizeof words);
-}
-
-// Stored values of one tensor within a tile: float32 as it is, bfloat16 (its bits) rounded.
-struct PlainStore {
-  PlainStore(int64_t, Stream, const Factors&) {}
-  float operator()(float value, int64_t) const { return value; }
-};
-struct RoundedStore {
-  uint16_t random[kTile];
-  RoundedStore(int64_t first, Stream stream, const Factors& f) {
-    fill_random(random, first, stream, f);
-  }
-  uint16_t operator()(float value, int64_t i) const {
-    return round_stochastically(value, random[i]);
-  }
-};
-template <class T>
-using Store = std::conditional_t<std::is_same_v<T, float>, PlainStore, RoundedStore>;
 
 template <class Weight, class Moment>
 void update_tile(FlatUpdate<Weight, Moment> u, int64_t first, int64_t count) {
@@ -76,13 +42,7 @@ void update_tile(FlatUpdate<Weight, Moment> u, int64_t first, int64_t count) {
 
 template <class Weight, class Moment>
 void update_on_cpu(const FlatUpdate<Weight, Moment>& u) {
-  at::parallel_for(
-      0, (u.elements + kTile - 1) / kTile, /*grain_size=*/64, [&](int64_t begin, int64_t end) {
-        for (int64_t tile = begin; tile < end; ++tile) {
-          const int64_t first = tile * kTile;
-          update_tile(u, first, std::min(kTile, u.elements - first));
-        }
-      });
+  for_each_tile(u.elements, [&](int64_t first, int64_t count) { update_tile(u, first, count); });
 }
 
 template <class Weight, class Moment>
@@ -100,27 +60,46 @@ void update_typed(const AdamWArena& arena, const Factors& f) {
   update_on_cuda(u, cuda::current_stream(device.index()));
 }
 
+bool is_stored(at::ScalarType dtype) { return dtype == at::kFloat || dtype == at::kBFloat16; }
+
+// `t` is flat, `elements` long, of this dtype, beside the weights.
+bool fits(const AdamWArena& arena, const at::Tensor& t, int64_t elements, at::ScalarType dtype) {
+  return t.defined() && t.dim() == 1 && t.numel() == elements && t.is_contiguous() &&
+         t.scalar_type() == dtype && t.device() == arena.weights.device();
+}
+
+bool moments_fit(const AdamWArena& arena) {
+  const int64_t n = arena.weights.numel();
+  const at::ScalarType moments = arena.first_moment.scalar_type();
+  if (!fits(arena, arena.first_moment, n, moments)) return false;
+  if (!fits(arena, arena.second_moment, n, moments)) return false;
+  if (moments != at::kByte) return is_stored(moments);
+  const int64_t blocks = (n + kMomentBlock - 1) / kMomentBlock;
+  return fits(arena, arena.first_scale, blocks, at::kFloat) &&
+         fits(arena, arena.second_scale, blocks, at::kFloat);
+}
+
+bool master_fits(const AdamWArena& arena) {
+  return !arena.master.defined() || (fits(arena, arena.master, arena.weights.numel(), at::kFloat) &&
+                                     arena.weights.scalar_type() == at::kBFloat16 &&
+                                     arena.first_moment.scalar_type() == at::kFloat);
+}
+
 void require_fit(const AdamWArena& arena) {
   const at::Tensor& w = arena.weights;
-  const at::Tensor& m = arena.first_moment;
-  const auto is_stored = [](const at::Tensor& t) {
-    return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16;
-  };
-  const auto fits = [&](const at::Tensor& t, at::ScalarType dtype) {
-    return t.dim() == 1 && t.numel() == w.numel() && t.is_contiguous() &&
-           t.scalar_type() == dtype && t.device() == w.device();
-  };
-  if (!is_stored(w) || !is_stored(m) || !fits(w, w.scalar_type()) ||
-      !fits(arena.gradients, w.scalar_type()) || !fits(m, m.scalar_type()) ||
-      !fits(arena.second_moment, m.scalar_type())) {
+  if (!is_stored(w.scalar_type()) || !fits(arena, w, w.numel(), w.scalar_type()) ||
+      !fits(arena, arena.gradients, w.numel(), w.scalar_type()) || !moments_fit(arena) ||
+      !master_fits(arena)) {
     fail(ExitCode::kInternal,
          "AdamW: weights, gradients and both moments must be flat, of one length ({} weights) and "
-         "on one device, in float32 or bfloat16",
+         "on one device, in the dtypes of kernels/adamw.h",
          w.numel());
   }
 }
 
 void update(const AdamWArena& arena, const Factors& f) {
+  if (arena.master.defined()) return update_with_master(arena, f);
+  if (arena.first_moment.scalar_type() == at::kByte) return update_with_bytes(arena, f);
   const bool is_float_weight = arena.weights.scalar_type() == at::kFloat;
   const bool is_float_moment = arena.first_moment.scalar_type() == at::kFloat;
   if (is_float_weight && is_float_moment) return update_typed<float, float>(arena, f);

@@ -1,8 +1,11 @@
 #include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/sum.h>
 #include <c10/core/InferenceMode.h>
 #include <spdlog/fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <regex>
 
 #include "thoughtrank/core/error.h"
@@ -103,6 +106,20 @@ void check_names(const std::map<std::string, TensorInfo>& found,
   refuse(extra, "is in the weight files, config.json has no place for it");
 }
 
+// A sum is finite iff all its terms are, unless it overflows: then each is looked at.
+void require_finite(const TensorInfo& info, const at::Tensor& tensor) {
+  if (std::isfinite(tensor.sum(at::kFloat).item<double>())) return;
+  const int64_t bad = tensor.numel() - at::isfinite(tensor).sum().item<int64_t>();
+  if (bad == 0) return;
+  fail(ExitCode::kBadData,
+       "{}: {} has {} of {} values that are not finite (NaN or infinity). Was the file damaged, or "
+       "did its training fail?",
+       info.file.string(),
+       info.name,
+       bad,
+       tensor.numel());
+}
+
 void check_tied_head(const SafetensorsReader& reader, const std::filesystem::path& folder) {
   if (!reader.tensors().contains("lm_head.weight")) return;
   if (!at::equal(reader.read("lm_head.weight"), reader.read("model.embed_tokens.weight"))) {
@@ -139,7 +156,9 @@ Llama load_llama(const std::filesystem::path& folder, at::ScalarType dtype, at::
   if (model.config.tie_word_embeddings) check_tied_head(reader, folder);
 
   visit_parameters(model, [&](const std::string& name, at::Tensor& tensor, const Shape&) {
-    tensor = reader.read(name).to(device, dtype);
+    const at::Tensor stored = reader.read(name);
+    require_finite(reader.tensors().at(name), stored);
+    tensor = stored.to(device, dtype);
   });
   if (model.config.tie_word_embeddings) model.lm_head = model.embed_tokens;
   return model;

@@ -78,6 +78,8 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(config.judge.proxy.find('@') == std::string::npos,
        "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
        "(https_proxy)");
+  need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
+       "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
   try {
     need(expand_chars(config.branches.chars).size() <= 62,
          "'branches.chars' gives more than 62 branches");

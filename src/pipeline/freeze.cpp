@@ -51,7 +51,8 @@ Json frozen_record(const RunConfig& config,
                {{"device", machine.device},
                 {"dtype", machine.dtype},
                 {"train_dtype", machine.train_dtype},
-                {"threads", machine.threads}}},
+                {"threads", machine.threads},
+                {"optimizer_state", machine.optimizer_state}}},
               {"sha256",
                {{"model", identity.model_sha256},
                 {"prompts", identity.prompts_sha256},
@@ -64,7 +65,8 @@ Machine frozen_machine(const Json& record, const std::string& where) {
   return {.device = require_string(frozen, "device", where),
           .dtype = require_string(frozen, "dtype", where),
           .train_dtype = require_string(frozen, "train_dtype", where),
-          .threads = require_int(frozen, "threads", 1, 1024, where)};
+          .threads = require_int(frozen, "threads", 1, 1024, where),
+          .optimizer_state = frozen.value("optimizer_state", "float32")};
 }
 
 // One line per key that differs and may not.

@@ -1,4 +1,5 @@
 // Work beside the rounds: selecting again, and training on a file.
+#include "pipeline/memory_tier.h"
 #include "pipeline/selection.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
@@ -39,6 +40,17 @@ std::vector<TrainingRow> read_training_rows(const fs::path& data, const TextKit&
   return rows;
 }
 
+// Everything a training state depends on.
+std::string file_identity(const RunConfig& config, const fs::path& data, const Machine& machine) {
+  return sha256(dump_json(Json{{"train", config_to_json(config).at("train")},
+                               {"rows", sha256_file(data)},
+                               {"start", weights_sha256(config.model.path)},
+                               {"seed", config.seed},
+                               {"dtype", machine.train_dtype},
+                               {"tier", machine.optimizer_state},
+                               {"threads", machine.threads}}));
+}
+
 }  // namespace
 
 TrainFileResult train_file(const RunConfig& config,
@@ -51,36 +63,34 @@ TrainFileResult train_file(const RunConfig& config,
   }
   require_licence(config.model.path, target, config.is_private);
   const TextKit kit = load_text_kit(config.model.path, config.chat_template);
-  const auto rows = read_training_rows(data, kit);
-  const Machine machine = resolve_machine(config);
+  const bool has_pairs = config.train.objective == "dpo_nll";
+  const auto pairs =
+      has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
+  const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, kit);
+  const Machine machine = with_tier(resolve_machine(config), config);
   use_machine(machine);
   const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
   Llama model = load_llama(config.model.path, dtype, at::Device(machine.device));
   const fs::path parent = fs::absolute(target).parent_path();
   fs::create_directories(parent);
-  const std::string start = weights_sha256(config.model.path);
-  const std::string identity = sha256(dump_json(Json{{"train", config_to_json(config).at("train")},
-                                                     {"rows", sha256_file(data)},
-                                                     {"start", start},
-                                                     {"seed", config.seed},
-                                                     {"dtype", machine.train_dtype},
-                                                     {"threads", machine.threads}}));
+  const std::string identity = file_identity(config, data, machine);
   const fs::path work = parent / (".work-" + target.filename().string());
   fs::create_directories(work);
   const RunLock lock(work);
   Progress progress(
       {.stage = "train", .unit = "steps", .total = 0, .already_done = 0, .rate_unit = "tok"},
       clock);
-  const TrainResult result = train(model,
-                                   rows,
-                                   {.options = config.train,
-                                    .seed = static_cast<uint64_t>(config.seed),
-                                    .round = 1,
-                                    .work_folder = work,
-                                    .identity = identity,
-                                    .clock = clock,
-                                    .stop = stop},
-                                   progress);
+  TrainOptions options = config.train;
+  options.optimizer_state = machine.optimizer_state;
+  const TrainSetup setup = {.options = options,
+                            .seed = static_cast<uint64_t>(config.seed),
+                            .round = 1,
+                            .work_folder = work,
+                            .identity = identity,
+                            .clock = clock,
+                            .stop = stop};
+  const TrainResult result = has_pairs ? train_on_pairs(model, pairs, setup, progress)
+                                       : train(model, rows, setup, progress);
   progress.finish();
   (void)publish_checkpoint(
       model,
@@ -92,6 +102,9 @@ TrainFileResult train_file(const RunConfig& config,
        .card = {{"base_model", fs::path(config.model.path).filename().string()},
                 {"rows", result.rows},
                 {"template", kit.chat_template.name}},
+       .adapter = result.adapter,
+       .lora = config.train.lora,
+       .adapter_base = config.model.path,
        .manifest_extra = {}});
   fs::remove_all(work);
   return {.rows = result.rows,

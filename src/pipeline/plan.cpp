@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "pipeline/memory_tier.h"
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/data/jsonl.h"
@@ -17,17 +18,6 @@ namespace thoughtrank {
 
 namespace {
 
-int64_t count_parameters(const fs::path& model) {
-  int64_t count = 0;
-  const auto weights = SafetensorsReader::open_model(model);
-  for (const auto& [name, tensor] : weights.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t size : tensor.shape) elements *= size;
-    count += elements;
-  }
-  return count;
-}
-
 uint64_t bytes_of(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
 
 // Keys and values of one token.
@@ -36,14 +26,6 @@ uint64_t cache_bytes_per_token(const LlamaConfig& model, const std::string& dtyp
          static_cast<uint64_t>(model.num_hidden_layers * model.num_key_value_heads *
                                model.head_dim) *
          bytes_of(dtype);
-}
-
-// Weights, gradients and two moments.
-uint64_t training_bytes(const RunConfig& config, const Machine& machine, int64_t parameters) {
-  const uint64_t weight = bytes_of(machine.train_dtype);
-  const bool small_moments = config.train.optimizer_state == "bfloat16";
-  const uint64_t moment = small_moments ? 2 : 4;
-  return static_cast<uint64_t>(parameters) * (2 * weight + 2 * moment);
 }
 
 uint64_t free_disk(fs::path folder) {
@@ -82,7 +64,8 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.machine.dtype) +
                       cached * cache_bytes_per_token(model, plan.machine.dtype);
-  plan.train_bytes = training_bytes(config, plan.machine, plan.parameters);
+  plan.train_bytes = training_bytes(
+      config.train, plan.machine.optimizer_state, plan.machine.train_dtype, plan.parameters);
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
   const uint64_t state = plan.train_bytes - static_cast<uint64_t>(plan.parameters) *
@@ -130,7 +113,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   const PromptPlan prompts = load_prompts(config, kit);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
-  plan.machine = resolve_machine(config);
+  plan.machine = with_tier(resolve_machine(config), config);
   plan.chat_template = kit.chat_template.name;
   plan.parameters = count_parameters(config.model.path);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());

@@ -65,12 +65,31 @@ Json journal_record(const char* event, const Session& session, int64_t round, St
           {"time", session.clock.utc_time()}};
 }
 
+// What ends a round for good, so that `status` can say why.
+bool ends_round(ExitCode code) {
+  return code == ExitCode::kTrainingHealth || code == ExitCode::kJudge;
+}
+
+StageReport work_and_note(Session& session, int64_t round, Stage stage) {
+  try {
+    return work_on(session, round, stage);
+  } catch (const Error& error) {
+    if (ends_round(error.code())) {
+      Json record = journal_record("stage_failed", session, round, stage);
+      record["code"] = static_cast<int>(error.code());
+      record["reason"] = error.what();
+      session.log.append(record);
+    }
+    throw;
+  }
+}
+
 void run_stage(Session& session, int64_t round, Stage stage) {
   fs::create_directories(session.folder.work(round));
   log_debug("round {}: {} starts", round, stage_name(stage));
   session.log.append(journal_record("stage_started", session, round, stage));
   const double started_s = session.clock.now_s();
-  const StageReport report = work_on(session, round, stage);
+  const StageReport report = work_and_note(session, round, stage);
   const double seconds = session.clock.now_s() - started_s;
   Json record = journal_record("stage_finished", session, round, stage);
   record["seconds"] = seconds;

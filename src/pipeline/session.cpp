@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pipeline/freeze.h"
+#include "pipeline/memory_tier.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -158,7 +159,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, con
                                 .template_sha256 = template_sha256(kit.chat_template),
                                 .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
-  const Machine machine = resolve_machine(config);
+  const Machine machine = with_tier(resolve_machine(config), config);
 
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());

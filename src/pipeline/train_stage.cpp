@@ -1,4 +1,5 @@
 // Round N, train: the winners' tokens are trained on and the round ends with a checkpoint.
+#include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -15,26 +16,34 @@ namespace {
 // previous: this round's rows from the newest checkpoint; base: all rounds' rows from the base
 // weights.
 struct TrainingPlan {
-  std::vector<TrainingRow> rows;
+  std::vector<TrainingRow> rows;         // objective sft
+  std::vector<PreferencePairRow> pairs;  // objective dpo_nll
   fs::path start;
   std::string rows_sha256;
 };
 
 TrainingPlan plan_training(const Session& session, int64_t round) {
   const bool from_base = session.config.train.start_from == "base";
+  const bool has_pairs = session.config.train.objective == "dpo_nll";
   TrainingPlan plan;
   plan.start = session.model_folder(from_base ? 0 : round - 1);
   for (int64_t n = from_base ? 1 : round; n <= round; ++n) {
-    const fs::path file = session.folder.file(n, "training_data.jsonl");
+    const fs::path file =
+        session.folder.file(n, has_pairs ? "preference_pairs.jsonl" : "training_data.jsonl");
     plan.rows_sha256 += sha256_file(file);
-    for (TrainingRow& row : read_rows<TrainingRow>(file)) plan.rows.push_back(std::move(row));
+    if (has_pairs) {
+      for (auto& pair : read_rows<PreferencePairRow>(file)) plan.pairs.push_back(std::move(pair));
+    } else {
+      for (TrainingRow& row : read_rows<TrainingRow>(file)) plan.rows.push_back(std::move(row));
+    }
   }
-  if (plan.rows.empty()) {
+  if (plan.rows.empty() && plan.pairs.empty()) {
     fail(ExitCode::kTrainingHealth,
-         "round {} has no winner to train on: {} says why for each prompt. No checkpoint is made; "
+         "round {} has no {} to train on: {} says why for each prompt. No checkpoint is made; "
          "round {} stays "
          "the newest.",
          round,
+         has_pairs ? "pair of best and worst" : "winner",
          session.folder.file(round, "best_outputs.jsonl").string(),
          round - 1);
   }
@@ -52,13 +61,14 @@ std::string state_identity(const Session& session,
                                {"seed", session.config.seed},
                                {"round", round},
                                {"dtype", session.machine.train_dtype},
+                               {"tier", session.machine.optimizer_state},
                                {"threads", session.machine.threads}}));
 }
 
 Json model_card(const Session& session, const TrainingPlan& plan, int64_t round) {
   return {{"base_model", fs::path(session.config.model.path).filename().string()},
           {"round", round},
-          {"rows", plan.rows.size()},
+          {"rows", plan.rows.size() + plan.pairs.size()},
           {"judge", session.config.judge.kind},
           {"template", session.kit.chat_template.name},
           {"thought_open", session.config.branches.open},
@@ -72,6 +82,13 @@ Json training_facts(const TrainResult& result, const std::string& start_sha256) 
           {"loss_before", result.loss_before},
           {"loss_after", result.loss_after},
           {"weights_sha256_before", start_sha256}};
+}
+
+// The work folder goes when the stage is finished; what was skipped stays to be looked at.
+void keep_quarantine(const Session& session, int64_t round) {
+  const fs::path noted = session.folder.work(round) / "train" / "quarantine.jsonl";
+  if (fs::exists(noted))
+    publish_file(session.folder.file(round, "quarantine.jsonl"), read_file(noted));
 }
 
 // The facts of a checkpoint that was published just before the process was killed.
@@ -96,24 +113,30 @@ StageReport train_stage(Session& session, int64_t round) {
   require_free_space(session.folder.root(),
                      checkpoint_bytes(model, session.config.checkpoint.dtype));
 
+  const std::optional<double> heldout_before = measure_heldout(session, model);
+
   Progress progress({.stage = fmt::format("round {} train", round),
                      .unit = "steps",
                      .total = 0,
                      .already_done = 0,
                      .rate_unit = "tok"},
                     session.clock);
-  const TrainResult result = train(model,
-                                   plan.rows,
-                                   {.options = session.config.train,
-                                    .seed = static_cast<uint64_t>(session.config.seed),
-                                    .round = round,
-                                    .work_folder = session.folder.work(round) / "train",
-                                    .identity = state_identity(session, plan, start_sha256, round),
-                                    .clock = session.clock,
-                                    .stop = session.stop},
-                                   progress);
+  TrainOptions options = session.config.train;
+  options.optimizer_state = session.machine.optimizer_state;
+  const TrainSetup setup = {.options = options,
+                            .seed = static_cast<uint64_t>(session.config.seed),
+                            .round = round,
+                            .work_folder = session.folder.work(round) / "train",
+                            .identity = state_identity(session, plan, start_sha256, round),
+                            .clock = session.clock,
+                            .stop = session.stop};
+  const TrainResult result = plan.pairs.empty()
+                                 ? train(model, plan.rows, setup, progress)
+                                 : train_on_pairs(model, plan.pairs, setup, progress);
   progress.finish();
   publish_rows(session.folder.file(round, "metrics.jsonl"), result.metrics);
+  keep_quarantine(session, round);
+  require_heldout_kept(session, round, heldout_before, measure_heldout(session, model));
   const Json facts = training_facts(result, start_sha256);
   (void)publish_checkpoint(model,
                            {.base_folder = session.config.model.path,
@@ -122,6 +145,9 @@ StageReport train_stage(Session& session, int64_t round) {
                             .dtype = session.config.checkpoint.dtype,
                             .is_private = session.config.is_private,
                             .card = model_card(session, plan, round),
+                            .adapter = result.adapter,
+                            .lora = session.config.train.lora,
+                            .adapter_base = plan.start,
                             .manifest_extra = {{"training", facts}}});
   return report_of_published(session, round);
 }

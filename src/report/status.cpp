@@ -31,6 +31,9 @@ StageStatus stage_status(const RunFolder& folder, const RunLog& log, int64_t rou
   }
   if (!log.has_started(round, stage)) return status;
   status.state = StageStatus::State::begun;
+  if (const Json* record = log.failed(round, stage)) {
+    status.reason = require_string(*record, "reason", folder.journal().string());
+  }
   if (stage == Stage::generate) status.done = count_records(folder.work(round) / "branches.jsonl");
   if (stage == Stage::evaluate) status.done = count_records(folder.work(round) / "heldout.jsonl");
   return status;

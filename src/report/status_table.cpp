@@ -24,6 +24,7 @@ std::string describe(const StageStatus& stage) {
     case StageStatus::State::waiting:
       return "-";
     case StageStatus::State::begun:
+      if (!stage.reason.empty()) return "stopped";
       return stage.done > 0 ? fmt::format("begun, {} done", stage.done) : "begun";
     case StageStatus::State::finished:
       return fmt::format(
@@ -66,6 +67,17 @@ std::vector<std::string> result_row(const RoundStatus& round) {
           round.usd == 0 ? "-" : fmt::format("{:.4f}", round.usd)};
 }
 
+std::string reasons(const RunStatus& status) {
+  std::string text;
+  for (const RoundStatus& round : status.history) {
+    for (const StageStatus& stage : round.stages) {
+      if (stage.reason.empty()) continue;
+      text += fmt::format("\n{} stopped: {}\n", stage_name(stage.stage), stage.reason);
+    }
+  }
+  return text;
+}
+
 std::string newest_checkpoint(const RunStatus& status) {
   std::string newest;
   for (const RoundStatus& round : status.history) {
@@ -98,7 +110,7 @@ std::string format_status(const RunStatus& status) {
                                  status.rounds,
                                  status.judge,
                                  status.is_finished() ? "finished" : "not finished");
-  text += columns(stages) + "\n" + columns(results);
+  text += columns(stages) + "\n" + columns(results) + reasons(status);
   if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
     text += "\nnewest checkpoint: " + newest + "\n";
   }

@@ -9,6 +9,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/random.h"
 #include "train/checkpoint_files.h"
+#include "train/low_rank.h"
 
 namespace thoughtrank {
 namespace {
@@ -132,6 +133,13 @@ PublishedCheckpoint publish_checkpoint(const Llama& model, const CheckpointSetup
   std::vector<ManifestEntry> files = write_model(temporary.path, exported.named_parameters());
   for (const ManifestEntry& file : write_checkpoint_files(temporary.path, setup, model.config)) {
     files.push_back(file);
+  }
+  if (!setup.adapter.empty()) {
+    const auto config = adapter_config(setup.lora, setup.adapter_base.string());
+    for (ManifestEntry& file : write_adapter(temporary.path / "adapter", setup.adapter, config)) {
+      file.path = "adapter/" + file.path;
+      files.push_back(std::move(file));
+    }
   }
   require_same_probe(exported, temporary.path);
   const Json extra = setup.manifest_extra.is_null() ? Json::object() : setup.manifest_extra;

@@ -9,22 +9,50 @@ void SegmentWeights::visit(FieldVisitor& v) {
   v.number("answer", answer, {0, 1e6}, "loss weight of the answer's tokens, end token included");
 }
 
-void TrainOptions::visit(FieldVisitor& v) {
-  v.choice("method", method, {"full"}, "full: every weight is trained");
-  v.choice("objective", objective, {"sft"}, "sft: cross-entropy on the winners' tokens");
+void DpoOptions::visit(FieldVisitor& v) {
+  v.number("beta", beta, {1e-6, 1e6}, "dpo_nll: how strongly rewards follow the log-probabilities");
+  v.number("nll", nll, {0, 1e6}, "dpo_nll: weight of the chosen completion's token-mean loss");
+}
+
+void LoraOptions::visit(FieldVisitor& v) {
+  v.integer("rank", rank, {1, 4096}, "lora: rows of A, columns of B");
+  v.number("alpha", alpha, {0, 1e6}, "lora: B·A is added times alpha / rank");
+  v.text("targets", targets, "lora: all-linear, or names such as \"q_proj, v_proj\"");
+}
+
+namespace {
+
+// What is trained, on what, and how it is stored.
+void visit_kind(FieldVisitor& v, TrainOptions& o) {
+  v.choice("method",
+           o.method,
+           {"full", "lora"},
+           "full: every weight is trained; lora: low-rank adapters, merged in the checkpoint");
+  v.choice("objective",
+           o.objective,
+           {"sft", "dpo_nll"},
+           "sft: cross-entropy on the winners' tokens; dpo_nll: DPO on best against worst, plus "
+           "the best's cross-entropy");
   v.choice("start_from",
-           start_from,
+           o.start_from,
            {"previous", "base"},
            "previous: the newest checkpoint and this round's rows; base: the base weights and the "
            "rows of all rounds");
   v.choice("dtype",
-           dtype,
+           o.dtype,
            {"auto", "float32", "bfloat16"},
            "of the weights in training; auto: the dtype the model is loaded in");
   v.choice("optimizer_state",
-           optimizer_state,
-           {"auto", "float32", "bfloat16"},
-           "of AdamW's moments; auto: float32");
+           o.optimizer_state,
+           {"auto", "float32_master", "float32", "bfloat16", "int8"},
+           "of AdamW's moments; float32_master keeps bfloat16 weights in float32, too; int8 with a "
+           "scale for each 256; auto: the first of these four that fits the memory");
+}
+
+}  // namespace
+
+void TrainOptions::visit(FieldVisitor& v) {
+  visit_kind(v, *this);
   v.number("learning_rate", learning_rate, {0, 1}, "at the top of the schedule");
   v.numbers("betas", betas, 2, {0, 0.9999999}, "AdamW's decay of the two moments");
   v.number("eps", eps, {1e-30, 1}, "AdamW's epsilon");
@@ -35,6 +63,11 @@ void TrainOptions::visit(FieldVisitor& v) {
            "of the learning rate after the warm-up");
   v.number("warmup", warmup, {0, 1}, "share of the steps in which the learning rate rises");
   v.number("clip", clip, {0, 1e9}, "largest global gradient norm; 0: no clipping");
+  v.number("spike_sigmas",
+           spike_sigmas,
+           {0, 1e6},
+           "skip a step whose loss or gradient norm is so many deviations above the last 128; 0: "
+           "never");
   v.integer("epochs", epochs, {1, 1'000'000}, "times each row is trained on");
   v.boolean("shuffle", shuffle, "rows in a seeded order, another one each epoch");
   v.integer("sequence_length",
@@ -54,6 +87,13 @@ void TrainOptions::visit(FieldVisitor& v) {
             thought_prefix,
             {0, 1 << 24},
             "train only the first N tokens of a thought (arXiv 2503.02875); 0: all");
+  v.group("lora", lora, "low-rank adapters");
+  v.group("dpo", dpo, "preference pairs");
+  v.optional_number("max_heldout_worse",
+                    max_heldout_worse,
+                    {0, 1e6},
+                    "a checkpoint is not published (exit 81) when the held-out loss rose by more "
+                    "than this share; null: no gate");
 }
 
 void CheckpointOptions::visit(FieldVisitor& v) {

@@ -18,13 +18,6 @@ constexpr const char* kPrefix = "state-";
 constexpr const char* kArenaFile = "arena.safetensors";
 constexpr const char* kStateFile = "state.json";
 
-NamedTensors arena_tensors(const WeightArena& arena) {
-  const AdamWArena& buffers = arena.buffers();
-  return {{"weights", buffers.weights},
-          {"first_moment", buffers.first_moment},
-          {"second_moment", buffers.second_moment}};
-}
-
 // JSON has no NaN: null stands for it.
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
@@ -75,10 +68,10 @@ ManifestEntry write_state_file(const fs::path& folder, const std::string& bytes)
   return {.path = kStateFile, .bytes = writer.bytes(), .sha256 = writer.sha256()};
 }
 
-void read_arena(const fs::path& folder, const WeightArena& arena) {
+void read_arena(const fs::path& folder, WeightArena& arena) {
   const auto reader = SafetensorsReader::open_file(folder / kArenaFile);
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : arena_tensors(arena)) {
+  for (const auto& [name, tensor] : arena.state()) {
     const at::Tensor stored = reader.read(name);
     if (stored.sizes() != tensor.sizes() || stored.scalar_type() != tensor.scalar_type()) {
       fail(ExitCode::kBadData,
@@ -93,6 +86,7 @@ void read_arena(const fs::path& folder, const WeightArena& arena) {
     }
     tensor.copy_(stored);
   }
+  arena.restore_weights();
 }
 
 }  // namespace
@@ -107,7 +101,7 @@ void publish_state(const fs::path& work_folder,
   require_free_space(work_folder, arena.state_bytes());
   fs::create_directory(temporary);
   std::vector<ManifestEntry> files;
-  files.push_back(write_safetensors(temporary / kArenaFile, arena_tensors(arena)));
+  files.push_back(write_safetensors(temporary / kArenaFile, arena.state()));
   files.push_back(write_state_file(temporary, dump_json(to_json(state, identity)) + "\n"));
   publish_folder(temporary, work_folder / name, files, Json::object());
   const std::string damage = verify_folder(work_folder / name);
@@ -120,7 +114,7 @@ void publish_state(const fs::path& work_folder,
 bool restore_state(const fs::path& work_folder,
                    const std::string& identity,
                    TrainingState& state,
-                   const WeightArena& arena) {
+                   WeightArena& arena) {
   for (const fs::path& folder : list_states(work_folder)) {
     const std::string damage = verify_folder(folder);
     if (!damage.empty()) {

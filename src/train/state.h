@@ -34,6 +34,6 @@ void publish_state(const std::filesystem::path& work_folder,
 [[nodiscard]] bool restore_state(const std::filesystem::path& work_folder,
                                  const std::string& identity,
                                  TrainingState& state,
-                                 const WeightArena& arena);
+                                 WeightArena& arena);
 
 }  // namespace thoughtrank

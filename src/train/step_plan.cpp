@@ -86,11 +86,16 @@ void require_mask(const TrainingRow& row) {
   }
 }
 
-std::vector<const TrainingRow*> order_rows(const std::vector<TrainingRow>& rows,
-                                           const TrainSetup& setup,
-                                           int64_t epoch) {
-  std::vector<const TrainingRow*> order(rows.size());
-  std::transform(rows.begin(), rows.end(), order.begin(), [](const TrainingRow& r) { return &r; });
+// The rows' units (one row, or the rows of a pair) in the epoch's order.
+std::vector<Sequence> order_units(const std::vector<TrainingRow>& rows,
+                                  const TrainSetup& setup,
+                                  int64_t epoch,
+                                  size_t rows_per_unit) {
+  std::vector<Sequence> order;
+  for (size_t first = 0; first < rows.size(); first += rows_per_unit) {
+    order.emplace_back();
+    for (size_t n = 0; n < rows_per_unit; ++n) order.back().push_back(&rows.at(first + n));
+  }
   if (setup.options.shuffle) {
     RandomStream(setup.seed,
                  "order of training rows",
@@ -100,15 +105,23 @@ std::vector<const TrainingRow*> order_rows(const std::vector<TrainingRow>& rows,
   return order;
 }
 
-StepPlan plan_step(const std::vector<const TrainingRow*>& rows, int64_t sequence_length) {
+int64_t tokens_of(const Sequence& rows) {
+  int64_t tokens = 0;
+  for (const TrainingRow* row : rows) tokens += size_of(*row);
+  return tokens;
+}
+
+StepPlan plan_step(const std::vector<Sequence>& units, int64_t sequence_length) {
   StepPlan step;
-  step.sequences = pack_rows(rows, sequence_length);
-  for (const TrainingRow* row : rows) {
-    step.tokens += size_of(*row);
-    const std::vector<float> weights = token_weights(*row);
-    for (size_t i = 1; i < weights.size(); ++i) {  // nothing predicts the first token
-      step.loss_tokens += weights[i] > 0;
-      step.loss_weight += static_cast<double>(weights[i]);
+  step.sequences = pack_units(units, sequence_length);
+  for (const Sequence& unit : units) {
+    for (const TrainingRow* row : unit) {
+      step.tokens += size_of(*row);
+      const std::vector<float> weights = token_weights(*row);
+      for (size_t i = 1; i < weights.size(); ++i) {  // nothing predicts the first token
+        step.loss_tokens += weights[i] > 0;
+        step.loss_weight += static_cast<double>(weights[i]);
+      }
     }
   }
   return step;
@@ -138,38 +151,47 @@ void require_trainable(const std::vector<TrainingRow>& rows,
   }
 }
 
-std::vector<Sequence> pack_rows(const std::vector<const TrainingRow*>& rows,
-                                int64_t sequence_length) {
+std::vector<Sequence> pack_units(const std::vector<Sequence>& units, int64_t sequence_length) {
   std::vector<Sequence> sequences;
   std::vector<int64_t> room;  // tokens left in each
-  for (const TrainingRow* row : rows) {
-    const auto fits = [&](int64_t left) { return left >= size_of(*row); };
+  for (const Sequence& unit : units) {
+    const int64_t tokens = tokens_of(unit);
+    const auto fits = [&](int64_t left) { return left >= tokens; };
     const auto place = std::find_if(room.begin(), room.end(), fits) - room.begin();
     const auto index = static_cast<size_t>(place);
     if (index == room.size()) {
       sequences.emplace_back();
       room.push_back(sequence_length);
     }
-    sequences[index].push_back(row);
-    room[index] -= size_of(*row);
+    sequences[index].insert(sequences[index].end(), unit.begin(), unit.end());
+    room[index] -= tokens;
   }
   return sequences;
 }
 
-std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows, const TrainSetup& setup) {
+std::vector<Sequence> pack_rows(const std::vector<const TrainingRow*>& rows,
+                                int64_t sequence_length) {
+  std::vector<Sequence> units;
+  for (const TrainingRow* row : rows) units.push_back({row});
+  return pack_units(units, sequence_length);
+}
+
+std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows,
+                                 const TrainSetup& setup,
+                                 size_t rows_per_unit) {
   std::vector<StepPlan> steps;
-  const auto total = static_cast<double>(rows.size());
+  const auto total = static_cast<double>(rows.size() / rows_per_unit);
   for (int64_t epoch = 0; epoch < setup.options.epochs; ++epoch) {
-    std::vector<const TrainingRow*> taken;
+    std::vector<Sequence> taken;
     int64_t tokens = 0;
-    size_t done = 0;
-    for (const TrainingRow* row : order_rows(rows, setup, epoch)) {
-      taken.push_back(row);
-      tokens += size_of(*row);
+    double done = 0;
+    for (Sequence& unit : order_units(rows, setup, epoch, rows_per_unit)) {
+      tokens += tokens_of(unit);
+      taken.push_back(std::move(unit));
       ++done;
-      if (tokens < setup.options.tokens_per_step && done < rows.size()) continue;
+      if (tokens < setup.options.tokens_per_step && done < total) continue;
       steps.push_back(plan_step(taken, setup.options.sequence_length));
-      steps.back().epoch = static_cast<double>(epoch) + static_cast<double>(done) / total;
+      steps.back().epoch = static_cast<double>(epoch) + done / total;
       taken.clear();
       tokens = 0;
     }

@@ -33,13 +33,18 @@ void require_trainable(const std::vector<TrainingRow>& rows,
                        const LlamaConfig& config,
                        int64_t sequence_length);
 
-// First fit, in order: a row goes into the first sequence that has room for it.
+// First fit, in order: a unit of rows that belong together goes into the first sequence that has
+// room for it.
+[[nodiscard]] std::vector<Sequence> pack_units(const std::vector<Sequence>& units,
+                                               int64_t sequence_length);
+// Each row for itself.
 [[nodiscard]] std::vector<Sequence> pack_rows(const std::vector<const TrainingRow*>& rows,
                                               int64_t sequence_length);
 
-// All steps of all epochs. A step takes rows in order until it has `tokens_per_step` tokens; it
-// does not reach over the end of an epoch.
+// All steps of all epochs. A step takes units (of `rows_per_unit` neighbours, shuffled as a whole)
+// in order until it has `tokens_per_step` tokens; it does not reach over the end of an epoch.
 [[nodiscard]] std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows,
-                                               const TrainSetup& setup);
+                                               const TrainSetup& setup,
+                                               size_t rows_per_unit = 1);
 
 }  // namespace thoughtrank

@@ -4,12 +4,16 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <memory>
 
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/random.h"
 #include "train/batch.h"
+#include "train/low_rank.h"
+#include "train/preference.h"
 #include "train/schedule.h"
+#include "train/spike.h"
 #include "train/state.h"
 #include "train/step_plan.h"
 #include "train/weight_arena.h"
@@ -30,7 +34,6 @@ at::ScalarType dtype_of(const std::string& choice, at::ScalarType automatic) {
 struct Measured {
   double loss = 0;       // token mean over the step
   double grad_norm = 0;  // before clipping
-  [[nodiscard]] bool is_finite() const { return std::isfinite(loss) && std::isfinite(grad_norm); }
 };
 
 double measure_loss(const Llama& model,
@@ -61,14 +64,20 @@ std::string number_text(double value) {
 
 class Training {
  public:
-  Training(Llama& model, const std::vector<TrainingRow>& rows, const TrainSetup& setup)
+  // `preference`: nullptr, or the loss of rows that are pairs.
+  Training(Llama& model,
+           const std::vector<TrainingRow>& rows,
+           const TrainSetup& setup,
+           PreferenceLoss* preference = nullptr)
       : model_(model),
         rows_(rows),
         setup_(setup),
-        plan_(plan_steps(rows, setup)),
-        arena_(model,
-               dtype_of(setup.options.dtype, model.embed_tokens.scalar_type()),
-               dtype_of(setup.options.optimizer_state, at::kFloat)) {}
+        preference_(preference),
+        plan_(plan_steps(rows, setup, /*rows_per_unit=*/preference != nullptr ? 2 : 1)),
+        adapters_(setup.options.method == "lora"
+                      ? std::make_unique<LowRankAdapters>(model, setup.options.lora, setup.seed)
+                      : nullptr),
+        arena_(make_arena()) {}
 
   TrainResult run(Progress& progress) {
     begin(progress);
@@ -85,10 +94,21 @@ class Training {
   }
 
  private:
+  [[nodiscard]] WeightArena make_arena() const {
+    const std::string& tier = setup_.options.optimizer_state;
+    const at::ScalarType moments =
+        tier == "int8" ? at::kByte : (tier == "bfloat16" ? at::kBFloat16 : at::kFloat);
+    if (adapters_) return {adapters_->parameters(), at::kFloat, moments};
+    const at::ScalarType weights =
+        dtype_of(setup_.options.dtype, model_.embed_tokens.scalar_type());
+    return {model_, weights, moments, /*has_master=*/tier == "float32_master"};
+  }
+
   // Resumes from the newest state, or measures the loss before the first step.
   void begin(Progress& progress) {
     fs::create_directories(setup_.work_folder);
     remove_leftovers(setup_.work_folder);
+    if (preference_ != nullptr) preference_->prepare_reference(model_);
     if (!restore_state(setup_.work_folder, setup_.identity, state_, arena_)) {
       state_.loss_before = measure_all();
     }
@@ -101,12 +121,16 @@ class Training {
     const Measured measured = measure(step);
     const double rate =
         learning_rate_at(setup_.options, state_.steps_done, static_cast<int64_t>(plan_.size()));
-    if (measured.is_finite()) {
+    const std::string fault =
+        fault_of(measured.loss, measured.grad_norm, state_.metrics, setup_.options.spike_sigmas);
+    if (fault.empty()) {
       update_weights(measured.grad_norm, rate);
     } else {
-      quarantine(step, measured);
+      quarantine(step, measured, fault);
     }
     ++state_.steps_done;
+    RewardMetrics rewards;
+    if (preference_ != nullptr) rewards = preference_->take_metrics();
     state_.metrics.push_back({.round = setup_.round,
                               .step = state_.steps_done,
                               .epoch = step.epoch,
@@ -115,8 +139,10 @@ class Training {
                               .learning_rate = rate,
                               .loss_tokens = step.loss_tokens,
                               .tokens = step.tokens,
-                              .skipped = !measured.is_finite()});
-    if (state_.bad_in_a_row == kMostBadSteps) give_up(measured);
+                              .skipped = !fault.empty(),
+                              .reward_margin = rewards.margin,
+                              .reward_accuracy = rewards.accuracy});
+    if (state_.bad_in_a_row == kMostBadSteps) give_up(fault);
   }
 
   // Accumulates the gradients of the step's token-mean loss.
@@ -125,14 +151,20 @@ class Training {
     at::Tensor loss = at::zeros({}, arena_.buffers().weights.options().dtype(at::kDouble));
     for (const Sequence& sequence : step.sequences) {
       setup_.stop.throw_if_set();
-      const Batch batch =
-          make_batch(sequence, 1 / step.loss_weight, arena_.buffers().weights.device());
-      const at::Tensor part = batch_loss(model_, batch);
+      const at::Tensor part = loss_of(sequence, step);
       setup_.stop.throw_if_set();
       part.backward();
       loss += part.detach();
     }
     return {.loss = loss.item<double>(), .grad_norm = arena_.gradient_norm()};
+  }
+
+  // The share of the step's loss that a sequence has.
+  at::Tensor loss_of(const Sequence& sequence, const StepPlan& step) {
+    if (adapters_) adapters_->merge();
+    if (preference_ != nullptr) return preference_->part(model_, sequence, step);
+    const at::Device device = model_.embed_tokens.device();
+    return batch_loss(model_, make_batch(sequence, 1 / step.loss_weight, device));
   }
 
   void update_weights(double grad_norm, double learning_rate) {
@@ -155,20 +187,22 @@ class Training {
     state_.bad_in_a_row = 0;
   }
 
-  // Leaves the weights alone and notes the rows of a step that is not finite.
-  void quarantine(const StepPlan& step, const Measured& measured) {
+  // Leaves the weights alone and notes the rows of a bad step.
+  void quarantine(const StepPlan& step, const Measured& measured, const std::string& fault) {
     ++state_.bad_in_a_row;
     Json ids = Json::array();
     for (const Sequence& sequence : step.sequences) {
       for (const TrainingRow* row : sequence) ids.push_back(row->prompt_id);
     }
-    log_warning("train: step {} is skipped, loss {}, gradient norm {}, prompts {}",
+    log_warning("train: step {} is skipped: {}; loss {}, gradient norm {}, prompts {}",
                 state_.steps_done + 1,
+                fault,
                 measured.loss,
                 measured.grad_norm,
                 dump_json(ids));
     state_.quarantine.push_back({{"round", setup_.round},
                                  {"step", state_.steps_done + 1},
+                                 {"reason", fault},
                                  {"loss", number_text(measured.loss)},
                                  {"grad_norm", number_text(measured.grad_norm)},
                                  {"prompt_ids", ids}});
@@ -183,27 +217,33 @@ class Training {
     if (!lines.empty() || fs::exists(file)) publish_file(file, lines);
   }
 
-  [[noreturn]] void give_up(const Measured& measured) const {
+  [[noreturn]] void give_up(const std::string& fault) const {
     fail(ExitCode::kTrainingHealth,
-         "training stopped at step {}: {} steps in a row were not finite (loss {}, gradient norm "
-         "{}). Their prompts are in {}; look at those rows, or lower train.learning_rate",
+         "training stopped at step {}: {} bad steps in a row; of the last one, {}. Their prompts "
+         "are in {}; look at those rows, or lower train.learning_rate",
          state_.steps_done,
          kMostBadSteps,
-         measured.loss,
-         measured.grad_norm,
+         fault,
          (setup_.work_folder / "quarantine.jsonl").string());
   }
 
   [[nodiscard]] double measure_all() const {
+    if (adapters_) {
+      const at::NoGradGuard no_grad;
+      adapters_->merge();
+    }
+    if (preference_ != nullptr) return preference_->mean(model_);
     return measure_loss(model_, rows_, setup_.options.sequence_length, setup_.stop);
   }
 
   [[nodiscard]] TrainResult result() const {
-    TrainResult result = {.rows = static_cast<int64_t>(rows_.size()),
+    const size_t rows = preference_ != nullptr ? rows_.size() / 2 : rows_.size();
+    TrainResult result = {.rows = static_cast<int64_t>(rows),
                           .steps = state_.steps_done,
                           .loss_before = state_.loss_before,
                           .loss_after = measure_all(),
-                          .metrics = state_.metrics};
+                          .metrics = state_.metrics,
+                          .adapter = adapters_ ? adapters_->parameters() : NamedTensors()};
     for (const StepPlan& step : plan_) result.tokens += step.tokens;
     return result;
   }
@@ -211,7 +251,9 @@ class Training {
   Llama& model_;
   const std::vector<TrainingRow>& rows_;
   const TrainSetup& setup_;
+  PreferenceLoss* preference_;
   std::vector<StepPlan> plan_;
+  std::unique_ptr<LowRankAdapters> adapters_;  // method lora
   WeightArena arena_;
   TrainingState state_;
 };
@@ -224,6 +266,15 @@ TrainResult train(Llama& model,
                   Progress& progress) {
   require_trainable(rows, model.config, setup.options.sequence_length);
   return Training(model, rows, setup).run(progress);
+}
+
+TrainResult train_on_pairs(Llama& model,
+                           const std::vector<PreferencePairRow>& pairs,
+                           const TrainSetup& setup,
+                           Progress& progress) {
+  const auto rows = rows_of_pairs(pairs, model.config, setup.options.sequence_length);
+  PreferenceLoss preference(rows, setup);
+  return Training(model, rows, setup, &preference).run(progress);
 }
 
 double mean_loss(const Llama& model,

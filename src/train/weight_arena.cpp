@@ -17,21 +17,38 @@ int64_t arena_size(const NamedTensors& parameters) {
   return size;
 }
 
+NamedTensors parameters_of(Llama& model) {
+  if (model.config.tie_word_embeddings) model.lm_head = model.embed_tokens;
+  return model.named_parameters();
+}
+
 }  // namespace
 
-WeightArena::WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments)
-    : model_(model) {
+WeightArena::WeightArena(Llama& model,
+                         at::ScalarType weights,
+                         at::ScalarType moments,
+                         bool has_master)
+    : WeightArena(parameters_of(model), weights, moments, has_master) {}
+
+WeightArena::WeightArena(NamedTensors parameters,
+                         at::ScalarType weights,
+                         at::ScalarType moments,
+                         bool has_master)
+    : parameters_(std::move(parameters)) {
   const at::NoGradGuard no_grad;
-  if (model.config.tie_word_embeddings) model.lm_head = model.embed_tokens;
-  NamedTensors parameters = model.named_parameters();
-  const int64_t size = arena_size(parameters);
-  const auto options = at::TensorOptions(model.embed_tokens.device());
+  const int64_t size = arena_size(parameters_);
+  const auto options = at::TensorOptions(parameters_.front().second.device());
   buffers_ = {.weights = at::zeros(size, options.dtype(weights)),
               .gradients = at::zeros(size, options.dtype(weights)),
               .first_moment = at::zeros(size, options.dtype(moments)),
               .second_moment = at::zeros(size, options.dtype(moments))};
+  if (moments == at::kByte) {
+    const int64_t blocks = (size + kMomentBlock - 1) / kMomentBlock;
+    buffers_.first_scale = at::zeros(blocks, options.dtype(at::kFloat));
+    buffers_.second_scale = at::zeros(blocks, options.dtype(at::kFloat));
+  }
   int64_t offset = 0;
-  for (auto& [name, tensor] : parameters) {
+  for (auto& [name, tensor] : parameters_) {
     const auto view_of = [&](const at::Tensor& flat) {
       return flat.narrow(0, offset, tensor.numel()).view(tensor.sizes());
     };
@@ -43,10 +60,11 @@ WeightArena::WeightArena(Llama& model, at::ScalarType weights, at::ScalarType mo
     tensor.mutable_grad() = gradient;
     offset += padded(tensor.numel());
   }
+  if (has_master && weights != at::kFloat) buffers_.master = buffers_.weights.to(at::kFloat);
 }
 
 WeightArena::~WeightArena() {
-  for (auto& [name, tensor] : model_.named_parameters()) {
+  for (auto& [name, tensor] : parameters_) {
     tensor.mutable_grad() = at::Tensor();
     tensor.set_requires_grad(false);
   }
@@ -59,9 +77,25 @@ double WeightArena::gradient_norm() const {
       .item<double>();
 }
 
+NamedTensors WeightArena::state() const {
+  NamedTensors state = {{"weights", buffers_.master.defined() ? buffers_.master : buffers_.weights},
+                        {"first_moment", buffers_.first_moment},
+                        {"second_moment", buffers_.second_moment}};
+  if (buffers_.first_scale.defined()) {
+    state.emplace_back("first_scale", buffers_.first_scale);
+    state.emplace_back("second_scale", buffers_.second_scale);
+  }
+  return state;
+}
+
+void WeightArena::restore_weights() {
+  if (buffers_.master.defined()) buffers_.weights.copy_(buffers_.master);
+}
+
 uint64_t WeightArena::state_bytes() const {
-  return buffers_.weights.nbytes() + buffers_.first_moment.nbytes() +
-         buffers_.second_moment.nbytes();
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : state()) bytes += tensor.nbytes();
+  return bytes;
 }
 
 }  // namespace thoughtrank

@@ -13,8 +13,17 @@ namespace thoughtrank {
 class WeightArena {
  public:
   // Moves the model's weights into the arena, in `weights` dtype, and makes them require gradients.
-  // The old tensors are freed one by one.
-  WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments);
+  // The old tensors are freed one by one. Moments of kByte have a scale for each block;
+  // `has_master` keeps bfloat16 weights in float32 as well.
+  WeightArena(Llama& model,
+              at::ScalarType weights,
+              at::ScalarType moments,
+              bool has_master = false);
+  // The same for other parameters, such as adapters.
+  WeightArena(NamedTensors parameters,
+              at::ScalarType weights,
+              at::ScalarType moments,
+              bool has_master = false);
   // The model keeps its weights (views of the flat buffer); no requires_grad and no gradient is
   // left.
   ~WeightArena();
@@ -25,10 +34,14 @@ class WeightArena {
   // Global 2-norm, summed in float32; not finite iff a gradient is not (or the norm overflows).
   [[nodiscard]] double gradient_norm() const;
   [[nodiscard]] const AdamWArena& buffers() const { return buffers_; }
+  // What a resumable state holds, by name; the master, if any, stands for the weights.
+  [[nodiscard]] NamedTensors state() const;
+  // After a state was read: the weights as the master has them.
+  void restore_weights();
   [[nodiscard]] uint64_t state_bytes() const;
 
  private:
-  Llama& model_;
+  NamedTensors parameters_;
   AdamWArena buffers_;
 };
 

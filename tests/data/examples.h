@@ -112,7 +112,9 @@ inline MetricsRow example() {
           .learning_rate = 1e-5,
           .loss_tokens = 100,
           .tokens = 300,
-          .skipped = true};
+          .skipped = true,
+          .reward_margin = 0.5,
+          .reward_accuracy = 1.0};
 }
 
 template <>

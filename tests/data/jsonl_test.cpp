@@ -7,7 +7,13 @@ namespace {
 
 class JsonlFile : public FileTest {};
 
-MetricsRow metrics(int64_t step) { return {.round = 1, .step = step, .loss = 1.0 / step}; }
+MetricsRow metrics(int64_t step) {
+  MetricsRow row;
+  row.round = 1;
+  row.step = step;
+  row.loss = 1.0 / static_cast<double>(step);
+  return row;
+}
 
 TEST_F(JsonlFile, RowsComeBackAndTheSameRowsAreTheSameBytes) {
   const std::vector<MetricsRow> rows = {metrics(1), metrics(2), metrics(3)};
@@ -51,8 +57,10 @@ TEST_F(JsonlFile, DamageIsAnErrorThatNamesTheLine) {
 }
 
 TEST_F(JsonlFile, ARowsErrorNamesLineAndKey) {
-  const std::string good = dump_json(to_json(metrics(1)));
-  const auto path = write("metrics.jsonl", good + "\n" + good.substr(0, good.size() - 6) + "7}\n");
+  Json bad = to_json(metrics(1));
+  bad["skipped"] = 7;
+  const auto path =
+      write("metrics.jsonl", dump_json(to_json(metrics(1))) + "\n" + dump_json(bad) + "\n");
   expect_bad_data([&] { (void)read_rows<MetricsRow>(path); }, {"metrics.jsonl:2", "skipped"});
 }
 

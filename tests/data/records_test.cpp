@@ -56,7 +56,8 @@ inline constexpr const char* kBytes<PreferencePairRow> =
 template <>
 inline constexpr const char* kBytes<MetricsRow> =
     R"({"round":1,"step":7,"epoch":0.5,"loss":1.5,"grad_norm":0.25,)"
-    R"("learning_rate":1e-05,"loss_tokens":100,"tokens":300,"skipped":true})";
+    R"("learning_rate":1e-05,"loss_tokens":100,"tokens":300,"skipped":true,)"
+    R"("reward_margin":0.5,"reward_accuracy":1.0})";
 
 template <>
 inline constexpr const char* kBytes<EvalRow> =

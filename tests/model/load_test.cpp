@@ -1,6 +1,9 @@
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
 
+#include <cmath>
+#include <limits>
+
 #include "model/expect_error.h"
 #include "model/golden.h"
 #include "model/temp_folder.h"
@@ -93,6 +96,22 @@ TEST(Load, IntegersAreNotWeights) {
   SpoiltModel model("tiny-llama");
   model.weights[kUpProj] = at::zeros({128, 64}, at::kInt);
   model.expect_refused("has dtype Int");
+}
+
+TEST(Load, ValuesThatAreNotFiniteAreCounted) {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    SpoiltModel model("tiny-llama");
+    at::Tensor& weight = model.weights[kUpProj];
+    weight = weight.clone();
+    weight[1].slice(0, 0, 3).fill_(bad);
+    model.expect_refused(std::string(kUpProj) + " has 3 of 8192 values that are not finite");
+  }
+}
+
+TEST(Load, FiniteValuesWhoseSumOverflowsAreFine) {
+  SpoiltModel model("tiny-llama");
+  model.weights[kUpProj] = at::full({128, 64}, 3e38);
+  EXPECT_EQ(model.load().layers.size(), 2u);
 }
 
 TEST(Load, TiedHeadMayBeInTheFileWhenItIsEqual) {

@@ -87,6 +87,20 @@ TEST_F(FakeRun, StagesAreFinishedBegunOrWaiting) {
   EXPECT_EQ(stages[2].state, StageStatus::State::waiting);
 }
 
+TEST_F(FakeRun, WhyARoundStoppedIsSaidUntilItIsTriedAgain) {
+  const Json judge = {{"event", "stage_failed"},
+                      {"round", 1},
+                      {"stage", "judge"},
+                      {"code", 69},
+                      {"reason", "the judge cannot tell answers apart"}};
+  Journal(folder_.journal(), [](const Json&) {}).append(judge);
+  const std::string text = format_status(read_status(folder_.root()));
+  EXPECT_NE(text.find("judge stopped: the judge cannot tell answers apart"), std::string::npos);
+  Journal(folder_.journal(), [](const Json&) {
+  }).append({{"event", "stage_started"}, {"round", 1}, {"stage", "judge"}});
+  EXPECT_EQ(format_status(read_status(folder_.root())).find("stopped"), std::string::npos);
+}
+
 TEST_F(FakeRun, WinnersAndCostAreCounted) {
   publish_ranking();
   const RunStatus status = read_status(folder_.root());

@@ -42,42 +42,57 @@ void configure(TestTraining& training) {
   training.options.schedule = "cosine";
 }
 
+struct Tier {
+  at::ScalarType dtype;
+  const char* optimizer_state;
+};
+
 // Runs until the state of `step` is there, then asks to stop as a signal would.
-ExitCode stop_after(const fs::path& work, int64_t step, at::ScalarType dtype) {
+ExitCode stop_after(const fs::path& work, int64_t step, const Tier& tier) {
   TestTraining training(work);
   configure(training);
+  training.options.optimizer_state = tier.optimizer_state;
   std::atomic<bool> is_over = false;
   std::thread watcher([&] {
     while (!is_over && !fs::exists(state_folder(work, step))) std::this_thread::yield();
     training.stop.request(SIGTERM);
   });
-  const ExitCode code = exit_code_of([&] { (void)finish(training, dtype); });
+  const ExitCode code = exit_code_of([&] { (void)finish(training, tier.dtype); });
   is_over = true;
   watcher.join();
   return code;
 }
 
-class Resume : public testing::TestWithParam<at::ScalarType> {};
+class Resume : public testing::TestWithParam<Tier> {};
 
 TEST_P(Resume, AfterAnyStepGivesTheBytesOfAnUninterruptedRun) {
   const TempFolder whole;
   TestTraining undisturbed(whole.path());
   configure(undisturbed);
-  const Outcome expected = finish(undisturbed, GetParam());
+  undisturbed.options.optimizer_state = GetParam().optimizer_state;
+  const Outcome expected = finish(undisturbed, GetParam().dtype);
   int stopped = 0;
   for (int64_t step = 1; step < kRows; ++step) {
     const TempFolder work;
     stopped += stop_after(work.path(), step, GetParam()) == ExitCode::kStopped;
     TestTraining resumed(work.path());
     configure(resumed);
-    const Outcome outcome = finish(resumed, GetParam());
+    resumed.options.optimizer_state = GetParam().optimizer_state;
+    const Outcome outcome = finish(resumed, GetParam().dtype);
     EXPECT_TRUE(same_weights(outcome.model, expected.model)) << "stopped after step " << step;
     EXPECT_EQ(outcome.report, expected.report) << "stopped after step " << step;
   }
   EXPECT_GT(stopped, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Dtypes, Resume, testing::Values(at::kFloat, at::kBFloat16));
+INSTANTIATE_TEST_SUITE_P(Tiers,
+                         Resume,
+                         testing::Values(Tier{at::kFloat, "auto"},
+                                         Tier{at::kBFloat16, "float32_master"},
+                                         Tier{at::kBFloat16, "float32"},
+                                         Tier{at::kBFloat16, "bfloat16"},
+                                         Tier{at::kFloat, "int8"},
+                                         Tier{at::kBFloat16, "int8"}));
 
 class States : public testing::Test {
  protected:

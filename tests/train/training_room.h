@@ -78,21 +78,29 @@ class TestTraining {
 
   explicit TestTraining(std::filesystem::path work) : work_(std::move(work)) {}
   TrainResult run(Llama& model, const std::vector<TrainingRow>& rows) {
-    show_progress(false);
-    Progress progress({.stage = "train", .unit = "steps", .rate_unit = "tok"}, clock_);
-    return train(model,
-                 rows,
-                 {.options = options,
-                  .seed = 5,
-                  .round = 1,
-                  .work_folder = work_,
-                  .identity = identity,
-                  .clock = clock_,
-                  .stop = stop},
-                 progress);
+    Progress progress = silent_progress();
+    return train(model, rows, setup(), progress);
+  }
+  TrainResult run(Llama& model, const std::vector<PreferencePairRow>& pairs) {
+    Progress progress = silent_progress();
+    return train_on_pairs(model, pairs, setup(), progress);
+  }
+  [[nodiscard]] TrainSetup setup() const {
+    return {.options = options,
+            .seed = 5,
+            .round = 1,
+            .work_folder = work_,
+            .identity = identity,
+            .clock = clock_,
+            .stop = stop};
   }
 
  private:
+  [[nodiscard]] Progress silent_progress() const {
+    show_progress(false);
+    return Progress({.stage = "train", .unit = "steps", .rate_unit = "tok"}, clock_);
+  }
+
   std::filesystem::path work_;
   SystemClock clock_;
 };

@@ -133,6 +133,8 @@ struct MetricsRow {
   int64_t loss_tokens = 0;
   int64_t tokens = 0;
   bool skipped = false;
+  std::optional<double> reward_margin;    // objective dpo_nll
+  std::optional<double> reward_accuracy;  // objective dpo_nll
 };
 
 struct EvalRow {

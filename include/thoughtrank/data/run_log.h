@@ -24,6 +24,8 @@ class RunLog {
   void append(const Json& record);
   // The last stage_finished record; null when the stage has not finished.
   [[nodiscard]] const Json* finished(int64_t round, Stage stage) const;
+  // The last stage_failed record since the stage was started last; null when it has none.
+  [[nodiscard]] const Json* failed(int64_t round, Stage stage) const;
   [[nodiscard]] bool has_started(int64_t round, Stage stage) const;
   [[nodiscard]] bool is_purged(int64_t round) const { return purged_.contains(round); }
 
@@ -31,7 +33,7 @@ class RunLog {
   RunLog() = default;
   void take(const Json& record);
   std::unique_ptr<Journal> journal_;
-  std::map<std::pair<int64_t, Stage>, Json> finished_;
+  std::map<std::pair<int64_t, Stage>, Json> finished_, failed_;
   std::set<std::pair<int64_t, Stage>> started_;
   std::set<int64_t> purged_;
 };

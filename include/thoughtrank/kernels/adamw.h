@@ -2,6 +2,12 @@
 // and both moments. Weights and moments are float32 or bfloat16, in any combination; the arithmetic
 // is float32. What is stored in bfloat16 is rounded stochastically: up with the probability of the
 // cut-off part, so that updates far below half a unit in the last place are kept on average.
+//
+// On the CPU two more ways to store: a float32 master of bfloat16 weights, and moments in 8 bits.
+// Those are shares of the largest value of their block of 256, as small floats: the first moment
+// sign, 4 bits of exponent and 3 of mantissa, rounded stochastically; the second 5 and 3 bits,
+// never less than its smallest step, so that no weight is divided by nothing.
+//
 // The bits are a pure function of (rounding key, element), so threads change nothing.
 #pragma once
 
@@ -11,12 +17,18 @@
 
 namespace thoughtrank {
 
+// Elements that share a scale where moments have 8 bits.
+inline constexpr int64_t kMomentBlock = 256;
+
 // Flat, contiguous tensors of one length on one device.
 struct AdamWArena {
   at::Tensor weights;        // (N) float32 or bfloat16
   at::Tensor gradients;      // (N) as weights
-  at::Tensor first_moment;   // (N) float32 or bfloat16; zeros before the first update
+  at::Tensor first_moment;   // (N) float32, bfloat16, or uint8; zeros before the first update
   at::Tensor second_moment;  // (N) as first_moment
+  at::Tensor master = {};    // (N) float32 of bfloat16 weights, or undefined; moments are float32
+  at::Tensor first_scale = {};   // (N / kMomentBlock, rounded up) float32 where moments are uint8
+  at::Tensor second_scale = {};  // as first_scale
 };
 
 struct AdamWUpdate {

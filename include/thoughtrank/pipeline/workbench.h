@@ -23,6 +23,7 @@ struct Machine {
   std::string dtype;        // of generation and scoring: "float32" | "bfloat16"
   std::string train_dtype;  // "float32" | "bfloat16"
   int64_t threads = 1;
+  std::string optimizer_state = "float32";  // train.optimizer_state with auto resolved
 };
 
 // Error(kConfig) when the device is not there or not supported.

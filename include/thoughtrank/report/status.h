@@ -27,6 +27,7 @@ struct StageStatus {
   double rate = 0;     // units per second
   std::string unit;    // of the rate
   int64_t done = 0;    // begun: branches or calls finished so far
+  std::string reason;  // begun: why the last attempt ended the round; "" where it did not
 };
 
 struct RoundStatus {

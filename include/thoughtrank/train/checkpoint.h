@@ -11,6 +11,7 @@
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/model/llama.h"
 #include "thoughtrank/text/chat_template.h"
+#include "thoughtrank/train/trainer.h"
 
 namespace thoughtrank {
 
@@ -26,7 +27,12 @@ struct CheckpointSetup {
   const ChatTemplate& chat_template;
   std::string dtype = "bfloat16";
   bool is_private = false;  // no publishing rules for name and licence files
-  Json card;            // model card front matter and facts: base_model, round, judge, hashes, …
+  Json card;  // model card front matter and facts: base_model, round, judge, hashes, …
+  // Method lora: what TrainResult::adapter holds, and the weights it was trained on. Kept in
+  // adapter/, in PEFT's format; the checkpoint's own weights have it merged.
+  NamedTensors adapter = {};
+  LoraOptions lora = {};
+  std::filesystem::path adapter_base = {};
   Json manifest_extra;  // put in MANIFEST.json: config hash, parent manifest hash
 };
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,26 @@ struct SegmentWeights {
   void visit(FieldVisitor& v);
 };
 
+struct DpoOptions {
+  double beta = 0.1;
+  double nll = 1.0;
+  void visit(FieldVisitor& v);
+};
+
+struct LoraOptions {
+  int64_t rank = 16;
+  double alpha = 32;
+  std::string targets = "all-linear";  // all-linear | names, e.g. "q_proj, v_proj"
+  void visit(FieldVisitor& v);
+};
+
 struct TrainOptions {
-  std::string method = "full";          // full
-  std::string objective = "sft";        // sft
+  std::string method = "full";          // full | lora
+  std::string objective = "sft";        // sft | dpo_nll
   std::string start_from = "previous";  // previous | base
   std::string dtype = "auto";           // auto | float32 | bfloat16
-  std::string optimizer_state =
-      "auto";  // auto | float32 | bfloat16 (moments; stochastic rounding of bf16 weights)
+  // auto | float32_master | float32 | bfloat16 | int8. The trainer itself takes auto as float32.
+  std::string optimizer_state = "auto";
   double learning_rate = 1e-5;
   std::vector<double> betas = {0.9, 0.95};
   double eps = 1e-8;
@@ -37,6 +51,7 @@ struct TrainOptions {
   std::string schedule = "linear";  // constant | linear | cosine
   double warmup = 0.03;             // share of the steps
   double clip = 1.0;                // global gradient norm; 0 = off
+  double spike_sigmas = 6;          // a step so far above the last ones is skipped; 0 = off
   int64_t epochs = 1;
   bool shuffle = true;
   int64_t sequence_length = 4096;
@@ -44,6 +59,9 @@ struct TrainOptions {
   int64_t state_every = 50;
   SegmentWeights weights;
   int64_t thought_prefix = 0;
+  LoraOptions lora;
+  DpoOptions dpo;
+  std::optional<double> max_heldout_worse;  // publish gate: relative rise of the held-out loss
   void visit(FieldVisitor& v);
 };
 
@@ -62,20 +80,30 @@ struct TrainResult {
   int64_t rows = 0;
   int64_t steps = 0;
   int64_t tokens = 0;
-  double loss_before = 0;  // token-mean over all rows, before the first and after the last step
+  double loss_before = 0;  // over all rows, before the first and after the last step
   double loss_after = 0;
   std::vector<MetricsRow> metrics;  // all steps, also those before a resume
+  NamedTensors adapter;             // method lora: A and B under PEFT's names
 };
 
 // Trains `model` in place: its weights move into one flat buffer (of options.dtype) and stay there.
+// Method lora: adapters are trained beside the frozen weights, and the model ends with both merged.
 // `progress` counts steps and tokens, also the steps before a resume. Rows carry input_ids and
 // spans. Error(kBadData) naming the prompt id for rows that are too long, empty, without loss
-// tokens or with ids out of range; Error(kTrainingHealth) after three non-finite steps in a row;
+// tokens or with ids out of range; Error(kTrainingHealth) after three bad steps in a row
+// (not finite, or a spike; bad steps are skipped and noted in work_folder/quarantine.jsonl);
 // Error(kStopped | kInterrupted) when stopped.
 [[nodiscard]] TrainResult train(Llama& model,
                                 const std::vector<TrainingRow>& rows,
                                 const TrainSetup& setup,
                                 Progress& progress);
+
+// objective dpo_nll: the same on pairs, with the loss of train/preference.h; metrics carry the
+// rewards' margin and accuracy. Error(kBadData) also for a pair that passes sequence_length.
+[[nodiscard]] TrainResult train_on_pairs(Llama& model,
+                                         const std::vector<PreferencePairRow>& pairs,
+                                         const TrainSetup& setup,
+                                         Progress& progress);
 
 // Token-mean cross-entropy over the weighted spans of all rows, without gradients.
 [[nodiscard]] double mean_loss(const Llama& model,
