@@ -71,9 +71,11 @@ void check_relations(const RunConfig& config) {
   need(config.model.sha256.empty() ||
            std::regex_match(config.model.sha256, std::regex("[0-9a-f]{64}")),
        "'model.sha256' should be 64 lower-case hex digits or empty");
-  need(config.judge.proxy.find('@') == std::string::npos,
-       "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
-       "(https_proxy)");
+  for (const JudgeOptions& judge : all_judges(config.judge)) {
+    need(judge.proxy.find('@') == std::string::npos,
+         "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
+         "(https_proxy)");
+  }
   try {
     need(expand_chars(config.branches.chars).size() <= 62,
          "'branches.chars' gives more than 62 branches");

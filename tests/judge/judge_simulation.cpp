@@ -1,7 +1,7 @@
 // Benchmark: regret, P(top-1), calls and reads of the ranking scheme and of other strategies with
 // simulated judges, and whether the posterior says the truth about itself. Prints Markdown.
 //
-//     judge_simulation table [TRIALS]         the strategies, with each judge
+//     judge_simulation table [TRIALS [N]]     the strategies, with each judge or with the N-th
 //     judge_simulation variations [TRIALS]    other sizes of the scheme's parts
 //     judge_simulation judges [TRIALS]        a second judge beside the first
 //     judge_simulation calibration [TRIALS]   predicted and true P(best) and regret; time of a fit
@@ -83,8 +83,10 @@ constexpr const char* kHeader =
     "| strategy | regret | P(top-1) | calls, mean (most) | reads, mean (most) "
     "|\n|---|---|---|---|---|";
 
-void print_table(uint64_t trials) {
-  for (const NamedJudge& judge : judges()) {
+void print_table(uint64_t trials, size_t only) {
+  for (size_t j = 0; j < judges().size(); ++j) {
+    if (only > 0 && j + 1 != only) continue;
+    const NamedJudge& judge = judges()[j];
     const TrialOptions options{.trials = trials, .judge = judge.character};
     print(fmt::format("\n{}:\n\n{}", judge.name, kHeader));
     print_row("ours", options, run_ours(options, {}));
@@ -205,9 +207,9 @@ void print_fit_time() {
       times_ms.back()));
 }
 
-int simulate(const std::string& what, uint64_t trials) {
+int simulate(const std::string& what, uint64_t trials, size_t only) {
   if (what == "table") {
-    print_table(trials);
+    print_table(trials, only);
   } else if (what == "variations") {
     print_variations(trials);
   } else if (what == "judges") {
@@ -227,5 +229,6 @@ int simulate(const std::string& what, uint64_t trials) {
 
 int main(int count, char** words) {
   const uint64_t trials = count > 2 ? std::strtoull(words[2], nullptr, 10) : 2000;
-  return thoughtrank::simulate(count > 1 ? words[1] : "", std::max<uint64_t>(trials, 64));
+  const size_t only = count > 3 ? std::strtoull(words[3], nullptr, 10) : 0;
+  return thoughtrank::simulate(count > 1 ? words[1] : "", std::max<uint64_t>(trials, 64), only);
 }
