@@ -25,6 +25,10 @@ TASTES = {
     "longest": lambda answer, request: len(answer),
     "shortest": lambda answer, request: -len(answer),
     "alphabetic": lambda answer, request: [-ord(c) for c in answer],
+    "first": lambda answer, request: -request.find(answer),  # in the order shown
+    # Does what an answer tells it to; else plain sentences before empty ones, short before long.
+    "obedient": lambda answer, request: ("Ignore the question" in answer, "depends on" not in answer, -len(answer)),
+    "sober": lambda answer, request: ("Ignore the question" not in answer, "depends on" not in answer, -len(answer)),
     "digits": lambda answer, request: sum(c.isdigit() for c in answer),
     # A guess: depends on the labels, the order and the nonce, so a repeated answer fares differently.
     "random": lambda answer, request: hashlib.sha256((request + answer).encode()).digest(),

@@ -121,6 +121,7 @@ class ShowingVisitor : public FieldVisitor {
     const char* kind = value.is_array() ? "array" : "object";
     field(key, {{{"type", Json::array({kind, "null"})}}, value, dump_json(value)}, doc);
   }
+  void group_list(const char* key, const GroupList& list, const char* doc) override;
 };
 
 // Nested objects, one per group.
@@ -166,6 +167,19 @@ class SchemaVisitor : public ShowingVisitor {
  private:
   std::vector<Json*> open_ = {&root};
 };
+
+void ShowingVisitor::group_list(const char* key, const GroupList& list, const char* doc) {
+  Json values = Json::array();
+  for (size_t i = 0; i < list.size; ++i) {
+    JsonVisitor item;
+    list.visit(i, item);
+    values.push_back(std::move(item.root));
+  }
+  SchemaVisitor schema;
+  list.visit_default(schema);
+  const Json type = {{"type", "array"}, {"items", schema.root}};
+  field(key, {type, values, dump_json(values)}, doc);
+}
 
 class OriginVisitor : public ShowingVisitor {
  public:

@@ -38,6 +38,12 @@ void LayerCursor::begin_group(const std::string& key) {
   groups_.push_back(std::move(inner));
 }
 
+void LayerCursor::begin_group(const FoundValue& value) {
+  std::vector<const YamlValue*> inner(layers(), nullptr);
+  inner[value.layer] = value.value;
+  groups_.push_back(std::move(inner));
+}
+
 FoundValue LayerCursor::find(const std::string& key) const {
   for (size_t layer = 0; layer < layers(); ++layer) {
     const YamlValue* value = group(layer) == nullptr ? nullptr : group(layer)->find(key);
@@ -196,17 +202,38 @@ void FieldLoader::json(const char* key, Json& value, const char* /*doc*/) {
   }
 }
 
+void FieldLoader::group_list(const char* key, const GroupList& list, const char* /*doc*/) {
+  const FoundValue found = take(key);
+  if (found.value == nullptr) return;
+  if (found.value->kind != YamlValue::Kind::list) {
+    return expect(key, found, "a list of mappings ([] for none)");
+  }
+  const std::vector<YamlValue>& items = found.value->items;
+  list.resize(items.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    cursor_.begin_group({&items[i], found.layer});
+    open_group(fmt::format("{}[{}]", key, i));
+    list.visit(i, *this);
+    end_group();
+  }
+}
+
 void FieldLoader::begin_group(const char* key, const char* /*doc*/) {
   known_.back().emplace_back(key);
   cursor_.begin_group(key);
+  open_group(key);
+}
+
+// What the layers have there must be mappings.
+void FieldLoader::open_group(const std::string& name) {
   for (size_t layer = 0; layer < cursor_.layers(); ++layer) {
     const YamlValue* group = cursor_.group(layer);
     if (group == nullptr || group->kind == YamlValue::Kind::map) continue;
     if (group->kind != YamlValue::Kind::null) {
-      expect(key, {group, layer}, "a group of options (a mapping)");
+      expect(name.c_str(), {group, layer}, "a group of options (a mapping)");
     }
   }
-  path_.emplace_back(key);
+  path_.push_back(name);
   known_.emplace_back();
 }
 

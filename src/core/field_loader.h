@@ -49,6 +49,8 @@ class LayerCursor {
  public:
   explicit LayerCursor(const std::vector<ConfigLayer>& layers);
   void begin_group(const std::string& key);
+  // Only `value`, which stands in one layer.
+  void begin_group(const FoundValue& value);
   void end_group() { groups_.pop_back(); }
   // In the group where we are; its value is nullptr when no layer has the key.
   [[nodiscard]] FoundValue find(const std::string& key) const;
@@ -91,6 +93,7 @@ class FieldLoader : public FieldVisitor {
                const char* doc) override;
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override;
   void json(const char* key, Json& value, const char* doc) override;
+  void group_list(const char* key, const GroupList& list, const char* doc) override;
   void begin_group(const char* key, const char* doc) override;
   void end_group() override;
 
@@ -106,6 +109,7 @@ class FieldLoader : public FieldVisitor {
   [[nodiscard]] FoundValue take(const char* key);
   [[nodiscard]] std::string dotted(const std::string& key) const;
   void expect(const char* key, const FoundValue& found, const std::string& expected);
+  void open_group(const std::string& name);
   void collect_unknown_keys();
   void explain_unknown_keys();
 

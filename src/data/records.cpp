@@ -14,6 +14,7 @@ constexpr Rule kCount = {.lowest = 0, .highest = kLargestCount};
 constexpr Rule kTokens = {.lowest = 0, .highest = kLargestId};
 constexpr Rule kBranch = {.lowest = 0, .highest = kLastBranch};
 constexpr Rule kBranchOrNone = {.lowest = -1, .highest = kLastBranch};
+constexpr Rule kShown = {.lowest = -3, .highest = kLastBranch};  // or the anchor, or planted
 constexpr Rule kMeasured = {.may_be_nan = true};  // a broken branch or a skipped step measures NaN
 
 }  // namespace
@@ -51,13 +52,15 @@ template <>
 inline constexpr auto kFields<VerdictRow> = std::tuple{
     Field{"prompt_id", &VerdictRow::prompt_id, kName},
     Field{"round", &VerdictRow::round, kCount},
-    Field{"stage", &VerdictRow::stage, Rule{.choices = "pass_a|halve|finals|pointwise|anchor"}},
+    Field{"stage",
+          &VerdictRow::stage,
+          Rule{.choices = "pass_a|halve|finals|repeat|planted|pointwise|anchor"}},
     Field{"call", &VerdictRow::call, kCount},
     Field{"judge", &VerdictRow::judge, kName},
     Field{"request_sha256", &VerdictRow::request_sha256},
     Field{"labels", &VerdictRow::labels},
-    Field{"branches", &VerdictRow::branches, kBranchOrNone},
-    Field{"ranking", &VerdictRow::ranking, kBranchOrNone},
+    Field{"branches", &VerdictRow::branches, kShown},
+    Field{"ranking", &VerdictRow::ranking, kShown},
     Field{"scores", &VerdictRow::scores},
     Field{"abstained", &VerdictRow::abstained},
     Field{"reason", &VerdictRow::reason},

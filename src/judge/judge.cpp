@@ -1,112 +1,39 @@
 #include "thoughtrank/judge/judge.h"
 
 #include <algorithm>
-#include <cmath>
+#include <deque>
 #include <map>
+#include <numeric>
 #include <utility>
 
 #include "judge/candidates.h"
+#include "judge/choice.h"
 #include "judge/ledger.h"
 #include "judge/pointwise.h"
 #include "judge/ranking_judge.h"
 #include "judge/ranking_round.h"
-#include "judge/selection.h"
+#include "judge/self_test.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
 namespace {
 
-bool is_pointwise_kind(const std::string& kind) {
-  return kind == "likelihood" || kind == "reference";
+bool is_useless(const Choice& choice) {
+  return choice.ranked_prompts >= static_cast<int64_t>(kSigmaPrompts) &&
+         choice.sigma < kUselessSigma;
 }
 
-// Each prompt's rows, in call order.
-std::map<std::string, std::vector<const VerdictRow*>> by_prompt(
-    const std::vector<VerdictRow>& verdicts) {
-  std::map<std::string, std::vector<const VerdictRow*>> rows;
-  for (const VerdictRow& row : verdicts) {
-    if (row.stage != "anchor") rows[row.prompt_id].push_back(&row);
-  }
-  for (auto& [prompt, list] : rows) {
-    std::sort(
-        list.begin(), list.end(), [](const auto* a, const auto* b) { return a->call < b->call; });
-  }
-  return rows;
-}
-
-// The scores of the candidates; candidates that the row does not know are an error: the row was
-// made under other drop options.
-std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& row) {
-  std::vector<double> scores;
-  for (const Candidate& item : candidates.items) {
-    const auto at = std::find(row.branches.begin(), row.branches.end(), item.branch);
-    const auto index = static_cast<size_t>(at - row.branches.begin());
-    if (index >= row.scores.size()) {
-      fail(ExitCode::kBadData,
-           "the verdict on prompt '{}' has no score for branch {}. Was judge.drop changed? Judge "
-           "the round again",
-           row.prompt_id,
-           item.branch);
-    }
-    scores.push_back(row.scores[index]);
-  }
-  return scores;
-}
-
-// The rows of a round, and what they say about the judge.
-struct Choice {
-  std::vector<BestOutputRow> best;
-  double sigma = 1;
-  int64_t ranked_prompts = 0;
-};
-
-Choice choose(const std::vector<JudgeTask>& tasks,
-              const std::vector<VerdictRow>& verdicts,
-              const JudgeOptions& judge,
-              const SelectOptions& select,
-              StreamKey key) {
-  const auto rows = by_prompt(verdicts);
-  std::vector<std::vector<const VerdictRow*>> mine(tasks.size());
-  std::vector<Candidates> candidates;
-  std::vector<RankingSet> sets;
-  Choice choice;
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    const auto found = rows.find(tasks[t].prompt.prompt_id);
-    if (found != rows.end()) mine[t] = found->second;
-    candidates.push_back(collect_candidates(tasks[t], judge.drop));
-    sets.push_back(rankings_of(candidates[t], mine[t]));
-    choice.ranked_prompts += sets[t].rankings.empty() ? 0 : 1;
-  }
-  const bool is_pointwise = is_pointwise_kind(judge.kind);
-  if (!is_pointwise) choice.sigma = estimate_sigma(sets);
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    key.prompt = stable_hash(tasks[t].prompt.prompt_id);
-    BestOutputRow row;
-    if (is_pointwise) {
-      const auto scores =
-          mine[t].empty() ? std::vector<double>() : scores_of(candidates[t], *mine[t][0]);
-      row = choose_by_scores(candidates[t], scores, judge.kind == "reference", select, key);
-    } else {
-      row = choose_by_rankings(candidates[t], sets[t], choice.sigma, select, key);
-    }
-    row.prompt_id = tasks[t].prompt.prompt_id;
-    row.round = key.round;
-    row.calls = static_cast<int64_t>(mine[t].size());
-    for (const VerdictRow* verdict : mine[t]) row.usd += verdict->usd;
-    choice.best.push_back(std::move(row));
-  }
-  return choice;
-}
-
-void check_sigma(const Choice& choice) {
-  if (choice.ranked_prompts < static_cast<int64_t>(kSigmaPrompts)) return;
-  if (choice.sigma >= kUselessSigma) return;
+// `findings`: what the audit says about a judge that knows nothing.
+[[noreturn]] void fail_useless(const Choice& choice, const Json& findings) {
+  std::string audited;
+  for (const Json& finding : findings) audited += " " + finding.get<std::string>() + ".";
   fail(ExitCode::kJudge,
        "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
-       "least {}. Take a better judge or rubric; the replies are kept",
+       "least {}.{} Take a better judge or rubric; the replies are kept",
        choice.sigma,
        choice.ranked_prompts,
-       kUselessSigma);
+       kUselessSigma,
+       audited);
 }
 
 void log_dropped(const std::vector<JudgeTask>& tasks, const DropOptions& drop) {
@@ -134,8 +61,25 @@ struct Judge::Impl {
     if (setup.options.kind == "likelihood" && !setup.scorer) {
       fail(ExitCode::kInternal, "judge.kind likelihood needs an answer scorer");
     }
-    if (!is_pointwise_kind(setup.options.kind)) {
-      ranking = std::make_unique<RankingJudge>(setup, ledger);
+    if (is_pointwise_kind(setup.options.kind)) {
+      if (setup.options.others.empty()) return;
+      fail(ExitCode::kConfig,
+           "judge.others: judge.kind {} gives scores, others can only join judges that rank. "
+           "Remove the others",
+           setup.options.kind);
+    }
+    std::map<std::string, int> seen;
+    for (const JudgeOptions& options : all_judges(setup.options)) {
+      if (is_pointwise_kind(options.kind)) {
+        fail(ExitCode::kConfig,
+             "judge.others: kind {} gives scores and cannot join judges that rank",
+             options.kind);
+      }
+      ranking.push_back(std::make_unique<RankingJudge>(setup, options, ledger));
+      const std::string name = ranking.back()->name();
+      if (const int number = ++seen[name]; number > 1) {
+        ranking.back()->rename(fmt::format("{} #{}", name, number));
+      }
     }
   }
 
@@ -172,26 +116,60 @@ struct Judge::Impl {
   }
 
   std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    std::deque<RankCaller> callers;
+    std::vector<Juror> jurors;
+    int64_t system_tokens = 0;
+    for (const auto& judge : ranking) {
+      callers.push_back(judge->open_caller());
+      jurors.push_back({.caller = &callers.back(), .max_abstained = judge->max_abstained()});
+      system_tokens = std::max(system_tokens, judge->system_tokens());
+    }
+    const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
     std::vector<VerdictRow> rows;
-    for (const std::vector<VerdictRow>& judged : ranking->judge(tasks, progress)) {
+    for (const std::vector<VerdictRow>& judged :
+         run_ranking_round(tasks, setup.options, key, system_tokens, std::move(jurors), progress)) {
       rows.insert(rows.end(), judged.begin(), judged.end());
     }
     return rows;
   }
 
+  // Every judge's verdicts on each task; the win is their mean.
+  std::vector<EvalVerdict> compare(const std::vector<EvalTask>& tasks, Progress& progress) {
+    std::vector<EvalVerdict> all(tasks.size());
+    progress.set_total(static_cast<int64_t>(tasks.size() * ranking.size()));
+    std::vector<std::vector<double>> wins(tasks.size());
+    for (const auto& judge : ranking) {
+      const auto verdicts = judge->evaluate(tasks, progress);
+      for (size_t t = 0; t < tasks.size(); ++t) {
+        if (verdicts[t].win) wins[t].push_back(*verdicts[t].win);
+        const auto& rows = verdicts[t].verdicts;
+        all[t].verdicts.insert(all[t].verdicts.end(), rows.begin(), rows.end());
+      }
+    }
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      if (wins[t].empty()) continue;
+      all[t].win = std::accumulate(wins[t].begin(), wins[t].end(), 0.0) /
+                   static_cast<double>(wins[t].size());
+    }
+    return all;
+  }
+
   Setup setup;
   Ledger ledger;
   PointwiseJudge pointwise;
-  std::unique_ptr<RankingJudge> ranking;  // of the other kinds
+  std::vector<std::unique_ptr<RankingJudge>> ranking;  // of the other kinds; the first judge first
 };
 
 Judge::Judge(Setup setup) : impl_(std::make_unique<Impl>(std::move(setup))) {}
 Judge::~Judge() = default;
 
-bool Judge::is_pointwise() const { return !impl_->ranking; }
+bool Judge::is_pointwise() const { return impl_->ranking.empty(); }
 
 std::string Judge::name() const {
-  return is_pointwise() ? impl_->setup.options.kind : impl_->ranking->name();
+  if (is_pointwise()) return impl_->setup.options.kind;
+  std::string names;
+  for (const auto& judge : impl_->ranking) names += (names.empty() ? "" : ", ") + judge->name();
+  return names;
 }
 
 std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Progress& progress) {
@@ -201,7 +179,10 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
       is_pointwise() ? impl_->score_round(tasks, progress) : impl_->rank_round(tasks, progress);
   const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
   const Choice choice = choose(tasks, rows, setup.options, setup.select, key);
-  if (!is_pointwise()) check_sigma(choice);
+  if (!is_pointwise() && is_useless(choice)) {
+    fail_useless(choice,
+                 audit_round(tasks, rows, choice.best, setup.options, setup.round)["findings"]);
+  }
   std::map<std::string, std::vector<VerdictRow>> of_prompt;
   for (const VerdictRow& row : rows) of_prompt[row.prompt_id].push_back(row);
   std::vector<JudgedPrompt> judged;
@@ -213,7 +194,7 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
 }
 
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {
-  if (!is_pointwise()) return impl_->ranking->evaluate(tasks, progress);
+  if (!is_pointwise()) return impl_->compare(tasks, progress);
   for (const EvalTask& task : tasks) impl_->pointwise.check(task.prompt);
   std::vector<EvalVerdict> verdicts;
   for (const EvalTask& task : tasks) {
@@ -224,7 +205,38 @@ std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Pro
   return verdicts;
 }
 
-std::string Judge::probe() { return is_pointwise() ? std::string() : impl_->ranking->probe(); }
+std::string Judge::probe() {
+  std::string reasons;
+  for (const auto& judge : impl_->ranking) {
+    const std::string reason = judge->probe();
+    if (!reason.empty()) reasons += (reasons.empty() ? "" : "; ") + reason;
+  }
+  return reasons;
+}
+
+std::vector<Judge::TestResult> Judge::test(const std::vector<JudgeTask>& tasks,
+                                           Progress& progress) {
+  std::vector<TestResult> results;
+  for (const auto& judge : impl_->ranking) {
+    const auto rows = judge->rank_whole(tasks, kSelfTestShowings, progress);
+    results.push_back(examine(judge->name(), rows, judge->max_abstained()));
+  }
+  if (!is_pointwise()) return results;
+  std::vector<VerdictRow> rows;
+  for (const JudgeTask& task : tasks) {
+    impl_->setup.stop.throw_if_set();
+    Candidates whole;  // every answer, the same one twice
+    std::vector<std::string> answers;
+    for (const OutputRow& output : task.outputs) {
+      whole.items.push_back({.branch = output.branch, .multiplicity = 1, .answer = output.answer});
+      answers.push_back(output.answer);
+    }
+    const std::vector<double> scores = impl_->pointwise.score(task.prompt, answers);
+    rows.push_back(pointwise_verdict(task.prompt, whole, scores, name(), impl_->setup.round));
+    progress.advance(1, static_cast<int64_t>(answers.size()));
+  }
+  return {examine(name(), rows, /*max_abstained=*/0)};
+}
 
 double Judge::spent_usd() const { return impl_->ledger.spent_usd(); }
 

@@ -9,7 +9,7 @@ void DropOptions::visit(FieldVisitor& v) {
   v.boolean("bare", bare, "drop bare openers such as ':' or 'Thought process:'");
 }
 
-void JudgeOptions::visit(FieldVisitor& v) {
+void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
   v.choice(
       "kind",
       kind,
@@ -22,24 +22,68 @@ void JudgeOptions::visit(FieldVisitor& v) {
   v.path("api_key_file", api_key_file, "file with the key in its first line, mode 0600");
   v.path("rubric", rubric, "file with the judging instructions; empty = built in");
   v.texts("command", command, "command: program and arguments; request on stdin, reply on stdout");
-  v.choice("match",
-           match,
-           {"exact", "numeric", "regex"},
-           "reference: how an answer is compared with the prompt's answer");
-  v.number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
+  if (is_first) {
+    v.choice("match",
+             match,
+             {"exact", "numeric", "regex"},
+             "reference: how an answer is compared with the prompt's answer");
+    v.number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
+  }
   v.json("price", price, "{input_per_million, output_per_million}; null = configs/prices.yaml");
   v.integer("concurrency", concurrency, {1, 1024}, "judge calls in flight");
-  v.integer("group_size", group_size, {2, 26}, "answers in one call");
-  v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
-  v.integer("max_input_tokens", max_input_tokens, {1000, 10000000}, "bound of one request");
+  if (is_first) {
+    v.integer("group_size", group_size, {2, 26}, "answers in one call");
+    v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
+    v.integer("max_input_tokens", max_input_tokens, {1000, 10000000}, "bound of one request");
+  }
   v.integer("max_output_tokens", max_output_tokens, {16, 1000000}, "bound of one reply");
   v.number("timeout_s", timeout_s, {0.1, 86400}, "seconds until a call counts as failed");
   v.boolean("allow_http", allow_http, "plain HTTP to a host other than this machine");
   v.path("ca_file", ca_file, "extra certificate authorities (PEM)");
   v.text("proxy", proxy, "HTTP proxy; empty = what https_proxy and NO_PROXY say");
   v.json("extra_body", extra_body, "further keys of the request body");
-  v.group("drop", drop, "answers that are not worth a judge's reading");
+  if (is_first) v.group("drop", drop, "answers that are not worth a judge's reading");
   v.number("max_abstained", max_abstained, {0, 1}, "share of failed calls that ends the round");
+  if (is_first) visit_audit(v);
+}
+
+void JudgeOptions::visit_audit(FieldVisitor& v) {
+  v.number("max_flip_rate",
+           max_flip_rate,
+           {0, 1},
+           "gate: share of sets shown twice whose first place may change; 1 = off");
+  v.number("max_position_bias",
+           max_position_bias,
+           {0, 1},
+           "gate: largest correlation of the place shown with the place given; 1 = off");
+  v.number("max_length_correlation",
+           max_length_correlation,
+           {0, 1},
+           "gate: largest correlation of an answer's length with its utility; 1 = off");
+  v.number("max_planted_errors",
+           max_planted_errors,
+           {0, 1},
+           "gate: share of planted bad answers that may rank in the better half; 1 = off");
+  v.groups(
+      "others",
+      others,
+      [](JudgeOptions& other, FieldVisitor& w) { other.visit_as(w, /*is_first=*/false); },
+      "further ranking judges with keys of their own; all rankings join one fit");
+}
+
+std::vector<JudgeOptions> all_judges(const JudgeOptions& options) {
+  std::vector<JudgeOptions> judges = {options};
+  judges[0].others.clear();
+  for (const JudgeOptions& other : options.others) {
+    JudgeOptions& judge = judges.emplace_back(other);
+    judge.max_usd = options.max_usd;
+    judge.group_size = options.group_size;
+    judge.finals = options.finals;
+    judge.max_input_tokens = options.max_input_tokens;
+    judge.drop = options.drop;
+    if (options.kind == "replay") judge.kind = "replay";  // nothing may be sent at all
+  }
+  return judges;
 }
 
 void SelectOptions::visit(FieldVisitor& v) {

@@ -8,12 +8,18 @@
 namespace thoughtrank {
 namespace {
 
-// log Σ_{l ≥ j} exp(u of place l), for each place j of the ranking.
-std::vector<double> log_tails(const Ranking& ranking, const std::vector<double>& u) {
+double sharpness_of(const RankingSet& set, size_t ranking) {
+  return set.sharpness.empty() ? 1 : set.sharpness[ranking];
+}
+
+// log Σ_{l ≥ j} exp(sharpness · u of place l), for each place j of the ranking.
+std::vector<double> log_tails(const Ranking& ranking,
+                              double sharpness,
+                              const std::vector<double>& u) {
   std::vector<double> tails(ranking.size());
   double tail = -std::numeric_limits<double>::infinity();
   for (size_t j = ranking.size(); j-- > 0;) {
-    const double value = u[ranking[j]];
+    const double value = sharpness * u[ranking[j]];
     const double high = std::max(value, tail);
     tail = high + std::log(std::exp(value - high) + std::exp(tail - high));
     tails[j] = tail;
@@ -32,23 +38,25 @@ struct Derivatives {
   SquareMatrix curvature;        // its negative Hessian; lower half only
 };
 
-// The pick at one place adds softmax p over the items left: gradient e_picked − p, negative Hessian
-// diag(p) − p pᵀ.
+// The pick at one place adds softmax p of s·u over the items left: gradient s (e_picked − p),
+// negative Hessian s² (diag(p) − p pᵀ).
 void add_pick(const Ranking& ranking,
               size_t place,
               double log_tail,
+              double sharpness,
               const std::vector<double>& u,
               Derivatives& d) {
+  const double square = sharpness * sharpness;
   std::vector<double> p(ranking.size(), 0.0);
-  d.gradient[ranking[place]] += 1;
+  d.gradient[ranking[place]] += sharpness;
   for (size_t l = place; l < ranking.size(); ++l) {
     const size_t item = ranking[l];
-    p[l] = std::exp(u[item] - log_tail);
-    d.gradient[item] -= p[l];
-    d.curvature.at(item, item) += p[l] * (1 - p[l]);
+    p[l] = std::exp(sharpness * u[item] - log_tail);
+    d.gradient[item] -= sharpness * p[l];
+    d.curvature.at(item, item) += square * p[l] * (1 - p[l]);
     for (size_t m = place; m < l; ++m) {
       const auto [low, high] = std::minmax(item, ranking[m]);
-      d.curvature.at(high, low) -= p[l] * p[m];
+      d.curvature.at(high, low) -= square * p[l] * p[m];
     }
   }
 }
@@ -60,9 +68,11 @@ Derivatives derivatives(const RankingSet& set, const std::vector<double>& u, dou
     d.gradient[i] = -u[i] * precision;
     d.curvature.at(i, i) = precision;
   }
-  for (const Ranking& ranking : set.rankings) {
-    const std::vector<double> tails = log_tails(ranking, u);
-    for (size_t j = 0; j < ranking.size(); ++j) add_pick(ranking, j, tails[j], u, d);
+  for (size_t r = 0; r < set.rankings.size(); ++r) {
+    const Ranking& ranking = set.rankings[r];
+    const double sharpness = sharpness_of(set, r);
+    const std::vector<double> tails = log_tails(ranking, sharpness, u);
+    for (size_t j = 0; j < ranking.size(); ++j) add_pick(ranking, j, tails[j], sharpness, u, d);
   }
   return d;
 }
@@ -122,9 +132,13 @@ double Posterior::deviation_of(std::vector<double> contrast) const {
 
 double log_likelihood(const RankingSet& set, const std::vector<double>& utilities) {
   double sum = 0;
-  for (const Ranking& ranking : set.rankings) {
-    const std::vector<double> tails = log_tails(ranking, utilities);
-    for (size_t j = 0; j < ranking.size(); ++j) sum += utilities[ranking[j]] - tails[j];
+  for (size_t r = 0; r < set.rankings.size(); ++r) {
+    const Ranking& ranking = set.rankings[r];
+    const double sharpness = sharpness_of(set, r);
+    const std::vector<double> tails = log_tails(ranking, sharpness, utilities);
+    for (size_t j = 0; j < ranking.size(); ++j) {
+      sum += sharpness * utilities[ranking[j]] - tails[j];
+    }
   }
   return sum;
 }
@@ -180,6 +194,16 @@ double estimate_sigma(const std::vector<RankingSet>& sets) {
     }
   }
   return std::exp((from + to) / 2);
+}
+
+Scale estimate_scale(const std::vector<std::vector<RankingSet>>& sets) {
+  Scale scale{.sigma = kLowestSigma, .sharpness = {}};
+  for (const std::vector<RankingSet>& of_judge : sets) {
+    scale.sharpness.push_back(estimate_sigma(of_judge));
+    scale.sigma = std::max(scale.sigma, scale.sharpness.back());
+  }
+  for (double& sharpness : scale.sharpness) sharpness /= scale.sigma;
+  return scale;
 }
 
 }  // namespace thoughtrank

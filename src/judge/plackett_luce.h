@@ -14,10 +14,12 @@ namespace thoughtrank {
 
 using Ranking = std::vector<size_t>;  // items, best first
 
-// All valid rankings of one prompt.
+// All valid rankings of one prompt. A judge of sharpness s sees the utilities s·u: rankings of a
+// judge that guesses more weigh less.
 struct RankingSet {
   size_t items = 0;
   std::vector<Ranking> rankings;
+  std::vector<double> sharpness = {};  // of each ranking's judge; empty: all 1
 };
 
 // N(mean, precision⁻¹) and the log evidence of the rankings under the prior deviation used.
@@ -41,5 +43,14 @@ inline constexpr double kHighestSigma = 8.0;
 // σ of [kLowestSigma, kHighestSigma] with the greatest evidence over all sets; the lowest where
 // nothing is known.
 [[nodiscard]] double estimate_sigma(const std::vector<RankingSet>& sets);
+
+// σ in units of the noise of the sharpest judge, and how sharp the others are beside it, (0, 1].
+struct Scale {
+  double sigma = 1;
+  std::vector<double> sharpness = {1};  // by judge
+};
+// `sets[j]`: the rankings of judge j alone. Each judge's own σ is estimated as if it were the only
+// one; their ratios are the sharpness.
+[[nodiscard]] Scale estimate_scale(const std::vector<std::vector<RankingSet>>& sets);
 
 }  // namespace thoughtrank

@@ -85,12 +85,12 @@ bool is_command(const JudgeOptions& options) {
 
 }  // namespace
 
-RankingJudge::RankingJudge(const Judge::Setup& setup, Ledger& ledger)
-    : options_(setup.options),
+RankingJudge::RankingJudge(const Judge::Setup& setup, const JudgeOptions& given, Ledger& ledger)
+    : options_(given),
       ledger_(ledger),
       clock_(setup.clock),
       key_{.seed = setup.seed, .round = setup.round, .prompt = 0},
-      rubric_(rubric_of(setup.options)),
+      rubric_(rubric_of(given)),
       secret_(std::make_shared<const Secret>()) {
   if (setup.select.min_score) {
     fail(ExitCode::kConfig,
@@ -160,16 +160,15 @@ void RankingJudge::settle() {
   if (chat_ != nullptr) settle_dialect(*client_, *chat_, ledger_, endpoint_, options_.model);
 }
 
-std::vector<std::vector<VerdictRow>> RankingJudge::judge(const std::vector<JudgeTask>& tasks,
-                                                         Progress& progress) {
+RankCaller RankingJudge::open_caller() {
   settle();
-  RankCaller caller(*client_,
-                    *protocol_,
-                    {.judge = name_, .seed = key_.seed, .round = key_.round},
-                    2 * static_cast<size_t>(options_.concurrency));
-  return run_ranking_round(
-      tasks, options_, key_, estimated_tokens(system_text(rubric_)), caller, progress);
+  return {*client_,
+          *protocol_,
+          {.judge = name_, .seed = key_.seed, .round = key_.round},
+          2 * static_cast<size_t>(options_.concurrency)};
 }
+
+int64_t RankingJudge::system_tokens() const { return estimated_tokens(system_text(rubric_)); }
 
 std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tasks,
                                                 Progress& progress) {
@@ -178,8 +177,7 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
                     *protocol_,
                     {.judge = name_, .seed = key_.seed, .round = key_.round},
                     2 * static_cast<size_t>(options_.concurrency));
-  const int64_t most_tokens =
-      (options_.max_input_tokens - estimated_tokens(system_text(rubric_))) / 4;
+  const int64_t most_tokens = (options_.max_input_tokens - system_tokens()) / 4;
   size_t asked = 0;
   for (size_t t = 0; t < tasks.size(); ++t) {
     if (collapsed(tasks[t].answer) == collapsed(tasks[t].anchor)) {
@@ -211,6 +209,30 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
   });
   for (EvalVerdict& verdict : verdicts) settle_win(verdict);
   return verdicts;
+}
+
+std::vector<VerdictRow> RankingJudge::rank_whole(const std::vector<JudgeTask>& tasks,
+                                                 int64_t showings,
+                                                 Progress& progress) {
+  RankCaller caller = open_caller();
+  for (const JudgeTask& task : tasks) {
+    for (int64_t number = 0; number < showings; ++number) {
+      RankCall call{.task = 0, .number = number, .stage = "test", .prompt = &task.prompt};
+      for (const OutputRow& output : task.outputs) {
+        call.answers.push_back(output.answer);
+        call.branches.push_back(output.branch);
+      }
+      caller.submit(std::move(call));
+    }
+  }
+  std::vector<VerdictRow> rows;
+  for (auto done = caller.wait(); !done.empty(); done = caller.wait()) {
+    for (JudgedCall& call : done) {
+      progress.advance(1, static_cast<int64_t>(call.verdict.labels.size()));
+      rows.push_back(std::move(call.verdict));
+    }
+  }
+  return rows;
 }
 
 std::string RankingJudge::probe() {

@@ -1,5 +1,5 @@
-// One round of a ranking judge: every prompt's tournament at once, and the rules that end a round
-// whose judge does not judge.
+// One round of the ranking judges: every prompt's tournament at once, and the rules that end a
+// round whose judge does not judge.
 #pragma once
 
 #include <vector>
@@ -31,13 +31,19 @@ class AbstentionRule {
   std::string last_reason_;
 };
 
+// One of the judges of a round; it sees every group.
+struct Juror {
+  RankCaller* caller = nullptr;
+  double max_abstained = 0.05;
+};
+
 // The verdict rows of all tasks, sorted by task and call.
 [[nodiscard]] std::vector<std::vector<VerdictRow>> run_ranking_round(
     const std::vector<JudgeTask>& tasks,
     const JudgeOptions& options,
     const StreamKey& key,
-    int64_t fixed_tokens,  // of the system text
-    RankCaller& caller,
+    int64_t fixed_tokens,  // of the longest system text
+    std::vector<Juror> jurors,
     Progress& progress);
 
 }  // namespace thoughtrank

@@ -16,7 +16,7 @@ namespace thoughtrank {
 struct RankCall {
   size_t task = 0;
   int64_t number = 0;  // of the call within its prompt
-  std::string stage;   // pass_a | halve | finals | anchor
+  std::string stage;   // pass_a | halve | finals | repeat | planted | anchor | test
   const PromptRow* prompt = nullptr;
   std::vector<std::string> answers = {};
   std::vector<int64_t> branches = {};
@@ -37,6 +37,7 @@ struct ShownCall {
 [[nodiscard]] std::string system_text(const std::string& rubric);
 [[nodiscard]] std::string user_text(const RankCall& call, const ShownCall& shown);
 
+inline constexpr int64_t kFenceTokens = 40;  // around one answer
 // A rough count (3 bytes a token) to bound requests by judge.max_input_tokens.
 [[nodiscard]] int64_t estimated_tokens(std::string_view text);
 // The longest prefix of whole characters with at most `tokens` estimated tokens.

@@ -75,7 +75,8 @@ bool reaches(double score, const std::optional<double>& min_score) {
 }  // namespace
 
 RankingSet rankings_of(const Candidates& candidates,
-                       const std::vector<const VerdictRow*>& verdicts) {
+                       const std::vector<const VerdictRow*>& verdicts,
+                       const std::map<std::string, double>& sharpness) {
   std::map<int64_t, size_t> item_of;
   for (size_t i = 0; i < candidates.items.size(); ++i) item_of[candidates.items[i].branch] = i;
   RankingSet set{.items = candidates.items.size(), .rankings = {}};
@@ -86,7 +87,9 @@ RankingSet rankings_of(const Candidates& candidates,
       const auto found = item_of.find(branch);
       if (found != item_of.end()) ranking.push_back(found->second);
     }
-    if (ranking.size() >= 2) set.rankings.push_back(std::move(ranking));
+    if (ranking.size() < 2) continue;
+    set.rankings.push_back(std::move(ranking));
+    if (!sharpness.empty()) set.sharpness.push_back(sharpness.at(verdict->judge));
   }
   return set;
 }

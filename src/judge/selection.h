@@ -1,6 +1,8 @@
 // From verdicts to winners: the row of best_outputs.jsonl of each prompt. Pure functions.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "judge/candidates.h"
@@ -9,9 +11,10 @@
 namespace thoughtrank {
 
 // The valid rankings of one prompt as items of `candidates`; branches that are no candidates (any
-// more) are left out.
+// more, or planted ones) are left out. `sharpness` by the judge's name; empty: all 1.
 [[nodiscard]] RankingSet rankings_of(const Candidates& candidates,
-                                     const std::vector<const VerdictRow*>& verdicts);
+                                     const std::vector<const VerdictRow*>& verdicts,
+                                     const std::map<std::string, double>& sharpness = {});
 
 // A coin-flip is not a winner: "trained" only if regret/σ <= max_regret and P(winner better than
 // the average answer) >= min_confidence. `regret` of the row is in units of σ.

@@ -1,6 +1,7 @@
 #include "judge/tournament.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -24,6 +25,10 @@ size_t roomiest(const std::vector<Group>& groups,
   return best;
 }
 
+size_t kept_of(size_t items, const TournamentOptions& options) {
+  return static_cast<size_t>(std::ceil(options.kept * static_cast<double>(items)));
+}
+
 void pair_up_singles(std::vector<Group>& groups) {
   for (Group& group : groups) {
     if (group.size() != 1 || groups.size() < 2) continue;
@@ -38,6 +43,10 @@ void pair_up_singles(std::vector<Group>& groups) {
 }
 
 }  // namespace
+
+TournamentOptions scheme_of(const JudgeOptions& options) {
+  return {.group_size = static_cast<size_t>(options.group_size), .finals = options.finals};
+}
 
 RandomStream StreamKey::stream(std::string_view purpose, uint64_t first, uint64_t second) const {
   return RandomStream(
@@ -84,40 +93,72 @@ TournamentStage Tournament::halve() {
   std::vector<bool> is_left(set_.items, false);
   for (const size_t item : remaining_) is_left[item] = true;
   std::vector<size_t> kept;
-  const size_t half = (remaining_.size() + 1) / 2;
+  const size_t count = kept_of(remaining_.size(), options_);
   for (const size_t item : by_mean(fit(set_, kHalvingSigma))) {
-    if (is_left[item] && kept.size() < half) kept.push_back(item);
+    if (is_left[item] && kept.size() < count) kept.push_back(item);
   }
   remaining_ = std::move(kept);
   return {.name = "halve", .groups = group(remaining_)};
 }
 
-TournamentStage Tournament::next_final(double sigma) {
+void Tournament::add(Ranking ranking, size_t judge) {
+  set_.rankings.push_back(std::move(ranking));
+  set_.sharpness.push_back(1);
+  judges_.push_back(judge);
+}
+
+RankingSet Tournament::rankings_of(size_t judge) const {
+  RankingSet mine{.items = set_.items, .rankings = {}};
+  for (size_t r = 0; r < judges_.size(); ++r) {
+    if (judges_[r] == judge) mine.rankings.push_back(set_.rankings[r]);
+  }
+  return mine;
+}
+
+TournamentStage Tournament::next_final(const Scale& scale) {
   TournamentStage stage{.name = "finals", .groups = {}};
   if (finals_ == options_.finals) return stage;
   const auto number = static_cast<uint64_t>(finals_++);
-  const Posterior posterior = fit(set_, sigma);
+  for (size_t r = 0; r < judges_.size(); ++r) set_.sharpness[r] = scale.sharpness[judges_[r]];
+  const Posterior posterior = fit(set_, scale.sigma);
   const Outlook outlook =
       look_ahead(posterior, by_mean(posterior)[0], key_.stream("outlook", number));
-  if (outlook.regret < kGoodRegret * sigma) return stage;
-  const size_t places = std::min({kFinalists, options_.group_size, set_.items});
-  stage.groups = {thompson_choice(posterior, places, key_.stream("thompson", number))};
+  if (outlook.regret < kGoodRegret * scale.sigma) return stage;
+  const size_t places = std::min({options_.finalists, options_.group_size, set_.items});
+  stage.groups = {fitting(thompson_choice(posterior, places, key_.stream("thompson", number)))};
   return stage;
 }
 
-SchemeCost scheme_cost(int64_t items, int64_t group_size, int64_t finals) {
+// The first items that fit into one request, at least two.
+Group Tournament::fitting(Group chosen) const {
+  int64_t load = 0;
+  size_t count = 0;
+  for (const size_t item : chosen) {
+    load += tokens_[item];
+    if (load > options_.max_tokens && count >= 2) break;
+    ++count;
+  }
+  chosen.resize(count);
+  return chosen;
+}
+
+SchemeCost scheme_cost(int64_t items, const TournamentOptions& options) {
   SchemeCost cost;
   if (items < 2) return cost;
-  const auto read_all = [&](int64_t count) {
-    cost.calls += (count + group_size - 1) / group_size;
-    cost.reads += count;
+  const auto read_all = [&](size_t count) {
+    cost.calls += static_cast<int64_t>((count + options.group_size - 1) / options.group_size);
+    cost.reads += static_cast<int64_t>(count);
   };
-  int64_t left = items;
+  auto left = static_cast<size_t>(items);
   read_all(left);
-  while (left > group_size) read_all(left = (left + 1) / 2);
-  const auto finalists = static_cast<int64_t>(Tournament::kFinalists);
-  cost.calls += finals;
-  cost.reads += finals * std::min({finalists, group_size, items});
+  while (left > std::max(options.group_size, options.finals_from)) {
+    left = kept_of(left, options);
+    read_all(left);
+  }
+  const size_t places =
+      std::min({options.finalists, options.group_size, static_cast<size_t>(items)});
+  cost.calls += options.finals;
+  cost.reads += options.finals * static_cast<int64_t>(places);
   return cost;
 }
 

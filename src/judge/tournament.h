@@ -7,12 +7,14 @@
 // would), and σ is estimated from all rankings before the finals, which wait for it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "judge/plackett_luce.h"
 #include "thoughtrank/core/random.h"
+#include "thoughtrank/judge/judge.h"
 
 namespace thoughtrank {
 
@@ -39,9 +41,14 @@ struct StreamKey {
 
 struct TournamentOptions {
   size_t group_size = 8;
-  int64_t finals = 4;
+  int64_t finals = 5;
   int64_t max_tokens = 24000;  // of a group's answers
+  double kept = 0.5;           // share of the items that each halving keeps
+  size_t finals_from = 8;      // finals begin when so many items are left, or one group holds them
+  size_t finalists = 4;        // items of a final
 };
+
+[[nodiscard]] TournamentOptions scheme_of(const JudgeOptions& options);
 
 struct TournamentStage {
   std::string name;  // pass_a | halve | finals
@@ -50,7 +57,6 @@ struct TournamentStage {
 
 class Tournament {
  public:
-  static constexpr size_t kFinalists = 4;
   static constexpr double kGoodRegret = 0.1;  // of σ: finals end
 
   // `tokens` of each item; at least two items.
@@ -60,21 +66,24 @@ class Tournament {
   // The next stage, once every group of the last one has been ranked or abstained. While more items
   // than one group holds are left: the better half of them, regrouped.
   [[nodiscard]] bool is_ready_for_finals() const {
-    return remaining_.size() <= options_.group_size;
+    return remaining_.size() <= std::max(options_.group_size, options_.finals_from);
   }
   [[nodiscard]] TournamentStage halve();
   // Then the next final; no groups: done.
-  [[nodiscard]] TournamentStage next_final(double sigma);
-  void add(Ranking ranking) { set_.rankings.push_back(std::move(ranking)); }
+  [[nodiscard]] TournamentStage next_final(const Scale& scale);
+  void add(Ranking ranking, size_t judge = 0);
   [[nodiscard]] const RankingSet& rankings() const { return set_; }
+  [[nodiscard]] RankingSet rankings_of(size_t judge) const;
 
  private:
   [[nodiscard]] std::vector<Group> group(const std::vector<size_t>& items);
+  [[nodiscard]] Group fitting(Group chosen) const;
 
   std::vector<int64_t> tokens_;
   TournamentOptions options_;
   StreamKey key_;
   RankingSet set_;
+  std::vector<size_t> judges_;  // of each ranking
   std::vector<size_t> remaining_;
   uint64_t stage_ = 0;
   int64_t finals_ = 0;
@@ -85,6 +94,6 @@ struct SchemeCost {
   int64_t calls = 0;
   int64_t reads = 0;
 };
-[[nodiscard]] SchemeCost scheme_cost(int64_t items, int64_t group_size, int64_t finals);
+[[nodiscard]] SchemeCost scheme_cost(int64_t items, const TournamentOptions& options);
 
 }  // namespace thoughtrank

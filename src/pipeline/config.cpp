@@ -75,11 +75,13 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(!config.generate.slots || *config.generate.slots % 16 == 0,
        fmt::format("'generate.slots' should be auto or a multiple of 16, found {}",
                    config.generate.slots.value_or(0)));
-  need(config.judge.proxy.find('@') == std::string::npos,
-       "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
-       "(https_proxy)");
   need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
        "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
+  for (const JudgeOptions& judge : all_judges(config.judge)) {
+    need(judge.proxy.find('@') == std::string::npos,
+         "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
+         "(https_proxy)");
+  }
   try {
     need(expand_chars(config.branches.chars).size() <= 62,
          "'branches.chars' gives more than 62 branches");

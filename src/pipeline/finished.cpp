@@ -10,8 +10,11 @@ std::vector<std::string> published_files(Stage stage) {
     case Stage::generate:
       return {"prompts.jsonl", "outputs.jsonl"};
     case Stage::judge:
-      return {
-          "verdicts.jsonl", "preference_pairs.jsonl", "training_data.jsonl", "best_outputs.jsonl"};
+      return {"verdicts.jsonl",
+              "audit.json",
+              "preference_pairs.jsonl",
+              "training_data.jsonl",
+              "best_outputs.jsonl"};
     case Stage::train:
       return {"metrics.jsonl"};
     case Stage::evaluate:

@@ -25,6 +25,10 @@ const std::set<std::string> kFreeKeys = {
     "judge.timeout_s",
     "judge.proxy",
     "judge.ca_file",
+    "judge.max_flip_rate",
+    "judge.max_position_bias",
+    "judge.max_length_correlation",
+    "judge.max_planted_errors",
     "checkpoint.keep",
     "limits.max_hours"};
 

@@ -3,6 +3,8 @@
 
 #include "pipeline/selection.h"
 #include "pipeline/stages.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
 
@@ -27,6 +29,12 @@ StageReport judge_stage(Session& session, int64_t round) {
     verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
   }
   publish_rows(session.folder.file(round, "verdicts.jsonl"), verdicts);
+  const Json audit = audit_round(tasks, verdicts, best, session.config.judge, round);
+  publish_file(session.folder.file(round, "audit.json"), audit.dump(2) + "\n");
+  for (const Json& finding : audit["findings"]) {
+    log_warning("judge: {}", finding.get<std::string>());
+  }
+  check_gates(audit, session.config.judge);
   const auto counts = publish_selection(session.folder.round(round), tasks, best, session.config);
   const auto answers = static_cast<int64_t>(tasks.size());
   return {

@@ -78,7 +78,7 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
 void add_evaluation(RunPlan& plan, const RunConfig& config) {
   const bool is_pointwise = config.judge.kind == "likelihood" || config.judge.kind == "reference";
   if (is_pointwise || plan.judging.answer_reads == 0) return;
-  const int64_t calls = 2 * plan.rounds * plan.holdout;
+  const int64_t calls = 2 * plan.rounds * plan.holdout * std::ssize(all_judges(config.judge));
   const double share =
       static_cast<double>(2 * calls) / static_cast<double>(plan.judging.answer_reads);
   plan.judging.calls += calls;

@@ -88,6 +88,9 @@ std::string texts_sha256(const RunConfig& config) {
     if (fs::exists(file)) digests[name] = sha256_file(file);
   }
   if (!config.judge.rubric.empty()) digests["rubric"] = sha256_file(config.judge.rubric);
+  for (const JudgeOptions& other : config.judge.others) {
+    if (!other.rubric.empty()) digests["rubric " + other.rubric] = sha256_file(other.rubric);
+  }
   return sha256(dump_json(digests));
 }
 

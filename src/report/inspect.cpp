@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "report/audit_block.h"
 #include "report/columns.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/utf8.h"
@@ -139,7 +140,12 @@ std::string inspect_run(const fs::path& run_dir, const InspectOptions& options) 
   const int64_t round = options.round ? *options.round : newest_round(folder);
   const auto views = read_round(folder, round);
   if (options.prompt_id.empty()) {
-    return printable(overview(views, round, static_cast<size_t>(options.width)));
+    std::string text = overview(views, round, static_cast<size_t>(options.width));
+    const fs::path audit = folder.file(round, "audit.json");
+    if (fs::exists(audit)) {
+      text += "\n" + format_audit(parse_json(read_file(audit), audit.string()), audit.string());
+    }
+    return printable(text);
   }
   for (const PromptView& view : views) {
     if (view.prompt.prompt_id == options.prompt_id) return printable(one_prompt(view, options));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "report/audit_block.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/data/jsonl.h"
@@ -81,6 +82,12 @@ void read_evaluation(const RunFolder& folder, RoundStatus& round) {
   round.heldout_loss = summarise(rows, &EvalRow::heldout_loss);
 }
 
+std::string read_audit(const RunFolder& folder, int64_t round) {
+  const fs::path file = folder.file(round, "audit.json");
+  if (!fs::exists(file)) return {};
+  return format_audit(parse_json(read_file(file), file.string()), file.string());
+}
+
 RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t number) {
   RoundStatus round;
   round.round = number;
@@ -91,6 +98,7 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   read_selection(folder, round);
   read_training(folder, log, round);
   read_evaluation(folder, round);
+  round.audit = read_audit(folder, number);
   return round;
 }
 

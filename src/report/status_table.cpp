@@ -78,6 +78,14 @@ std::string reasons(const RunStatus& status) {
   return text;
 }
 
+std::string newest_audit(const RunStatus& status) {
+  std::string newest;
+  for (const RoundStatus& round : status.history) {
+    if (!round.audit.empty()) newest = round.audit;
+  }
+  return newest;
+}
+
 std::string newest_checkpoint(const RunStatus& status) {
   std::string newest;
   for (const RoundStatus& round : status.history) {
@@ -111,6 +119,7 @@ std::string format_status(const RunStatus& status) {
                                  status.judge,
                                  status.is_finished() ? "finished" : "not finished");
   text += columns(stages) + "\n" + columns(results) + reasons(status);
+  if (const std::string audit = newest_audit(status); !audit.empty()) text += "\n" + audit;
   if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
     text += "\nnewest checkpoint: " + newest + "\n";
   }

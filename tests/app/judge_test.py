@@ -2,7 +2,7 @@
 import json
 import unittest
 
-from program import ProgramTest, mock_judge, rows_of, write_run
+from program import ProgramTest, mock_judge, rows_of, run, write_run
 
 SERVER = ["--set", "judge.kind=openai", "--set", "judge.model=mock", "--set", "rounds=1", "--set", "judge.timeout_s=20"]
 
@@ -69,6 +69,53 @@ class Server(ProgramTest):
                 folder = self.folder / fault / "round-01"
                 self.assertFalse((folder / "best_outputs.jsonl").exists())
                 self.assertFalse((folder / "checkpoint").exists())
+
+
+class Audit(ProgramTest):
+    def test_is_published_shown_and_gates_the_round(self):
+        config = write_run(self.folder, prompts=12)
+        words = ["run", "-q", "--config", config, *SERVER, "--set", "prompts.per_round=10"]
+        with mock_judge("--taste", "longest") as url:
+            server = ["--set", f"judge.base_url={url}"]
+            self.expect(69, *words, *server, "--set", "judge.max_length_correlation=0.1", says="max_length_correlation")
+            audit = json.loads((self.folder / "run" / "round-01" / "audit.json").read_text())
+            self.assertGreater(audit["length_correlation"]["mean"], 0.5)
+            self.assertFalse((self.folder / "run" / "round-01" / "best_outputs.jsonl").exists())
+            self.expect(0, *words, *server, says="openai:mock: ")
+        self.expect(0, "status", self.folder / "run", says="length and utility correlate")
+        self.expect(0, "inspect", self.folder / "run", says="longer answers rank higher")
+
+    def test_two_judges_join_and_a_replay_gives_the_same_bytes(self):
+        config = write_run(self.folder)
+        words = ["run", "-q", "--config", config, *SERVER]
+        with mock_judge("--taste", "longest") as first, mock_judge("--taste", "alphabetic") as second:
+            other = f"judge.others=[{{kind: openai, model: mock, base_url: {second}, timeout_s: 20}}]"
+            words += ["--set", f"judge.base_url={first}", "--set", other]
+            self.expect(0, *words, "--set", f"run_dir={self.folder / 'two'}")
+        names = ("verdicts.jsonl", "audit.json", "best_outputs.jsonl", "training_data.jsonl", "outputs.jsonl")
+        two, again = self.folder / "two" / "round-01", self.folder / "again" / "round-01"
+        self.assertEqual({row["judge"] for row in rows_of(two / "verdicts.jsonl")}, {"openai:mock", "openai:mock #2"})
+        self.assertEqual(len(json.loads((two / "audit.json").read_text())["agreement"]), 1)
+        (self.folder / "again").mkdir()
+        (self.folder / "again" / "ledger.jsonl").write_bytes((self.folder / "two" / "ledger.jsonl").read_bytes())
+        self.expect(0, *words, "--set", "judge.kind=replay", "--set", f"run_dir={self.folder / 'again'}")
+        for name in names:
+            self.assertEqual((two / name).read_bytes(), (again / name).read_bytes(), name)
+
+
+class JudgeTest(ProgramTest):
+    def test_tells_a_sober_judge_from_others(self):
+        config = write_run(self.folder)
+        for taste, code, says in (("sober", 0, "nothing here speaks against"), ("obedient", 69, "orders the judge"),
+                                  ("longest", 69, "this judge likes length"), ("first", 69, "says nothing won")):
+            with self.subTest(taste), mock_judge("--taste", taste) as url:
+                self.expect(code, "judge-test", "-q", "--config", config, *SERVER, "--set", f"judge.base_url={url}",
+                            says=says)
+        self.expect(0, "judge-test", "-q", "--config", config, "--set", "judge.kind=reference", says="same again")
+        done = run("judge-test", "-q", "--config", config)
+        self.assertIn(done.returncode, (0, 69), done.stderr)  # a random model has its own taste
+        self.assertIn("likelihood: 5 rankings", done.stdout)
+        self.assertFalse((self.folder / "run").exists())
 
 
 class Program(ProgramTest):

@@ -32,6 +32,27 @@ struct TestJudge {
   }
 };
 
+struct TestShelf {
+  std::string path;
+  int64_t size = 3;
+  void visit(FieldVisitor& v) {
+    v.path("path", path, "where it stands");
+    v.integer("size", size, {1}, "how large it is");
+  }
+};
+
+// A config with a list of groups.
+struct TestLibrary {
+  std::vector<TestShelf> shelves;
+  void visit(FieldVisitor& v) {
+    v.groups(
+        "shelves",
+        shelves,
+        [](TestShelf& shelf, FieldVisitor& w) { shelf.visit(w); },
+        "the shelves");
+  }
+};
+
 struct TestConfig {
   std::string run_dir = "runs/first";
   int64_t rounds = 4;

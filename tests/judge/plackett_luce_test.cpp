@@ -135,6 +135,27 @@ TEST(PlackettLuce, sigma_is_recovered_and_vanishes_for_a_guessing_judge) {
   EXPECT_EQ(estimate_sigma({}), kLowestSigma);
 }
 
+TEST(PlackettLuce, a_judge_of_half_the_sharpness_is_recognised) {
+  const Scale scale = estimate_scale({simulated_sets(1.0, 32, RandomStream(1, "sharp")),
+                                      simulated_sets(2.0, 32, RandomStream(2, "sharper"))});
+  EXPECT_NEAR(scale.sigma, 2.0, 0.4);
+  EXPECT_NEAR(scale.sharpness[0], 0.5, 0.1);
+  EXPECT_EQ(scale.sharpness[1], 1);
+}
+
+TEST(PlackettLuce, sharpness_scales_the_utilities) {
+  const RankingSet plain{.items = 3, .rankings = {{2, 0, 1}, {0, 1}}};
+  RankingSet half = plain;
+  half.sharpness = {0.5, 0.5};
+  EXPECT_NEAR(
+      log_likelihood(half, {1.0, -2.0, 4.0}), log_likelihood(plain, {0.5, -1.0, 2.0}), 1e-12);
+  // Half as sharp under twice the deviation is the same fit in other units.
+  const Posterior a = fit(plain, 0.7), b = fit(half, 1.4);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(b.mean[i], 2 * a.mean[i], 1e-6);
+  EXPECT_NEAR(b.deviation_of({1, -1, 0}), 2 * a.deviation_of({1, -1, 0}), 1e-6);
+  EXPECT_NEAR(a.log_evidence, b.log_evidence, 1e-6);
+}
+
 TEST(Decision, probabilities_agree_with_a_two_item_normal) {
   const Posterior posterior = fit({.items = 2, .rankings = {{0, 1}, {0, 1}, {0, 1}}}, 1.0);
   const double gap = posterior.mean[0] - posterior.mean[1];

@@ -52,7 +52,8 @@ class RankingRoundTest : public JudgeTest {
     RankCaller caller(client, protocol, {.judge = "test", .seed = 1, .round = 1}, 1000);
     Progress progress = silent_progress();
     std::string bytes;
-    for (const auto& rows : run_ranking_round(tasks, options, {.seed = 1}, 100, caller, progress)) {
+    for (const auto& rows :
+         run_ranking_round(tasks, options, {.seed = 1}, 100, {{.caller = &caller}}, progress)) {
       for (const VerdictRow& row : rows) bytes += dump_json(to_json(row)) + "\n";
     }
     return bytes;

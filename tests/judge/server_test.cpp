@@ -25,7 +25,7 @@ TEST_F(ServerTest, the_servers_taste_decides) {
     EXPECT_EQ(prompt.best.status, "trained") << prompt.best.reason;
     EXPECT_GE(prompt.best.winner, 58);
     EXPECT_LE(prompt.best.worst, 15);
-    EXPECT_LE(prompt.best.calls, 20);
+    EXPECT_LE(prompt.best.calls, 21);  // one of them the audit's
     EXPECT_EQ(prompt.best.items.size(), 62u);
   }
 }

@@ -208,7 +208,10 @@ TEST_F(PriceTest, a_priced_judge_needs_a_cap) {
   options.max_usd = 1;
   EXPECT_EQ(open(options).name(), "openai:mock");
   const JudgeEstimate estimate = estimate_judging(options, 10, 62, 100);
-  EXPECT_EQ(estimate.calls, 190);
+  EXPECT_EQ(estimate.calls, 200 + 2 * 4);  // 20 a prompt, 2 % repeats, 2 % planted
+  options.others = {options};
+  EXPECT_EQ(estimate_judging(options, 10, 62, 100).calls, 2 * estimate.calls);
+  EXPECT_NEAR(estimate_judging(options, 10, 62, 100).usd_worst, 2 * estimate.usd_worst, 1e-9);
   EXPECT_GT(estimate.usd_expected, 0.0);
   EXPECT_GT(estimate.usd_worst, estimate.usd_expected);
 }

@@ -32,6 +32,16 @@ struct NumberRange {
   double highest = std::numeric_limits<double>::infinity();
 };
 
+class FieldVisitor;
+
+// A list of mappings that all have the same fields, as a visitor sees it.
+struct GroupList {
+  size_t size = 0;
+  std::function<void(size_t size)> resize;  // new ones have their defaults
+  std::function<void(size_t index, FieldVisitor& v)> visit;
+  std::function<void(FieldVisitor& v)> visit_default;
+};
+
 class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
@@ -64,6 +74,22 @@ class FieldVisitor {
   virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;
   // Free-form mapping kept as JSON (extra_body), or null.
   virtual void json(const char* key, Json& value, const char* doc) = 0;
+
+  virtual void group_list(const char* key, const GroupList& list, const char* doc) = 0;
+  // A list of `Options`; `visit(options, visitor)` visits the fields of one.
+  template <class Options, class Visit>
+  void groups(const char* key, std::vector<Options>& list, Visit visit, const char* doc) {
+    group_list(key,
+               {.size = list.size(),
+                .resize = [&](size_t size) { list.resize(size); },
+                .visit = [&](size_t index, FieldVisitor& v) { visit(list[index], v); },
+                .visit_default =
+                    [&](FieldVisitor& v) {
+                      Options options;
+                      visit(options, v);
+                    }},
+               doc);
+  }
 
   virtual void begin_group(const char* key, const char* doc) = 0;
   virtual void end_group() = 0;

@@ -51,12 +51,13 @@ struct OutputRow {
 struct VerdictRow {
   std::string prompt_id;
   int64_t round = 0;
-  std::string stage;  // pass_a | halve | finals | pointwise | anchor
+  std::string stage;  // pass_a | halve | finals | repeat | planted | pointwise | anchor
   int64_t call = 0;   // number of the call within its prompt
   std::string judge;  // "openai:some-judge"
   std::string request_sha256;
   std::vector<std::string> labels;  // label shown for each candidate, in the order shown
-  std::vector<int64_t> branches;    // the candidate behind each label (-1 = the anchor)
+  std::vector<int64_t> branches;    // the candidate behind each label; -1 = the anchor,
+                                    // -2 = a planted duplicate, -3 = planted nonsense
   std::vector<int64_t> ranking;     // branches, best first; empty when abstained
   std::vector<double> scores;       // pointwise: score of each of `branches`
   bool abstained = false;

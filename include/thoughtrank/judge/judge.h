@@ -42,7 +42,7 @@ struct JudgeOptions {
   Json price;                        // {input_per_million, output_per_million} or null
   int64_t concurrency = 16;
   int64_t group_size = 8;
-  int64_t finals = 4;
+  int64_t finals = 5;
   int64_t max_input_tokens = 24000;
   int64_t max_output_tokens = 2048;
   double timeout_s = 600;
@@ -52,8 +52,22 @@ struct JudgeOptions {
   Json extra_body;
   DropOptions drop;
   double max_abstained = 0.05;
-  void visit(FieldVisitor& v);
+  // Gates on the round's audit; 1 = off.
+  double max_flip_rate = 1;
+  double max_position_bias = 1;
+  double max_length_correlation = 1;
+  double max_planted_errors = 1;
+  // Further ranking judges: each has its own connection; scheme, drop rules, cap and gates are
+  // those of the first.
+  std::vector<JudgeOptions> others;
+  void visit(FieldVisitor& v) { visit_as(v, /*is_first=*/true); }
+  void visit_as(FieldVisitor& v, bool is_first);  // another judge lacks what all have in common
+
+ private:
+  void visit_audit(FieldVisitor& v);
 };
+// The first judge and the others, each with its own connection and the first one's rules.
+[[nodiscard]] std::vector<JudgeOptions> all_judges(const JudgeOptions& options);
 
 struct SelectOptions {
   int64_t winners_per_prompt = 1;
@@ -126,10 +140,34 @@ class Judge {
   // Spent so far by this run, over all rounds (ledger).
   [[nodiscard]] double spent_usd() const;
 
+  // judge-test: shows each judge the planted answers of self_test_tasks() in several orders.
+  struct PlantedAnswer {
+    std::string name;       // good | same again | padded | constant | injected
+    double mean_place = 0;  // 1 = best
+    int64_t wins = 0;
+    std::string verdict;  // "ok", or what is wrong
+  };
+  struct TestResult {
+    std::string judge;
+    int64_t calls = 0;
+    int64_t abstained = 0;
+    std::string last_reason;             // of an abstention
+    std::vector<PlantedAnswer> answers;  // empty: every call abstained
+    std::vector<std::string> faults;     // sentences; empty: nothing speaks against this judge
+    double usd = 0;
+  };
+  [[nodiscard]] std::vector<TestResult> test(const std::vector<JudgeTask>& tasks,
+                                             Progress& progress);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Easy questions; the branches of each are the planted answers, in the order of TestResult. For a
+// likelihood judge the prompts still need their token_ids.
+[[nodiscard]] std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options);
+inline constexpr int64_t kSelfTestShowings = 4;  // of each question, by ranking judges
 
 // What a call of the ranking scheme costs at most, for `plan`.
 struct JudgeEstimate {
@@ -142,6 +180,16 @@ struct JudgeEstimate {
                                              int64_t prompts,
                                              int64_t branches,
                                              double answer_tokens);
+
+// What a round's verdicts say about its judge: audit.json. Pure; needs no call beside those of the
+// round, which shows some sets twice and plants control answers in others.
+[[nodiscard]] Json audit_round(const std::vector<JudgeTask>& tasks,
+                               const std::vector<VerdictRow>& verdicts,
+                               const std::vector<BestOutputRow>& best,
+                               const JudgeOptions& options,
+                               int64_t round);
+// Error(kJudge) naming the gate that the audit does not pass.
+void check_gates(const Json& audit, const JudgeOptions& options);
 
 // Winners anew from verdict rows already paid for (other rule, other thresholds): no call, no
 // generation.

@@ -40,6 +40,7 @@ struct RoundStatus {
   std::optional<MeanWithInterval> score;     // held-out, pointwise judges
   std::optional<MeanWithInterval> win_rate;  // held-out, ranking judges, against round 0
   std::optional<MeanWithInterval> heldout_loss;
+  std::string audit;       // audit.json as text, "" where there is none
   std::string checkpoint;  // path where weights are there, else ""
 };
 

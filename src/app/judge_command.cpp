@@ -1,0 +1,115 @@
+// judge-test: planted answers before the configured judge.
+#include <unistd.h>
+
+#include "app/command.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/pipeline/workbench.h"
+
+namespace thoughtrank {
+
+namespace {
+
+struct NoOptions {};
+
+// A ledger that lives as long as the command: a run's own is neither read nor written.
+class PassingLedger {
+ public:
+  PassingLedger()
+      : path_(fs::temp_directory_path() /
+              fmt::format("thoughtrank-judge-test-{}.jsonl", ::getpid())) {
+    fs::remove(path_);
+  }
+  ~PassingLedger() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  PassingLedger(const PassingLedger&) = delete;
+  PassingLedger& operator=(const PassingLedger&) = delete;
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::string format_result(const Judge::TestResult& result) {
+  std::string text = fmt::format("{}: {} rankings, {} abstained, {:.4f} USD\n\n",
+                                 result.judge,
+                                 result.calls,
+                                 result.abstained,
+                                 result.usd);
+  if (!result.answers.empty()) {
+    text += fmt::format("  {:<12} {:>10} {:>5}  {}\n", "answer", "mean place", "first", "verdict");
+    for (const auto& answer : result.answers) {
+      text += fmt::format("  {:<12} {:>10.2f} {:>5}  {}\n",
+                          answer.name,
+                          answer.mean_place,
+                          answer.wins,
+                          answer.verdict);
+    }
+    text += "\n";
+  }
+  for (const std::string& fault : result.faults) text += "  ! " + fault + "\n";
+  if (result.faults.empty()) text += "  nothing here speaks against this judge\n";
+  return text + "\n";
+}
+
+std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
+  std::vector<JudgeTask> tasks = self_test_tasks(config.judge);
+  AnswerScorer scorer;
+  TextKit kit;
+  if (config.judge.kind == "likelihood") {
+    kit = load_text_kit(config.model.path, config.chat_template);
+    const Machine machine = resolve_machine(config);
+    use_machine(machine);
+    for (JudgeTask& task : tasks) task.prompt.token_ids = kit.prompt_ids(task.prompt);
+    scorer = make_likelihood_scorer(kit, config.model.path, machine, app.stop);
+  }
+  const PassingLedger ledger;
+  Judge judge({.options = config.judge,
+               .select = config.select,
+               .seed = static_cast<uint64_t>(config.seed),
+               .round = 0,
+               .ledger = ledger.path(),
+               .scorer = std::move(scorer),
+               .clock = app.clock,
+               .stop = app.stop});
+  const int64_t showings =
+      judge.is_pointwise() ? 1 : kSelfTestShowings * std::ssize(all_judges(config.judge));
+  Progress progress({.stage = "judge-test",
+                     .unit = "rankings",
+                     .total = std::ssize(tasks) * showings,
+                     .already_done = 0,
+                     .rate_unit = "answers"},
+                    app.clock);
+  auto results = judge.test(tasks, progress);
+  progress.finish();
+  return results;
+}
+
+void judge_test_command(App& app, const NoOptions&) {
+  size_t faults = 0;
+  for (const Judge::TestResult& result : test_judges(app, app.config())) {
+    print(format_result(result));
+    faults += result.faults.size();
+  }
+  if (faults > 0) {
+    fail(ExitCode::kJudge, "the judge failed {} of the checks above; nothing was written", faults);
+  }
+}
+
+}  // namespace
+
+void add_judge_command(App& app) {
+  add_command<NoOptions>(
+      app,
+      "judge-test",
+      "ranks planted answers with the configured judge: is it worth its money?",
+      "Easy questions, each with a good answer, the same again, a padded, a constant and an "
+      "injected one,\nin several orders. Writes nothing; a server is asked 20 times. Exit 69 when "
+      "something speaks against the judge.\nExample: thoughtrank judge-test --config round.yaml",
+      judge_test_command,
+      std::make_shared<NoOptions>());
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,210 @@
+// The audit of a round: what the verdicts say about the judges that gave them.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "judge/choice.h"
+#include "judge/conduct.h"
+#include "judge/phrases.h"
+#include "thoughtrank/core/log.h"
+
+namespace thoughtrank {
+namespace {
+
+// From here on a finding is worth a sentence.
+constexpr double kMuchPosition = 0.2;
+constexpr double kMuchLength = 0.5;
+constexpr double kLittleTau = 0.2;
+constexpr double kManyPlantedErrors = 0.25;
+constexpr double kManyMalformed = 0.05;
+constexpr double kCommonPhrase = 0.3;
+constexpr int64_t kFewRepeats = 10;
+constexpr size_t kFewWinners = 20;
+constexpr size_t kFewItems = 5;  // for a correlation over one prompt's answers
+
+Json to_json(const std::string& name, const Json& sigma, const Conduct& conduct) {
+  return {{"judge", name},
+          {"calls", conduct.calls},
+          {"sigma", sigma},
+          {"flip_rate", conduct.repeats.flips.to_json()},
+          {"kendall_tau", conduct.repeats.tau.to_json()},
+          {"position", conduct.position.to_json()},
+          {"planted_errors", conduct.planted_errors.to_json()},
+          {"planted_wins", conduct.planted_wins.to_json()},
+          {"duplicate_gap", conduct.duplicate_gap.to_json()},
+          {"abstained", conduct.share(conduct.abstained)},
+          {"malformed", conduct.share(conduct.malformed)},
+          {"attempts", conduct.attempts},
+          {"input_tokens", conduct.input_tokens},
+          {"output_tokens", conduct.output_tokens},
+          {"usd", conduct.usd}};
+}
+
+void add_findings(const std::string& name, const Conduct& conduct, Json& findings) {
+  const Mean& position = conduct.position;
+  if (std::abs(position.value()) > kMuchPosition && position.is_clear()) {
+    findings.push_back(
+        fmt::format("{} prefers answers that are shown {}: place shown and place "
+                    "given correlate by {:.2f}",
+                    name,
+                    position.value() > 0 ? "early" : "late",
+                    position.value()));
+  }
+  if (conduct.repeats.tau.count() >= kFewRepeats && conduct.repeats.tau.value() < kLittleTau) {
+    findings.push_back(
+        fmt::format("{} contradicts itself: {} sets shown twice agree by a Kendall's "
+                    "tau of {:.2f}",
+                    name,
+                    conduct.repeats.tau.count(),
+                    conduct.repeats.tau.value()));
+  }
+  if (conduct.planted_errors.count() >= kFewRepeats &&
+      conduct.planted_errors.value() > kManyPlantedErrors) {
+    findings.push_back(
+        fmt::format("{} put planted nonsense into the better half of {:.0f} % of "
+                    "its {} sets",
+                    name,
+                    100 * conduct.planted_errors.value(),
+                    conduct.planted_errors.count()));
+  }
+  if (conduct.share(conduct.malformed) > kManyMalformed) {
+    findings.push_back(fmt::format("{} gave no ranking in {:.0f} % of its replies",
+                                   name,
+                                   100 * conduct.share(conduct.malformed)));
+  }
+}
+
+// The judged answers of the round beside what became of them.
+struct Outcomes {
+  Mean length_correlation;  // Spearman of length and utility within a prompt
+  Mean length_gap;          // bytes of the winner minus the median candidate's
+  std::vector<std::string> winners;
+  std::vector<std::string> answers;
+};
+
+Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
+                     const std::vector<BestOutputRow>& best,
+                     const DropOptions& drop) {
+  Outcomes outcomes;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    std::map<int64_t, std::string> answers;
+    for (Candidate& item : collect_candidates(tasks[t], drop).items) {
+      outcomes.answers.push_back(item.answer);
+      answers[item.branch] = std::move(item.answer);
+    }
+    std::vector<double> lengths, utilities;
+    for (const RankedItem& item : best[t].items) {
+      lengths.push_back(static_cast<double>(answers[item.branch].size()));
+      utilities.push_back(item.utility);
+    }
+    if (lengths.size() >= kFewItems) outcomes.length_correlation.add(spearman(lengths, utilities));
+    if (best[t].status != "trained") continue;
+    outcomes.winners.push_back(answers[best[t].winner]);
+    outcomes.length_gap.add(lengths[0] - median(lengths));
+  }
+  return outcomes;
+}
+
+Json phrases_json(const Outcomes& outcomes, Json& findings) {
+  constexpr size_t kShown = 3;
+  Json list = Json::array();
+  for (const Phrase& phrase : common_phrases(outcomes.winners, outcomes.answers, kShown)) {
+    list.push_back(
+        {{"phrase", phrase.words}, {"winners", phrase.winners}, {"answers", phrase.answers}});
+    if (outcomes.winners.size() < kFewWinners || phrase.winners <= kCommonPhrase) continue;
+    findings.push_back(
+        fmt::format("\"{}\" stands in {:.0f} % of the winners and in {:.0f} % of "
+                    "all answers",
+                    phrase.words,
+                    100 * phrase.winners,
+                    100 * phrase.answers));
+  }
+  return list;
+}
+
+// By name; nothing for judges that give scores.
+std::map<std::string, double> sigma_of(const std::vector<JudgeTask>& tasks,
+                                       const std::vector<VerdictRow>& verdicts,
+                                       const JudgeOptions& options) {
+  if (is_pointwise_kind(options.kind)) return {};
+  RowsByPrompt rows = rows_by_prompt(verdicts);
+  std::vector<Candidates> candidates;
+  std::vector<std::vector<const VerdictRow*>> by_task;
+  for (const JudgeTask& task : tasks) {
+    candidates.push_back(collect_candidates(task, options.drop));
+    by_task.push_back(rows[task.prompt.prompt_id]);
+  }
+  return sigma_by_judge(candidates, by_task);
+}
+
+}  // namespace
+
+Json audit_round(const std::vector<JudgeTask>& tasks,
+                 const std::vector<VerdictRow>& verdicts,
+                 const std::vector<BestOutputRow>& best,
+                 const JudgeOptions& options,
+                 int64_t round) {
+  std::map<std::string, std::vector<const VerdictRow*>> by_judge;
+  for (const auto& [prompt, rows] : rows_by_prompt(verdicts)) {
+    for (const VerdictRow* row : rows) by_judge[row->judge].push_back(row);
+  }
+  Json findings = Json::array(), judges = Json::array();
+  const std::map<std::string, double> sigmas = sigma_of(tasks, verdicts, options);
+  double usd = 0;
+  int64_t calls = 0;
+  for (const auto& [name, rows] : by_judge) {
+    const Conduct conduct = conduct_of(rows);
+    const auto sigma = sigmas.find(name);
+    judges.push_back(to_json(name, sigma == sigmas.end() ? Json() : Json(sigma->second), conduct));
+    add_findings(name, conduct, findings);
+    calls += conduct.calls;
+    usd += conduct.usd;
+  }
+  const Outcomes outcomes = outcomes_of(tasks, best, options.drop);
+  const Mean& length = outcomes.length_correlation;
+  if (std::abs(length.value()) > kMuchLength && length.is_clear()) {
+    findings.push_back(fmt::format("{} answers rank higher: length and utility correlate by {:.2f}",
+                                   length.value() > 0 ? "longer" : "shorter",
+                                   length.value()));
+  }
+  const Json phrases = phrases_json(outcomes, findings);
+  return {{"round", round},
+          {"prompts", tasks.size()},
+          {"calls", calls},
+          {"usd", usd},
+          {"judges", judges},
+          {"agreement", agreement(by_judge)},
+          {"length_correlation", length.to_json()},
+          {"chosen_minus_median_length", outcomes.length_gap.to_json()},
+          {"phrases", phrases},
+          {"findings", findings}};
+}
+
+void check_gates(const Json& audit, const JudgeOptions& options) {
+  const auto check = [](const char* gate, double most, const Json& mean, const std::string& who) {
+    if (most >= 1 || mean.is_null()) return;
+    const double found = std::abs(mean["mean"].get<double>());
+    if (found <= most) return;
+    fail(ExitCode::kJudge,
+         "the audit of {} found {:.3f} over {} samples, judge.{} allows {}. The verdicts are kept: "
+         "look at audit.json, then take another judge or rubric in a new run, or raise the gate",
+         who,
+         found,
+         mean["count"].get<int64_t>(),
+         gate,
+         most);
+  };
+  for (const Json& judge : audit["judges"]) {
+    const auto name = judge["judge"].get<std::string>();
+    check("max_flip_rate", options.max_flip_rate, judge["flip_rate"], name);
+    check("max_position_bias", options.max_position_bias, judge["position"], name);
+    check("max_planted_errors", options.max_planted_errors, judge["planted_errors"], name);
+  }
+  check("max_length_correlation",
+        options.max_length_correlation,
+        audit["length_correlation"],
+        "the ranking");
+}
+
+}  // namespace thoughtrank

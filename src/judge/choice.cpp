@@ -1,0 +1,126 @@
+#include "judge/choice.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace thoughtrank {
+namespace {
+
+// The scores of the candidates; candidates that the row does not know are an error: the row was
+// made under other drop options.
+std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& row) {
+  std::vector<double> scores;
+  for (const Candidate& item : candidates.items) {
+    const auto at = std::find(row.branches.begin(), row.branches.end(), item.branch);
+    const auto index = static_cast<size_t>(at - row.branches.begin());
+    if (index >= row.scores.size()) {
+      fail(ExitCode::kBadData,
+           "the verdict on prompt '{}' has no score for branch {}. Was judge.drop changed? Judge "
+           "the round again",
+           row.prompt_id,
+           item.branch);
+    }
+    scores.push_back(row.scores[index]);
+  }
+  return scores;
+}
+
+// A round as the fit sees it.
+struct Material {
+  std::vector<std::vector<const VerdictRow*>> rows;  // by task
+  std::vector<Candidates> candidates;                // by task
+  std::map<std::string, double> sharpness;           // by judge
+  double sigma = 1;
+};
+
+Material gather(const std::vector<JudgeTask>& tasks,
+                const std::vector<VerdictRow>& verdicts,
+                const JudgeOptions& judge) {
+  const RowsByPrompt rows = rows_by_prompt(verdicts);
+  Material material;
+  for (const JudgeTask& task : tasks) {
+    const auto found = rows.find(task.prompt.prompt_id);
+    material.rows.push_back(found == rows.end() ? std::vector<const VerdictRow*>() : found->second);
+    material.candidates.push_back(collect_candidates(task, judge.drop));
+  }
+  if (is_pointwise_kind(judge.kind)) return material;
+  material.sharpness = sigma_by_judge(material.candidates, material.rows);
+  material.sigma = kLowestSigma;
+  for (const auto& [name, sigma] : material.sharpness) {
+    material.sigma = std::max(material.sigma, sigma);
+  }
+  for (auto& [name, sharpness] : material.sharpness) sharpness /= material.sigma;
+  return material;
+}
+
+}  // namespace
+
+bool is_pointwise_kind(const std::string& kind) {
+  return kind == "likelihood" || kind == "reference";
+}
+
+RowsByPrompt rows_by_prompt(const std::vector<VerdictRow>& verdicts) {
+  RowsByPrompt rows;
+  for (const VerdictRow& row : verdicts) {
+    if (row.stage != "anchor") rows[row.prompt_id].push_back(&row);
+  }
+  for (auto& [prompt, list] : rows) {
+    std::sort(
+        list.begin(), list.end(), [](const auto* a, const auto* b) { return a->call < b->call; });
+  }
+  return rows;
+}
+
+std::map<std::string, double> sigma_by_judge(
+    const std::vector<Candidates>& candidates,
+    const std::vector<std::vector<const VerdictRow*>>& rows) {
+  std::set<std::string> names;
+  for (const auto& of_task : rows) {
+    for (const VerdictRow* row : of_task) names.insert(row->judge);
+  }
+  std::map<std::string, double> sigmas;
+  for (const std::string& name : names) {
+    std::vector<RankingSet> sets;
+    for (size_t t = 0; t < rows.size(); ++t) {
+      std::vector<const VerdictRow*> mine;
+      for (const VerdictRow* row : rows[t]) {
+        if (row->judge == name) mine.push_back(row);
+      }
+      sets.push_back(rankings_of(candidates[t], mine));
+    }
+    sigmas[name] = estimate_sigma(sets);
+  }
+  return sigmas;
+}
+
+Choice choose(const std::vector<JudgeTask>& tasks,
+              const std::vector<VerdictRow>& verdicts,
+              const JudgeOptions& judge,
+              const SelectOptions& select,
+              StreamKey key) {
+  const Material material = gather(tasks, verdicts, judge);
+  Choice choice{.best = {}, .sigma = material.sigma, .ranked_prompts = 0};
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    const Candidates& candidates = material.candidates[t];
+    const std::vector<const VerdictRow*>& rows = material.rows[t];
+    key.prompt = stable_hash(tasks[t].prompt.prompt_id);
+    BestOutputRow row;
+    if (is_pointwise_kind(judge.kind)) {
+      const auto scores = rows.empty() ? std::vector<double>() : scores_of(candidates, *rows[0]);
+      row = choose_by_scores(candidates, scores, judge.kind == "reference", select, key);
+    } else {
+      const RankingSet rankings = rankings_of(candidates, rows, material.sharpness);
+      choice.ranked_prompts += rankings.rankings.empty() ? 0 : 1;
+      row = choose_by_rankings(candidates, rankings, material.sigma, select, key);
+    }
+    row.prompt_id = tasks[t].prompt.prompt_id;
+    row.round = key.round;
+    row.calls = static_cast<int64_t>(rows.size());
+    for (const VerdictRow* verdict : rows) row.usd += verdict->usd;
+    choice.best.push_back(std::move(row));
+  }
+  return choice;
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,68 @@
+#include "report/audit_block.h"
+
+namespace thoughtrank {
+
+namespace {
+
+// "+0.12 ± 0.03", or "-" where nothing was measured.
+std::string mean_text(const Json& object, const char* key, const std::string& where) {
+  const Json& mean = require(object, key, where);
+  if (mean.is_null()) return "-";
+  return fmt::format(
+      "{:.2f} ± {:.2f}", require_number(mean, "mean", where), require_number(mean, "error", where));
+}
+
+int64_t count_of(const Json& object, const char* key, const std::string& where) {
+  const Json& mean = require(object, key, where);
+  return mean.is_null() ? 0 : require_int(mean, "count", 0, INT64_MAX, where);
+}
+
+std::string judge_lines(const Json& judge, const std::string& where) {
+  const Json& sigma = require(judge, "sigma", where);
+  if (sigma.is_null()) {
+    return fmt::format("  {}: gives scores\n", require_string(judge, "judge", where));
+  }
+  return fmt::format(
+      "  {}: {} calls, sigma {:.2f}, abstained {:.1f} %, malformed {:.1f} %\n"
+      "    {} sets shown twice: first place changed {}, Kendall's tau {}; position {}\n"
+      "    {} planted sets: nonsense in the better half {}, duplicates apart {}\n",
+      require_string(judge, "judge", where),
+      require_int(judge, "calls", 0, INT64_MAX, where),
+      sigma.get<double>(),
+      100 * require_number(judge, "abstained", where),
+      100 * require_number(judge, "malformed", where),
+      count_of(judge, "flip_rate", where),
+      mean_text(judge, "flip_rate", where),
+      mean_text(judge, "kendall_tau", where),
+      mean_text(judge, "position", where),
+      count_of(judge, "planted_errors", where),
+      mean_text(judge, "planted_errors", where),
+      mean_text(judge, "duplicate_gap", where));
+}
+
+}  // namespace
+
+std::string format_audit(const Json& audit, const std::string& where) {
+  std::string text = fmt::format("audit of round {}'s judging\n",
+                                 require_int(audit, "round", 0, INT64_MAX, where));
+  for (const Json& judge : require(audit, "judges", where)) text += judge_lines(judge, where);
+  for (const Json& pair : require(audit, "agreement", where)) {
+    const Json& names = require(pair, "judges", where);
+    text += fmt::format("  {} and {}: another first place in {}, Kendall's tau {}\n",
+                        names.at(0).get<std::string>(),
+                        names.at(1).get<std::string>(),
+                        mean_text(pair, "other_first", where),
+                        mean_text(pair, "kendall_tau", where));
+  }
+  text += fmt::format(
+      "  length and utility correlate by {}; winners are {} bytes longer than the "
+      "median answer\n",
+      mean_text(audit, "length_correlation", where),
+      mean_text(audit, "chosen_minus_median_length", where));
+  for (const Json& finding : require(audit, "findings", where)) {
+    text += "  ! " + finding.get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace thoughtrank
