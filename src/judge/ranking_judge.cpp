@@ -5,9 +5,6 @@
 #include <utility>
 
 #include "judge/candidates.h"
-#include "judge/command_transport.h"
-#include "judge/credentials.h"
-#include "judge/curl_transport.h"
 #include "judge/dialect_probe.h"
 #include "judge/ranking_round.h"
 #include "thoughtrank/core/files.h"
@@ -18,15 +15,6 @@ namespace {
 
 constexpr uint64_t kLongestRubric = 1 << 18;
 
-// Replay never sends; the client refuses what the ledger does not hold before it comes here.
-class NoTransport : public Transport {
- public:
-  void start(uint64_t /*ticket*/, std::string /*body*/) override {
-    fail(ExitCode::kInternal, "judge.kind replay: nothing may be sent");
-  }
-  [[nodiscard]] std::vector<FinishedTransfer> wait(double /*timeout_s*/) override { return {}; }
-};
-
 std::string rubric_of(const JudgeOptions& options) {
   if (options.rubric.empty()) return default_rubric();
   const std::string text = read_file(options.rubric, kLongestRubric);
@@ -34,23 +22,6 @@ std::string rubric_of(const JudgeOptions& options) {
     fail(ExitCode::kConfig, "{}: expected judging instructions in UTF-8", options.rubric);
   }
   return std::string(trimmed(text));
-}
-
-void check_extra_body(const Json& extra) {
-  if (extra.is_null()) return;
-  if (!extra.is_object()) fail(ExitCode::kConfig, "judge.extra_body: expected a mapping");
-  for (const char* key : {"messages",
-                          "model",
-                          "stream",
-                          "n",
-                          "best_of",
-                          "max_tokens",
-                          "max_completion_tokens",
-                          "response_format"}) {
-    if (extra.contains(key)) {
-      fail(ExitCode::kConfig, "judge.extra_body: '{}' is set by the program. Remove it", key);
-    }
-  }
 }
 
 // The answer, shown first, against the anchor.
@@ -79,10 +50,6 @@ void settle_win(EvalVerdict& verdict) {
   if (judged > 0) verdict.win = wins / judged;
 }
 
-bool is_command(const JudgeOptions& options) {
-  return options.kind == "command" || (options.kind == "replay" && !options.command.empty());
-}
-
 }  // namespace
 
 RankingJudge::RankingJudge(const Judge::Setup& setup, Ledger& ledger)
@@ -91,81 +58,42 @@ RankingJudge::RankingJudge(const Judge::Setup& setup, Ledger& ledger)
       clock_(setup.clock),
       key_{.seed = setup.seed, .round = setup.round, .prompt = 0},
       rubric_(rubric_of(setup.options)),
-      secret_(std::make_shared<const Secret>()) {
+      connection_(open_connection(options_, rubric_, ledger)) {
   if (setup.select.min_score) {
     fail(ExitCode::kConfig,
          "select.min_score needs a judge with scores, judge.kind is {}. "
          "Set it to null",
          options_.kind);
   }
-  connect(setup);
-}
-
-RankingJudge::~RankingJudge() = default;
-
-void RankingJudge::connect(const Judge::Setup& setup) {
-  const bool is_replay = options_.kind == "replay";
-  ClientOptions options{.concurrency = options_.concurrency,
-                        .max_output_tokens = options_.max_output_tokens,
-                        .max_usd = options_.max_usd,
-                        .seed = setup.seed,
-                        .is_replay = is_replay};
-  if (is_command(options_)) {
-    if (options_.command.empty()) {
-      fail(ExitCode::kConfig, "judge.kind command: judge.command is empty. Name a program");
-    }
-    name_ = "command:" + std::filesystem::path(options_.command[0]).filename().string();
-    endpoint_ = name_;
-    protocol_ = std::make_unique<CommandProtocol>(rubric_);
-    transport_ = std::make_unique<CommandTransport>(options_.command, options_.timeout_s);
-  } else {
-    if (options_.model.empty()) {
-      fail(ExitCode::kConfig, "judge.kind openai: judge.model is empty. Name the judge's model");
-    }
-    check_extra_body(options_.extra_body);
-    const Endpoint endpoint = chat_endpoint(options_.base_url, options_.allow_http);
-    endpoint_ = endpoint.url;
-    name_ = "openai:" + options_.model;
-    auto chat = std::make_unique<ChatProtocol>(options_, rubric_);
-    chat_ = chat.get();
-    protocol_ = std::move(chat);
-    if (!is_replay) {
-      options.price = price_of(options_, find_price_file());
-      secret_ = judge_key(options_);
-      transport_ = std::make_unique<CurlTransport>(CurlOptions{.endpoint = endpoint,
-                                                               .timeout_s = options_.timeout_s,
-                                                               .ca_file = options_.ca_file,
-                                                               .proxy = options_.proxy},
-                                                   *secret_);
-    }
-  }
-  if (is_replay) transport_ = std::make_unique<NoTransport>();
-  if (!options.price.is_free() && options_.max_usd == 0) {
-    fail(ExitCode::kConfig,
-         "judge.max_usd is 0 and '{}' costs money. Set judge.max_usd to what "
-         "the whole run may spend",
-         options_.model);
-  }
-  options.endpoint = endpoint_;
-  client_ = std::make_unique<Client>(std::move(options),
+  client_ = std::make_unique<Client>(ClientOptions{.endpoint = connection_.endpoint,
+                                                   .concurrency = options_.concurrency,
+                                                   .max_output_tokens = options_.max_output_tokens,
+                                                   .max_usd = options_.max_usd,
+                                                   .price = connection_.price,
+                                                   .seed = setup.seed,
+                                                   .patience_s = options_.patience_s,
+                                                   .is_replay = options_.kind == "replay"},
                                      Client::Parts{.ledger = ledger_,
-                                                   .transport = *transport_,
-                                                   .protocol = *protocol_,
-                                                   .key = *secret_,
+                                                   .transport = *connection_.transport,
+                                                   .protocol = *connection_.protocol,
+                                                   .key = *connection_.secret,
                                                    .clock = setup.clock,
                                                    .stop = setup.stop});
 }
 
+RankingJudge::~RankingJudge() = default;
+
 void RankingJudge::settle() {
-  if (chat_ != nullptr) settle_dialect(*client_, *chat_, ledger_, endpoint_, options_.model);
+  if (connection_.chat == nullptr) return;
+  settle_dialect(*client_, *connection_.chat, ledger_, connection_.endpoint, options_.model);
 }
 
 std::vector<std::vector<VerdictRow>> RankingJudge::judge(const std::vector<JudgeTask>& tasks,
                                                          Progress& progress) {
   settle();
   RankCaller caller(*client_,
-                    *protocol_,
-                    {.judge = name_, .seed = key_.seed, .round = key_.round},
+                    *connection_.protocol,
+                    {.judge = name(), .seed = key_.seed, .round = key_.round},
                     2 * static_cast<size_t>(options_.concurrency));
   return run_ranking_round(
       tasks, options_, key_, estimated_tokens(system_text(rubric_)), caller, progress);
@@ -175,8 +103,8 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
                                                 Progress& progress) {
   std::vector<EvalVerdict> verdicts(tasks.size());
   RankCaller caller(*client_,
-                    *protocol_,
-                    {.judge = name_, .seed = key_.seed, .round = key_.round},
+                    *connection_.protocol,
+                    {.judge = name(), .seed = key_.seed, .round = key_.round},
                     2 * static_cast<size_t>(options_.concurrency));
   const int64_t most_tokens =
       (options_.max_input_tokens - estimated_tokens(system_text(rubric_))) / 4;
@@ -216,7 +144,7 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
 std::string RankingJudge::probe() {
   try {
     settle();
-    return probe_ranking(*client_, *protocol_, clock_.utc_time());
+    return probe_ranking(*client_, *connection_.protocol, clock_.utc_time());
   } catch (const Error& error) {
     if (error.code() == ExitCode::kStopped || error.code() == ExitCode::kInterrupted) throw;
     return error.what();

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "judge/client.h"
-#include "judge/protocol.h"
+#include "judge/connection.h"
 #include "judge/tournament.h"
 #include "thoughtrank/core/progress.h"
 
@@ -19,7 +19,7 @@ class RankingJudge {
   RankingJudge(const Judge::Setup& setup, Ledger& ledger);
   ~RankingJudge();
 
-  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& name() const { return connection_.name; }
   // The verdict rows of each task.
   [[nodiscard]] std::vector<std::vector<VerdictRow>> judge(const std::vector<JudgeTask>& tasks,
                                                            Progress& progress);
@@ -28,20 +28,14 @@ class RankingJudge {
   [[nodiscard]] std::string probe();
 
  private:
-  void connect(const Judge::Setup& setup);
   void settle();
 
   const JudgeOptions& options_;
   Ledger& ledger_;
   Clock& clock_;
   StreamKey key_;
-  std::string name_;
-  std::string endpoint_;
   std::string rubric_;
-  std::shared_ptr<const Secret> secret_;
-  std::unique_ptr<Protocol> protocol_;
-  ChatProtocol* chat_ = nullptr;  // protocol_ when it is one
-  std::unique_ptr<Transport> transport_;
+  Connection connection_;
   std::unique_ptr<Client> client_;
 };
 

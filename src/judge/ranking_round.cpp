@@ -125,7 +125,7 @@ class Round {
       stage_rankings(contest).emplace_back(call.verdict.call, std::move(ranking));
     }
     contest.verdicts.push_back(std::move(call.verdict));
-    if (--contest.pending == 0) finish_stage(contest);
+    if (call.is_last && --contest.pending == 0) finish_stage(contest);
   }
 
   // Rankings enter the tournament in the order of their calls, so that sums of floating point

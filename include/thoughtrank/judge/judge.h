@@ -1,8 +1,8 @@
-// Ranks the answers of each prompt without ever seeing a thought. Ranking judges (openai, command)
-// order small groups of answers, a Plackett–Luce posterior is fitted over all their rankings;
-// pointwise judges (likelihood, reference) give each answer a score. A failed judgement is an
-// abstention, never a rank. Every reply is in the ledger (a Journal) before it is used, so nothing
-// is paid twice.
+// Ranks the answers of each prompt without ever seeing a thought. Ranking judges (openai,
+// anthropic, command) order small groups of answers, a Plackett–Luce posterior is fitted over all
+// their rankings; pointwise judges (likelihood, reference) give each answer a score. A failed
+// judgement is an abstention, never a rank. Every reply is in the ledger (a Journal) before it is
+// used, so nothing is paid twice.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ struct DropOptions {
 };
 
 struct JudgeOptions {
-  std::string kind = "likelihood";  // openai | likelihood | reference | command | replay
+  // openai | anthropic | likelihood | reference | command | replay
+  std::string kind = "likelihood";
   std::string base_url;
   std::string model;
   std::string api_key_env;
@@ -46,6 +47,7 @@ struct JudgeOptions {
   int64_t max_input_tokens = 24000;
   int64_t max_output_tokens = 2048;
   double timeout_s = 600;
+  double patience_s = 600;  // with a judge that is down
   bool allow_http = false;
   std::string ca_file;
   std::string proxy;
