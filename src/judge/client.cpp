@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "judge/request_text.h"
+#include "thoughtrank/core/files.h"
 #include "thoughtrank/core/hash.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/random.h"
@@ -38,7 +39,39 @@ void Client::submit(uint64_t ticket, std::string body) {
   // A token has at least one byte, and a chat template adds less than the JSON around the texts.
   call.reserved_usd =
       options_.price.cost(static_cast<int64_t>(call.body.size()), options_.max_output_tokens);
+  if (!options_.batch_export.empty()) return put_into_batch(call);
   queue_.emplace(0, std::move(call));
+}
+
+void Client::put_into_batch(const Call& call) {
+  if (!parts_.ledger.is_in_batch(call.request)) {
+    if (!is_affordable(call)) fail_for_cap(call);
+    parts_.ledger.put_into_batch(call.request, call.reserved_usd);
+  }
+  batch_.push_back(parts_.protocol.batch_line(call.request, call.body));
+}
+
+void Client::finish_batch() const {
+  std::string lines;
+  for (const std::string& line : batch_) lines += line + "\n";
+  publish_file(options_.batch_export, lines);
+  throw BatchWritten{.calls = std::ssize(batch_)};
+}
+
+bool Client::import(const std::string& request, TransportReply reply) {
+  if (!parts_.ledger.is_in_batch(request)) return false;
+  Call call;
+  call.request = request;
+  call.attempts = 1;
+  reply.body = parts_.key.redact(std::move(reply.body));
+  const Classified meaning = classify(reply);
+  if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
+    const bool is_too_long = meaning.outcome == Outcome::too_long;
+    parts_.ledger.settle(request, priced(call, std::move(reply.body), is_too_long));
+  } else {
+    parts_.ledger.lose(request, 0, parts_.key.redact(meaning.reason));
+  }
+  return true;
 }
 
 void Client::answer_from_ledger(const Call& call) {
@@ -74,6 +107,7 @@ std::vector<Answer> Client::wait() {
     });
     for (FinishedTransfer& transfer : finished) take(std::move(transfer));
   }
+  if (ready_.empty() && !batch_.empty()) finish_batch();
   return std::exchange(ready_, {});
 }
 
@@ -101,16 +135,21 @@ bool Client::is_affordable(const Call& call) const {
          options_.max_usd;
 }
 
+void Client::fail_for_cap(const Call& call) const {
+  fail(ExitCode::kSpendingCap,
+       "judge.max_usd is {}: {:.4f} are spent, {:.4f} reserved, and the next call could cost "
+       "{:.4f}. Nothing is lost: raise judge.max_usd and run again",
+       options_.max_usd,
+       parts_.ledger.spent_usd(),
+       parts_.ledger.reserved_usd(),
+       call.reserved_usd);
+}
+
 void Client::dispatch() {
   while (may_fly() && next_departure_s() <= parts_.clock.now_s()) {
     if (!is_affordable(queue_.begin()->second)) {
       if (!flying_.empty()) return;  // they may turn out cheaper than reserved
-      fail(ExitCode::kSpendingCap,
-           "judge.max_usd is {}: {:.4f} are spent and the next call could cost {:.4f}. Nothing is "
-           "lost: raise judge.max_usd and run again",
-           options_.max_usd,
-           parts_.ledger.spent_usd(),
-           queue_.begin()->second.reserved_usd);
+      fail_for_cap(queue_.begin()->second);
     }
     send(std::move(queue_.extract(queue_.begin()).mapped()));
   }
@@ -135,7 +174,10 @@ void Client::take(FinishedTransfer finished) {
   const Classified meaning = classify(reply);
   learn(call, reply, meaning);
   if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
-    return settle(call, std::move(reply.body), meaning.outcome == Outcome::too_long);
+    const bool is_too_long = meaning.outcome == Outcome::too_long;
+    const PaidReply paid = priced(call, std::move(reply.body), is_too_long);
+    parts_.ledger.settle(call.request, paid);
+    return answer(call, paid);
   }
   const std::string reason = parts_.key.redact(meaning.reason);
   const double usd = meaning.may_be_billed ? call.reserved_usd : 0;
@@ -175,16 +217,14 @@ void Client::learn(const Call& call, const TransportReply& reply, const Classifi
 }
 
 // An answer, or the word that the request is too long, which cost nothing and will not change.
-void Client::settle(const Call& call, std::string body, bool is_too_long) {
+PaidReply Client::priced(const Call& call, std::string body, bool is_too_long) const {
   // What is not text cannot be kept as text; it is no ranking either way.
   if (!is_valid_utf8(body)) body = "(the body is not UTF-8)";
   const std::optional<TokenUsage> usage = parts_.protocol.read_body(body).usage;
   double usd = usage ? options_.price.cost(usage->input, usage->output) : call.reserved_usd;
   if (is_too_long) usd = 0;
-  const PaidReply paid{
+  return {
       .body = std::move(body), .usd = usd, .attempts = call.attempts, .is_too_long = is_too_long};
-  parts_.ledger.settle(call.request, paid);
-  answer(call, paid);
 }
 
 void Client::retry(Call call, const TransportReply& reply) {

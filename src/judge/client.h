@@ -28,6 +28,8 @@ struct ClientOptions {
   uint64_t seed = 0;
   double patience_s = 600;  // with a judge that does not answer at all
   bool is_replay = false;   // a request that is not in the ledger is Error(kJudge)
+  // Requests go into this file; wait() throws BatchWritten when only they are left.
+  std::filesystem::path batch_export = {};
 };
 
 struct Answer {
@@ -56,11 +58,15 @@ class Client {
   // At least one answer, unless nothing is pending. Throws what ends the work: kCredentials,
   // kSpendingCap, kJudge (down for longer than patience_s, certificate), and what the stop flag
   // says.
+  // With a batch file: BatchWritten.
   [[nodiscard]] std::vector<Answer> wait();
   // A reply that was of no use may be asked for again; one that is only replayed stays.
   void forget(const std::string& request) {
     if (!options_.is_replay) parts_.ledger.forget(request);
   }
+  // Takes the reply to a request that went into a batch file: its answer, or that it failed.
+  // False when the request is not one of those.
+  bool import(const std::string& request, TransportReply reply);
   [[nodiscard]] size_t pending() const { return ready_.size() + queue_.size() + flying_.size(); }
 
  private:
@@ -77,14 +83,17 @@ class Client {
   using Queue = std::multimap<double, Call>;
 
   void answer_from_ledger(const Call& call);
+  void put_into_batch(const Call& call);
+  [[noreturn]] void finish_batch() const;
+  [[nodiscard]] PaidReply priced(const Call& call, std::string body, bool is_too_long) const;
   void dispatch();
   void send(Call call);
   [[nodiscard]] bool may_fly() const;
   [[nodiscard]] double next_departure_s() const;
   [[nodiscard]] bool is_affordable(const Call& call) const;
+  [[noreturn]] void fail_for_cap(const Call& call) const;
   void take(FinishedTransfer finished);
   void learn(const Call& call, const TransportReply& reply, const Classified& meaning);
-  void settle(const Call& call, std::string body, bool is_too_long);
   void answer(const Call& call, const PaidReply& reply);
   void retry(Call call, const TransportReply& reply);
   void give_up(const Call& call, Outcome outcome, const std::string& reason);
@@ -94,6 +103,7 @@ class Client {
   ClientOptions options_;
   Parts parts_;
   std::vector<Answer> ready_;
+  std::vector<std::string> batch_;   // lines of the batch file
   Queue queue_;                      // by the time they may leave; equal times in order
   std::map<uint64_t, Call> flying_;  // by transfer number
   uint64_t transfers_ = 0;

@@ -13,12 +13,12 @@
 namespace thoughtrank {
 
 struct CurlOptions {
-  Endpoint endpoint;
+  Endpoint endpoint = {};
   std::string key_header = "Authorization: Bearer ";  // what stands before the key
   std::vector<std::string> headers = {};              // further lines
   double timeout_s = 600;
-  std::string ca_file;  // empty: SSL_CERT_FILE or CURL_CA_BUNDLE, else the system's
-  std::string proxy;    // empty: https_proxy and NO_PROXY of the environment; never to loopback
+  std::string ca_file = {};  // empty: SSL_CERT_FILE or CURL_CA_BUNDLE, else the system's
+  std::string proxy = {};  // empty: https_proxy and NO_PROXY of the environment; never to loopback
 };
 
 class CurlTransport : public Transport {

@@ -212,6 +212,17 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
   return judged;
 }
 
+void Judge::judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
+  if (!is_pointwise()) impl_->ranking->judge_ahead(tasks, progress);
+}
+
+int64_t Judge::import_batch(const std::filesystem::path& file) {
+  if (is_pointwise()) {
+    fail(ExitCode::kConfig, "judge.kind {} makes no calls: there is nothing to import", name());
+  }
+  return impl_->ranking->import_batch(file);
+}
+
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {
   if (!is_pointwise()) return impl_->ranking->evaluate(tasks, progress);
   for (const EvalTask& task : tasks) impl_->pointwise.check(task.prompt);

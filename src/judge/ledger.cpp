@@ -33,6 +33,7 @@ void Ledger::take(const Json& record) {
   }
   const std::string request = require_string(record, "request", where);
   if (type == "failed") {
+    batched_.erase(request);
     FailedAttempts& failure = failures_[request];
     ++failure.attempts;
     failure.usd += require_number(record, "usd", where);

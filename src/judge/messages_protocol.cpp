@@ -65,4 +65,23 @@ Completion MessagesProtocol::read_body(const std::string& text) const {
   return completion;
 }
 
+// https://docs.anthropic.com/en/api/creating-message-batches
+std::string MessagesProtocol::batch_line(const std::string& id, const std::string& body) const {
+  return R"({"custom_id":)" + dump_json(id) + R"(,"params":)" + body + "}";
+}
+
+TransportReply MessagesProtocol::batch_reply(const Json& result) const {
+  TransportReply reply;
+  const Json* outcome = member(result, "result");
+  const Json* message = outcome == nullptr ? nullptr : member(*outcome, "message");
+  if (message == nullptr) {
+    reply.failure = TransportFailure::unreachable;
+    reply.detail = outcome == nullptr ? "the batch brought no result" : dump_json(*outcome);
+    return reply;
+  }
+  reply.status = 200;
+  reply.body = dump_json(*message);
+  return reply;
+}
+
 }  // namespace thoughtrank

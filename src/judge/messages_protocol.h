@@ -18,6 +18,9 @@ class MessagesProtocol : public Protocol {
   [[nodiscard]] std::string request_body(const RankCall& call,
                                          const ShownCall& shown) const override;
   [[nodiscard]] Completion read_body(const std::string& body) const override;
+  [[nodiscard]] std::string batch_line(const std::string& id,
+                                       const std::string& body) const override;
+  [[nodiscard]] TransportReply batch_reply(const Json& result) const override;
 
  private:
   std::string model_;

@@ -110,6 +110,36 @@ Completion ChatProtocol::read_body(const std::string& text) const {
   return completion;
 }
 
+// https://platform.openai.com/docs/api-reference/batch
+std::string ChatProtocol::batch_line(const std::string& id, const std::string& body) const {
+  return R"({"custom_id":)" + dump_json(id) +
+         R"(,"method":"POST","url":"/v1/chat/completions","body":)" + body + "}";
+}
+
+TransportReply ChatProtocol::batch_reply(const Json& result) const {
+  TransportReply reply;
+  const Json* response = member(result, "response");
+  const Json* body = response == nullptr ? nullptr : member(*response, "body");
+  if (body == nullptr) {
+    const Json* error = member(result, "error");
+    reply.failure = TransportFailure::unreachable;
+    reply.detail = error == nullptr ? "the batch brought no response" : dump_json(*error);
+    return reply;
+  }
+  reply.status = static_cast<int>(token_count(*response, "status_code", 200).value_or(500));
+  reply.body = dump_json(*body);
+  return reply;
+}
+
+std::string CommandProtocol::batch_line(const std::string& /*id*/,
+                                        const std::string& /*body*/) const {
+  fail(ExitCode::kConfig, "judge.kind command: a program has no batch files");
+}
+
+TransportReply CommandProtocol::batch_reply(const Json& /*result*/) const {
+  fail(ExitCode::kConfig, "judge.kind command: a program has no batch files");
+}
+
 std::string CommandProtocol::request_body(const RankCall& call, const ShownCall& shown) const {
   Json answers = Json::array();
   for (size_t i = 0; i < shown.labels.size(); ++i) {

@@ -1,9 +1,11 @@
 #include "judge/ranking_judge.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
+#include "judge/batch.h"
 #include "judge/candidates.h"
 #include "judge/dialect_probe.h"
 #include "judge/ranking_round.h"
@@ -58,7 +60,8 @@ RankingJudge::RankingJudge(const Judge::Setup& setup, Ledger& ledger)
       clock_(setup.clock),
       key_{.seed = setup.seed, .round = setup.round, .prompt = 0},
       rubric_(rubric_of(setup.options)),
-      connection_(open_connection(options_, rubric_, ledger)) {
+      connection_(open_connection(options_, rubric_, ledger)),
+      batch_export_(setup.batch_export) {
   if (setup.select.min_score) {
     fail(ExitCode::kConfig,
          "select.min_score needs a judge with scores, judge.kind is {}. "
@@ -72,7 +75,8 @@ RankingJudge::RankingJudge(const Judge::Setup& setup, Ledger& ledger)
                                                    .price = connection_.price,
                                                    .seed = setup.seed,
                                                    .patience_s = options_.patience_s,
-                                                   .is_replay = options_.kind == "replay"},
+                                                   .is_replay = options_.kind == "replay",
+                                                   .batch_export = setup.batch_export},
                                      Client::Parts{.ledger = ledger_,
                                                    .transport = *connection_.transport,
                                                    .protocol = *connection_.protocol,
@@ -85,27 +89,45 @@ RankingJudge::~RankingJudge() = default;
 
 void RankingJudge::settle() {
   if (connection_.chat == nullptr) return;
+  if (!batch_export_.empty()) {
+    assume_dialect(*connection_.chat, ledger_, connection_.endpoint, options_.model);
+    return;
+  }
   settle_dialect(*client_, *connection_.chat, ledger_, connection_.endpoint, options_.model);
 }
 
 std::vector<std::vector<VerdictRow>> RankingJudge::judge(const std::vector<JudgeTask>& tasks,
                                                          Progress& progress) {
   settle();
-  RankCaller caller(*client_,
-                    *connection_.protocol,
-                    {.judge = name(), .seed = key_.seed, .round = key_.round},
-                    2 * static_cast<size_t>(options_.concurrency));
+  RankCaller caller = open_caller();
   return run_ranking_round(
       tasks, options_, key_, estimated_tokens(system_text(rubric_)), caller, progress);
+}
+
+void RankingJudge::judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
+  settle();
+  RankCaller caller = open_caller();
+  ask_ahead(tasks, options_, key_, estimated_tokens(system_text(rubric_)), caller, progress);
+}
+
+// A batch file wants every call of a stage at once.
+RankCaller RankingJudge::open_caller() {
+  const size_t window = batch_export_.empty() ? 2 * static_cast<size_t>(options_.concurrency)
+                                              : std::numeric_limits<size_t>::max();
+  return {*client_,
+          *connection_.protocol,
+          {.judge = name(), .seed = key_.seed, .round = key_.round},
+          window};
+}
+
+int64_t RankingJudge::import_batch(const std::filesystem::path& file) {
+  return read_batch_results(file, *connection_.protocol, *client_);
 }
 
 std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tasks,
                                                 Progress& progress) {
   std::vector<EvalVerdict> verdicts(tasks.size());
-  RankCaller caller(*client_,
-                    *connection_.protocol,
-                    {.judge = name(), .seed = key_.seed, .round = key_.round},
-                    2 * static_cast<size_t>(options_.concurrency));
+  RankCaller caller = open_caller();
   const int64_t most_tokens =
       (options_.max_input_tokens - estimated_tokens(system_text(rubric_))) / 4;
   size_t asked = 0;

@@ -8,6 +8,7 @@
 
 #include "judge/client.h"
 #include "judge/connection.h"
+#include "judge/rank_caller.h"
 #include "judge/tournament.h"
 #include "thoughtrank/core/progress.h"
 
@@ -23,12 +24,15 @@ class RankingJudge {
   // The verdict rows of each task.
   [[nodiscard]] std::vector<std::vector<VerdictRow>> judge(const std::vector<JudgeTask>& tasks,
                                                            Progress& progress);
+  void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
+  [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
   [[nodiscard]] std::string probe();
 
  private:
   void settle();
+  [[nodiscard]] RankCaller open_caller();
 
   const JudgeOptions& options_;
   Ledger& ledger_;
@@ -36,6 +40,7 @@ class RankingJudge {
   StreamKey key_;
   std::string rubric_;
   Connection connection_;
+  std::filesystem::path batch_export_;
   std::unique_ptr<Client> client_;
 };
 

@@ -48,6 +48,16 @@ class Round {
     rule_ = AbstentionRule(options.max_abstained, most_calls);
   }
 
+  void run_ahead() {
+    is_ahead_ = true;
+    rule_ = AbstentionRule(/*max_abstained=*/1, /*most_calls=*/0);
+    for (Contest& contest : contests_) start(contest, contest.tournament->pass_a());
+    for (auto done = caller_.wait(); !done.empty(); done = caller_.wait()) {
+      for (JudgedCall& call : done) take(std::move(call));
+    }
+    progress_.advance(std::ssize(contests_), 0);
+  }
+
   std::vector<std::vector<VerdictRow>> run() {
     for (Contest& contest : contests_) start(contest, contest.tournament->pass_a());
     caller_.or_ask_again([this] {
@@ -146,6 +156,7 @@ class Round {
   }
 
   void start_finals_if_sigma_is_known() {
+    if (is_ahead_) return;
     std::vector<RankingSet> first;
     for (size_t i = 0; i < std::min(kSigmaPrompts, contests_.size()); ++i) {
       const Contest& contest = contests_[i];
@@ -179,6 +190,7 @@ class Round {
   std::vector<std::optional<size_t>> by_task_;                                 // task -> contest
   std::map<size_t, std::vector<std::pair<int64_t, Ranking>>> stage_rankings_;  // by call number
   std::optional<double> sigma_;
+  bool is_ahead_ = false;
   std::vector<size_t> at_finals_;  // tasks that wait for σ
 };
 
@@ -216,6 +228,15 @@ std::vector<std::vector<VerdictRow>> run_ranking_round(const std::vector<JudgeTa
                                                        RankCaller& caller,
                                                        Progress& progress) {
   return Round(tasks, options, key, fixed_tokens, caller, progress).run();
+}
+
+void ask_ahead(const std::vector<JudgeTask>& tasks,
+               const JudgeOptions& options,
+               const StreamKey& key,
+               int64_t fixed_tokens,
+               RankCaller& caller,
+               Progress& progress) {
+  Round(tasks, options, key, fixed_tokens, caller, progress).run_ahead();
 }
 
 }  // namespace thoughtrank

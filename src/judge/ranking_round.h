@@ -40,4 +40,14 @@ class AbstentionRule {
     RankCaller& caller,
     Progress& progress);
 
+// The same calls as far as they do not depend on the other prompts: everything before the finals.
+// The replies are in the ledger when the whole round asks for them; a judge that abstains too often
+// is found out then.
+void ask_ahead(const std::vector<JudgeTask>& tasks,
+               const JudgeOptions& options,
+               const StreamKey& key,
+               int64_t fixed_tokens,
+               RankCaller& caller,
+               Progress& progress);
+
 }  // namespace thoughtrank

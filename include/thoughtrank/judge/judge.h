@@ -94,6 +94,11 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
+// What judge() throws in batch mode when calls are left: they stand in the file.
+struct BatchWritten {
+  int64_t calls = 0;
+};
+
 class Judge {
  public:
   struct Setup {
@@ -102,7 +107,9 @@ class Judge {
     uint64_t seed = 0;
     int64_t round = 0;
     std::filesystem::path ledger;  // journal file of this run's judge calls
-    AnswerScorer scorer;           // kind likelihood
+    // Calls are written to this file instead of being sent; judge() ends with BatchWritten.
+    std::filesystem::path batch_export = {};
+    AnswerScorer scorer;  // kind likelihood
     Clock& clock;
     const StopFlag& stop;
   };
@@ -119,6 +126,11 @@ class Judge {
   // 16 prompts or more.
   [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
                                                 Progress& progress);
+  // Asks about these prompts what does not depend on the others, so that judge() finds the replies
+  // in the ledger; for prompts that are finished while others are not. Ranking judges only.
+  void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
+  // Takes the replies of a batch file into the ledger; how many there were.
+  [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
 

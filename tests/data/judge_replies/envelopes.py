@@ -84,19 +84,20 @@ def router_error(code, message, **metadata):
     return {"error": {"code": code, "message": message, "metadata": metadata}}
 
 
-def errors():
-    """(provider, name, status, body, what it means)"""
-    rate = "Rate limit reached for judge in organization org-1 on requests per min (RPM): Limit 3, Used 3. Please try again in 20s."
-    context = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+RATE = "Rate limit reached for judge in organization org-1 on requests per min (RPM): Limit 3, Used 3. Please try again in 20s."
+CONTEXT = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+
+
+def openai_errors():
     yield from [("openai", name, status, openai_error(*rest), expect) for name, status, rest, expect in [
         ("key", 401, ("Incorrect API key provided: sk-***.", "invalid_request_error", "invalid_api_key"), "no_credentials"),
         ("country", 403, ("Country, region, or territory not supported", "request_forbidden", "unsupported_country_region_territory"), "no_credentials"),
         ("model", 404, ("The model `judge` does not exist", "invalid_request_error", "model_not_found"), "failed"),
-        ("rate", 429, (rate, "requests", "rate_limit_exceeded"), "retry"),
+        ("rate", 429, (RATE, "requests", "rate_limit_exceeded"), "retry"),
         ("quota", 429, ("You exceeded your current quota, please check your plan and billing details.", "insufficient_quota", "insufficient_quota"), "no_money"),
         ("hard-limit", 400, ("Billing hard limit has been reached", "invalid_request_error", "billing_hard_limit_reached"), "no_money"),
         ("tokens-per-minute", 429, ("Request too large for judge on tokens per min (TPM): Limit 30000, Requested 40000.", "tokens", "rate_limit_exceeded"), "too_long"),
-        ("context", 400, (context, "invalid_request_error", "context_length_exceeded"), "too_long"),
+        ("context", 400, (CONTEXT, "invalid_request_error", "context_length_exceeded"), "too_long"),
         ("unknown-field", 400, ("Unknown parameter: 'x'.", "invalid_request_error", "unknown_parameter"), "failed"),
         ("max-tokens", 400, ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "invalid_request_error", "unsupported_parameter"), "failed"),
         ("schema", 400, ("Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.", "invalid_request_error", None), "failed"),
@@ -105,6 +106,9 @@ def errors():
         ("timeout", 408, ("Request timed out.", "timeout", None), "retry"),
         ("conflict", 409, ("The resource was updated by another process.", "conflict", None), "retry"),
     ]]
+
+
+def anthropic_errors():
     yield from [("anthropic", name, status, anthropic_error(*rest), expect) for name, status, rest, expect in [
         ("key", 401, ("authentication_error", "invalid x-api-key"), "no_credentials"),
         ("permission", 403, ("permission_error", "Your API key does not have permission to use the specified resource."), "no_credentials"),
@@ -120,9 +124,13 @@ def errors():
         ("timeout", 504, ("timeout_error", "Request timed out"), "retry"),
         ("max-tokens", 400, ("invalid_request_error", "max_tokens: Field required"), "failed"),
     ]]
+
+
+def server_errors():
+    """Servers that people run themselves."""
     yield from [("vllm", name, status, body, expect) for name, status, body, expect in [
-        ("context", 400, {"object": "error", "message": context, "type": "BadRequestError", "param": None, "code": 400}, "too_long"),
-        ("context-new", 400, openai_error(context, "BadRequestError", 400), "too_long"),
+        ("context", 400, {"object": "error", "message": CONTEXT, "type": "BadRequestError", "param": None, "code": 400}, "too_long"),
+        ("context-new", 400, openai_error(CONTEXT, "BadRequestError", 400), "too_long"),
         ("model", 404, {"object": "error", "message": "The model `judge` does not exist.", "type": "NotFoundError", "param": None, "code": 404}, "failed"),
         ("key", 401, {"error": "Unauthorized"}, "no_credentials"),
         ("internal", 500, "Internal Server Error", "retry"),
@@ -133,6 +141,15 @@ def errors():
         ("busy", 503, openai_error("server busy, please try again. maximum pending requests exceeded", "api_error"), "retry"),
         ("runner", 500, openai_error("llama runner process has terminated: signal: killed", "api_error"), "retry"),
     ]]
+    yield from [("llama.cpp", name, status, body, expect) for name, status, body, expect in [
+        ("loading", 503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, "retry"),
+        ("context", 400, {"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}}, "too_long"),
+        ("grammar", 400, {"error": {"code": 400, "message": "failed to parse grammar", "type": "invalid_request_error"}}, "failed"),
+        ("key", 401, {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}, "no_credentials"),
+    ]]
+
+
+def router_errors():
     yield from [("openrouter", name, status, router_error(*rest), expect) for name, status, rest, expect in [
         ("key", 401, (401, "No auth credentials found"), "no_credentials"),
         ("credits", 402, (402, "This request requires more credits, or fewer max_tokens."), "no_money"),
@@ -154,12 +171,10 @@ def errors():
         ("json-failed", 400, ("Failed to generate JSON. Please adjust your prompt.", "invalid_request_error", "json_validate_failed"), "failed"),
         ("capacity", 498, ("Flex tier capacity exceeded", "capacity", "capacity_exceeded"), "failed"),
     ]]
-    yield from [("llama.cpp", name, status, body, expect) for name, status, body, expect in [
-        ("loading", 503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, "retry"),
-        ("context", 400, {"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 4096}}, "too_long"),
-        ("grammar", 400, {"error": {"code": 400, "message": "failed to parse grammar", "type": "invalid_request_error"}}, "failed"),
-        ("key", 401, {"error": {"code": 401, "message": "Invalid API Key", "type": "authentication_error"}}, "no_credentials"),
-    ]]
+
+
+def plain_errors():
+    """Of proxies and of nobody in particular."""
     yield from [("any", name, status, body, expect) for name, status, body, expect in [
         ("redirect", 307, "", "failed"),
         ("not-modified", 304, "", "failed"),
@@ -171,6 +186,12 @@ def errors():
         ("no-content", 204, "", "failed"),
         ("payment", 402, "", "no_money"),
     ]]
+
+
+def errors():
+    """(provider, name, status, body, what it means)"""
+    for of_kind in (openai_errors, anthropic_errors, server_errors, router_errors, plain_errors):
+        yield from of_kind()
 
 
 def specials():
