@@ -23,7 +23,7 @@ def files_of(run_dir):
     """name -> bytes of everything that must be the same, weights included."""
     found = {}
     for path in sorted(Path(run_dir).glob("round-*/**/*")):
-        if path.name in KEPT or path.suffix == ".safetensors":
+        if ".work" not in path.parts and (path.name in KEPT or path.suffix == ".safetensors"):
             found[str(path.relative_to(run_dir))] = path.read_bytes()
     return found
 
@@ -52,7 +52,7 @@ class Replay(WireTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         first, again = files_of(self.folder / "first"), files_of(self.folder / "again")
         self.assertEqual(first.keys(), again.keys())
-        self.assertGreaterEqual(len(first), 4 * 9)
+        self.assertGreaterEqual(len(first), 4 * 8 + 1)
         for name, data in first.items():
             self.assertEqual(data, again[name], name)
         self.missing_entry_stops(url)
@@ -80,7 +80,7 @@ class Ahead(WireTest):
         ahead, alone = files_of(self.folder / "ahead"), files_of(self.folder / "alone")
         for name, data in alone.items():
             self.assertEqual(data, ahead[name], name)
-        self.assertGreater(self.asked_before_the_judge_stage("ahead"), 6)
+        self.assertEqual(self.judged_ahead("ahead"), 6)
 
     def of_evaluation(self, name):
         """Calls of the held-out comparison, which the stages alone do not make."""
@@ -89,7 +89,7 @@ class Ahead(WireTest):
         asked = [r["request"] for r in records if r["type"] == "result"]
         return len([r for r in asked if r not in judged]) - 1  # the probe is asked in both
 
-    def asked_before_the_judge_stage(self, name):
+    def judged_ahead(self, name):
         journal = [json.loads(line)["body"] for line in (self.folder / name / "journal.jsonl").read_text().splitlines()]
         return sum(r.get("judged_ahead", 0) for r in journal if r["event"] == "stage_finished" and r["stage"] == "generate")
 
@@ -123,7 +123,7 @@ class Batch(WireTest):
             self.assertLess(stages, 12)
             self.serve(export, results)
             done = self.expect(0, *self.words("batch", url, *FREE, "--import", results, "--export", export, command="judge"))
-        self.assertGreater(stages, 2)
+        self.assertGreater(stages, 1)
         self.assertIn("saved by", run("status", self.folder / "batch").stdout)
         for name in ("verdicts", "best_outputs", "training_data"):
             files = [(self.folder / run_dir / "round-01" / f"{name}.jsonl").read_bytes() for run_dir in ("online", "batch")]
@@ -148,17 +148,18 @@ class Secrets(WireTest):
         seen = []
         with mock_judge("--taste", "longest") as url:
             words = [PROGRAM, *map(str, self.words("run", url, "--set", "judge.api_key_env=JUDGE_API_KEY")), "-v"]
+            words.remove("-q")
             with open(self.folder / "stderr.txt", "w") as err, open(self.folder / "stdout.txt", "w") as out:
                 process = subprocess.Popen(words, stdout=out, stderr=err, env={**os.environ, "JUDGE_API_KEY": CANARY})
                 while process.poll() is None:
                     for name in ("environ", "cmdline"):
                         try:
-                            seen.append((time.monotonic(), Path(f"/proc/{process.pid}/{name}").read_bytes()))
+                            seen.append(Path(f"/proc/{process.pid}/{name}").read_bytes())
                         except OSError:
                             pass
                     time.sleep(0.01)
             self.assertEqual(process.returncode, 0)
-        last = [data for _, data in seen[-10:]]
+        last = seen[len(seen) // 2 :]  # at the start the environment has it: that is how it came in
         for path in self.folder.rglob("*"):
             if path.is_file():
                 last.append(path.read_bytes())
