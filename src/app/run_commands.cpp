@@ -22,8 +22,9 @@ constexpr const char* kGenerateDetails =
 
 struct NoOptions {};
 
-struct StageOptions {
+struct JudgeCommandOptions {
   std::optional<int64_t> round;
+  BatchFiles batch;
 };
 
 struct GenerateCommandOptions {
@@ -54,6 +55,20 @@ void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& roun
   const RunConfig config = app.config();
   run_one_stage(config, stage, round, app.clock, app.stop);
   print(format_status(read_status(config.run_dir)));
+}
+
+void judge_command(App& app, const JudgeCommandOptions& options) {
+  const RunConfig config = app.config();
+  try {
+    run_one_stage(config, Stage::judge, options.round, app.clock, app.stop, options.batch);
+    print(format_status(read_status(config.run_dir)));
+  } catch (const BatchWritten& written) {
+    print(
+        fmt::format("{0} calls are in {1}\nnext: hand the file to your provider's batch service, "
+                    "then thoughtrank judge --import RESULTS --export {1} --config …\n",
+                    written.calls,
+                    options.batch.to.string()));
+  }
 }
 
 void generate_command(App& app, const GenerateCommandOptions& options) {
@@ -114,6 +129,26 @@ void add_generate_command(App& app) {
       ->needs(verify);
 }
 
+void add_judge_command(App& app) {
+  const auto options = std::make_shared<JudgeCommandOptions>();
+  CLI::App* command = add_command<JudgeCommandOptions>(
+      app,
+      "judge",
+      "one round's ranking: the judge orders the answers, winners are selected",
+      "Reads outputs.jsonl; writes verdicts, best_outputs, training_data. Next: thoughtrank train "
+      "--config …\n\n"
+      "--export FILE sends nothing: the calls that are due go into FILE as a provider's batch file "
+      "(OpenAI, Anthropic).\n"
+      "--import RESULTS takes the batch's results; with --export FILE as well, the next calls go "
+      "into FILE, until\n"
+      "none are left and the round is finished: about eight times.",
+      judge_command,
+      options);
+  add_round_option(*command, options->round);
+  command->add_option("--export", options->batch.to, "write the calls to this batch file");
+  command->add_option("--import", options->batch.from, "take the results of a batch file");
+}
+
 }  // namespace
 
 void add_run_commands(App& app) {
@@ -125,23 +160,8 @@ void add_run_commands(App& app) {
       "optimizer states are kept.\nExample: thoughtrank run --config configs/quickstart.yaml",
       run_command,
       std::make_shared<NoOptions>());
-  const auto add_stage =
-      [&](Stage stage, const std::string& description, const std::string& details) {
-        const auto options = std::make_shared<StageOptions>();
-        CLI::App* command = add_command<StageOptions>(
-            app,
-            stage_name(stage),
-            description,
-            details,
-            [stage](App& a, const StageOptions& o) { run_stage_command(a, stage, o.round); },
-            options);
-        add_round_option(*command, options->round);
-      };
   add_generate_command(app);
-  add_stage(Stage::judge,
-            "one round's ranking: the judge orders the answers, winners are selected",
-            "Reads outputs.jsonl; writes verdicts, best_outputs, training_data. Next: thoughtrank "
-            "train --config …");
+  add_judge_command(app);
   const auto train_options = std::make_shared<TrainCommandOptions>();
   CLI::App* train = add_command<TrainCommandOptions>(
       app,

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "judge/request_text.h"
+#include "thoughtrank/core/files.h"
 #include "thoughtrank/core/hash.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/random.h"
@@ -25,25 +27,68 @@ double backoff_s(uint64_t seed, const std::string& request, int64_t attempt) {
 
 }  // namespace
 
-Client::Client(ClientOptions options, Parts parts) : options_(std::move(options)), parts_(parts) {}
+Client::Client(ClientOptions options, Parts parts)
+    : options_(std::move(options)), parts_(parts), limit_(options_.concurrency) {}
 
 void Client::submit(uint64_t ticket, std::string body) {
   Call call{.ticket = ticket, .body = std::move(body)};
   call.request = sha256(options_.endpoint + "\n" + call.body);
+  if (options_.is_replay || parts_.ledger.find(call.request) != nullptr) {
+    return answer_from_ledger(call);
+  }
+  // A token has at least one byte, and a chat template adds less than the JSON around the texts.
+  call.reserved_usd =
+      options_.price.cost(static_cast<int64_t>(call.body.size()), options_.max_output_tokens);
+  if (!options_.batch_export.empty()) return put_into_batch(call);
+  queue_.emplace(0, std::move(call));
+}
+
+void Client::put_into_batch(const Call& call) {
+  if (!parts_.ledger.is_in_batch(call.request)) {
+    if (!is_affordable(call)) fail_for_cap(call);
+    parts_.ledger.put_into_batch(call.request, call.reserved_usd);
+  }
+  batch_.push_back(parts_.protocol.batch_line(call.request, call.body));
+}
+
+void Client::finish_batch() const {
+  std::string lines;
+  for (const std::string& line : batch_) lines += line + "\n";
+  publish_file(options_.batch_export, lines);
+  throw BatchWritten{.calls = std::ssize(batch_)};
+}
+
+bool Client::import(const std::string& request, TransportReply reply) {
+  if (!parts_.ledger.is_in_batch(request)) return false;
+  Call call;
+  call.request = request;
+  call.attempts = 1;
+  reply.body = parts_.key.redact(std::move(reply.body));
+  const Classified meaning = classify(reply);
+  if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
+    const bool is_too_long = meaning.outcome == Outcome::too_long;
+    parts_.ledger.settle(request, priced(call, std::move(reply.body), is_too_long));
+  } else {
+    parts_.ledger.lose(request, 0, parts_.key.redact(meaning.reason));
+  }
+  return true;
+}
+
+void Client::answer_from_ledger(const Call& call) {
   if (const PaidReply* known = parts_.ledger.find(call.request)) {
     answer(call, *known);
-    return;
-  }
-  if (options_.is_replay) {
+    parts_.ledger.reuse(call.request);
+  } else if (const FailedAttempts* failure = parts_.ledger.find_failure(call.request)) {
+    Call again = call;
+    again.attempts = failure->attempts;
+    again.lost_usd = failure->usd;
+    give_up(again, Outcome::retry, failure->reason);
+  } else {
     fail(ExitCode::kJudge,
          "judge.kind replay: request {} is not in the ledger. The config or the inputs differ from "
          "the run that was recorded",
          call.request);
   }
-  // A token has at least one byte, and a chat template adds less than the JSON around the texts.
-  call.reserved_usd =
-      options_.price.cost(static_cast<int64_t>(call.body.size()), options_.max_output_tokens);
-  queue_.emplace(0, std::move(call));
 }
 
 std::vector<Answer> Client::wait() {
@@ -51,7 +96,8 @@ std::vector<Answer> Client::wait() {
     parts_.stop.throw_if_set();
     dispatch();
     if (flying_.empty()) {
-      parts_.clock.sleep_s(std::min(seconds_to_next(), kLookAround_s));
+      const double idle_s = next_departure_s() - parts_.clock.now_s();
+      parts_.clock.sleep_s(std::clamp(idle_s, 0.0, kLookAround_s));
       continue;
     }
     auto finished = parts_.transport.wait(kLookAround_s);
@@ -61,12 +107,26 @@ std::vector<Answer> Client::wait() {
     });
     for (FinishedTransfer& transfer : finished) take(std::move(transfer));
   }
+  if (ready_.empty() && !batch_.empty()) finish_batch();
   return std::exchange(ready_, {});
 }
 
-double Client::seconds_to_next() const {
+// While the breaker is open one probe flies at a time.
+bool Client::may_fly() const {
+  const auto flying = static_cast<int64_t>(flying_.size());
+  return !queue_.empty() && flying < (breaker_.is_open() ? 1 : limit_.calls());
+}
+
+double Client::next_departure_s() const {
   if (queue_.empty()) return 0;
-  return std::max(0.0, std::max(queue_.begin()->first, paused_until_s_) - parts_.clock.now_s());
+  const auto& [due_s, call] = *queue_.begin();
+  const double now = parts_.clock.now_s();
+  const auto tokens = static_cast<double>(estimated_tokens(call.body));
+  return std::max({due_s,
+                   paused_until_s_,
+                   breaker_.is_open() ? breaker_.next_probe_s() : 0.0,
+                   requests_.ready_s(1, now),
+                   tokens_.ready_s(tokens, now)});
 }
 
 bool Client::is_affordable(const Call& call) const {
@@ -75,25 +135,36 @@ bool Client::is_affordable(const Call& call) const {
          options_.max_usd;
 }
 
+void Client::fail_for_cap(const Call& call) const {
+  fail(ExitCode::kSpendingCap,
+       "judge.max_usd is {}: {:.4f} are spent, {:.4f} reserved, and the next call could cost "
+       "{:.4f}. Nothing is lost: raise judge.max_usd and run again",
+       options_.max_usd,
+       parts_.ledger.spent_usd(),
+       parts_.ledger.reserved_usd(),
+       call.reserved_usd);
+}
+
 void Client::dispatch() {
-  while (!queue_.empty() && static_cast<int64_t>(flying_.size()) < options_.concurrency &&
-         seconds_to_next() == 0) {
+  while (may_fly() && next_departure_s() <= parts_.clock.now_s()) {
     if (!is_affordable(queue_.begin()->second)) {
       if (!flying_.empty()) return;  // they may turn out cheaper than reserved
-      fail(ExitCode::kSpendingCap,
-           "judge.max_usd is {}: {:.4f} are spent and the next call could cost {:.4f}. Nothing is "
-           "lost: raise judge.max_usd and run again",
-           options_.max_usd,
-           parts_.ledger.spent_usd(),
-           queue_.begin()->second.reserved_usd);
+      fail_for_cap(queue_.begin()->second);
     }
-    Call call = std::move(queue_.extract(queue_.begin()).mapped());
-    ++call.attempts;
-    parts_.ledger.intend(call.request, call.reserved_usd);
-    const uint64_t number = ++transfers_;
-    parts_.transport.start(number, call.body);
-    flying_.emplace(number, std::move(call));
+    send(std::move(queue_.extract(queue_.begin()).mapped()));
   }
+}
+
+void Client::send(Call call) {
+  call.started_s = parts_.clock.now_s();
+  if (++call.attempts == 1) retries_.count_call();
+  if (breaker_.is_open()) breaker_.start_probe(call.started_s);
+  requests_.take(1, call.started_s);
+  tokens_.take(static_cast<double>(estimated_tokens(call.body)), call.started_s);
+  parts_.ledger.intend(call.request, call.reserved_usd);
+  const uint64_t number = ++transfers_;
+  parts_.transport.start(number, call.body);
+  flying_.emplace(number, std::move(call));
 }
 
 void Client::take(FinishedTransfer finished) {
@@ -101,23 +172,18 @@ void Client::take(FinishedTransfer finished) {
   TransportReply& reply = finished.reply;
   reply.body = parts_.key.redact(std::move(reply.body));
   const Classified meaning = classify(reply);
-  if (meaning.outcome == Outcome::answered) {
-    failures_in_a_row_ = 0;
-    // What is not text cannot be kept as text; it is no ranking either way.
-    if (!is_valid_utf8(reply.body)) reply.body = "(the body is not UTF-8)";
-    const std::optional<TokenUsage> usage = parts_.protocol.read_body(reply.body).usage;
-    const PaidReply paid{
-        .body = std::move(reply.body),
-        .usd = usage ? options_.price.cost(usage->input, usage->output) : call.reserved_usd,
-        .attempts = call.attempts};
+  learn(call, reply, meaning);
+  if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
+    const bool is_too_long = meaning.outcome == Outcome::too_long;
+    const PaidReply paid = priced(call, std::move(reply.body), is_too_long);
     parts_.ledger.settle(call.request, paid);
-    answer(call, paid);
-    return;
+    return answer(call, paid);
   }
   const std::string reason = parts_.key.redact(meaning.reason);
   const double usd = meaning.may_be_billed ? call.reserved_usd : 0;
   parts_.ledger.lose(call.request, usd, reason);
   call.lost_usd += usd;
+  if (meaning.outcome == Outcome::retry) check_patience(reason);
   if (meaning.outcome == Outcome::retry && call.attempts < kMostAttempts) {
     retry(std::move(call), reply);
   } else if (meaning.outcome == Outcome::retry || meaning.outcome == Outcome::failed) {
@@ -127,38 +193,84 @@ void Client::take(FinishedTransfer finished) {
   }
 }
 
+// What a reply says about the server, whatever it says about the call.
+void Client::learn(const Call& call, const TransportReply& reply, const Classified& meaning) {
+  const double now = parts_.clock.now_s();
+  requests_.sync(reply.rates.requests, now);
+  tokens_.sync(reply.rates.tokens, now);
+  if (meaning.outcome != Outcome::retry) {
+    breaker_.succeed();
+    limit_.succeed();
+    return;
+  }
+  if (is_overload(reply)) limit_.overload(call.started_s, now);
+  const bool was_open = breaker_.is_open();
+  breaker_.fail(now);
+  if (breaker_.is_open() && !was_open) {
+    log_warning(
+        "judge: {} calls in a row failed; from now on one is tried every {} s. The last: "
+        "{}",
+        CircuitBreaker::kMostFailures,
+        CircuitBreaker::kProbeEvery_s,
+        parts_.key.redact(meaning.reason));
+  }
+}
+
+// An answer, or the word that the request is too long, which cost nothing and will not change.
+PaidReply Client::priced(const Call& call, std::string body, bool is_too_long) const {
+  // What is not text cannot be kept as text; it is no ranking either way.
+  if (!is_valid_utf8(body)) body = "(the body is not UTF-8)";
+  const std::optional<TokenUsage> usage = parts_.protocol.read_body(body).usage;
+  double usd = usage ? options_.price.cost(usage->input, usage->output) : call.reserved_usd;
+  if (is_too_long) usd = 0;
+  return {
+      .body = std::move(body), .usd = usd, .attempts = call.attempts, .is_too_long = is_too_long};
+}
+
 void Client::retry(Call call, const TransportReply& reply) {
   const double now = parts_.clock.now_s();
   const double asked_s = std::clamp(reply.retry_after_s, 0.0, kLongestRetryAfter_s);
   if (asked_s > 0) paused_until_s_ = std::max(paused_until_s_, now + asked_s);
-  const double due = now + std::max(asked_s, backoff_s(options_.seed, call.request, call.attempts));
-  queue_.emplace(due, std::move(call));
+  const double pause_s = std::max(asked_s, backoff_s(options_.seed, call.request, call.attempts));
+  const double due_s = std::max(now + pause_s, retries_.reserve(now));
+  queue_.emplace(due_s, std::move(call));
 }
 
 void Client::answer(const Call& call, const PaidReply& reply) {
-  ready_.push_back({.ticket = call.ticket,
-                    .request_sha256 = call.request,
-                    .outcome = Outcome::answered,
-                    .completion = parts_.protocol.read_body(reply.body),
-                    .attempts = reply.attempts,
-                    .usd = reply.usd});
+  Answer answer{.ticket = call.ticket,
+                .request_sha256 = call.request,
+                .outcome = Outcome::answered,
+                .completion = parts_.protocol.read_body(reply.body),
+                .attempts = reply.attempts,
+                .usd = reply.usd};
+  if (reply.is_too_long) {
+    answer.outcome = Outcome::too_long;
+    answer.completion = {.text = {}, .failure = "more than the judge's context holds", .usage = {}};
+  }
+  ready_.push_back(std::move(answer));
 }
 
 void Client::give_up(const Call& call, Outcome outcome, const std::string& reason) {
   log_warning("judge: a call failed after {} attempts: {}", call.attempts, reason);
-  if (++failures_in_a_row_ >= kMostFailuresInARow) {
-    fail(ExitCode::kJudge,
-         "{} judge calls in a row failed; the last one: {}. Finished calls are kept: run again "
-         "when the judge is back",
-         failures_in_a_row_,
-         reason);
-  }
   ready_.push_back({.ticket = call.ticket,
                     .request_sha256 = call.request,
                     .outcome = outcome,
                     .completion = {.text = {}, .failure = reason, .usage = {}},
                     .attempts = call.attempts,
                     .usd = call.lost_usd});
+}
+
+void Client::check_patience(const std::string& reason) const {
+  const double down_s = breaker_.open_for_s(parts_.clock.now_s());
+  if (!breaker_.is_open() || down_s < options_.patience_s) return;
+  fail(ExitCode::kJudge,
+       "the judge at {} has not answered for {:.0f} s; {} or more calls in a row failed, the last "
+       "one: {}. Finished calls are kept: run again when the judge is back (judge.patience_s says "
+       "how long to wait)",
+       options_.endpoint,
+       down_s,
+       CircuitBreaker::kMostFailures,
+       reason);
 }
 
 void Client::end_work(Outcome outcome, const std::string& reason) const {

@@ -1,6 +1,6 @@
 // Sends requests to the judge: within the concurrency, within the money, at most three attempts
-// each, every one in the ledger first. Runs on the thread that waits; the order in which answers
-// come back means nothing.
+// each, every one in the ledger first. A server in trouble is asked less: see pacing.h. The caller
+// waits here while the transport works; the order in which answers come back means nothing.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "judge/ledger.h"
 #include "judge/outcome.h"
+#include "judge/pacing.h"
 #include "judge/price.h"
 #include "judge/protocol.h"
 #include "judge/transport.h"
@@ -25,13 +26,17 @@ struct ClientOptions {
   double max_usd = 0;
   Price price = {};
   uint64_t seed = 0;
-  bool is_replay = false;  // a request that is not in the ledger is Error(kJudge)
+  double patience_s = 600;  // with a judge that does not answer at all
+  bool is_replay = false;   // a request that is not in the ledger is Error(kJudge)
+  // Requests go into this file; wait() throws BatchWritten when only they are left.
+  std::filesystem::path batch_export = {};
 };
 
 struct Answer {
   uint64_t ticket = 0;
   std::string request_sha256;
-  Outcome outcome = Outcome::answered;  // or retry (tried in vain), failed: see completion.failure
+  // Or retry (tried in vain), failed, too_long: see completion.failure.
+  Outcome outcome = Outcome::answered;
   Completion completion;
   int64_t attempts = 0;
   double usd = 0;
@@ -51,17 +56,21 @@ class Client {
 
   void submit(uint64_t ticket, std::string body);
   // At least one answer, unless nothing is pending. Throws what ends the work: kCredentials,
-  // kSpendingCap, kJudge (20 calls in a row failed, certificate), and what the stop flag says.
+  // kSpendingCap, kJudge (down for longer than patience_s, certificate), and what the stop flag
+  // says.
+  // With a batch file: BatchWritten.
   [[nodiscard]] std::vector<Answer> wait();
   // A reply that was of no use may be asked for again; one that is only replayed stays.
   void forget(const std::string& request) {
     if (!options_.is_replay) parts_.ledger.forget(request);
   }
+  // Takes the reply to a request that went into a batch file: its answer, or that it failed.
+  // False when the request is not one of those.
+  bool import(const std::string& request, TransportReply reply);
   [[nodiscard]] size_t pending() const { return ready_.size() + queue_.size() + flying_.size(); }
 
  private:
   static constexpr int64_t kMostAttempts = 3;
-  static constexpr int kMostFailuresInARow = 20;
   struct Call {
     uint64_t ticket = 0;
     std::string body = {};
@@ -69,25 +78,40 @@ class Client {
     double reserved_usd = 0;
     double lost_usd = 0;
     int64_t attempts = 0;
+    double started_s = 0;
   };
+  using Queue = std::multimap<double, Call>;
 
+  void answer_from_ledger(const Call& call);
+  void put_into_batch(const Call& call);
+  [[noreturn]] void finish_batch() const;
+  [[nodiscard]] PaidReply priced(const Call& call, std::string body, bool is_too_long) const;
   void dispatch();
+  void send(Call call);
+  [[nodiscard]] bool may_fly() const;
+  [[nodiscard]] double next_departure_s() const;
   [[nodiscard]] bool is_affordable(const Call& call) const;
+  [[noreturn]] void fail_for_cap(const Call& call) const;
   void take(FinishedTransfer finished);
+  void learn(const Call& call, const TransportReply& reply, const Classified& meaning);
   void answer(const Call& call, const PaidReply& reply);
   void retry(Call call, const TransportReply& reply);
   void give_up(const Call& call, Outcome outcome, const std::string& reason);
+  void check_patience(const std::string& reason) const;
   [[noreturn]] void end_work(Outcome outcome, const std::string& reason) const;
-  [[nodiscard]] double seconds_to_next() const;
 
   ClientOptions options_;
   Parts parts_;
   std::vector<Answer> ready_;
-  std::multimap<double, Call> queue_;  // by the time they may leave; equal times in order
-  std::map<uint64_t, Call> flying_;    // by transfer number
+  std::vector<std::string> batch_;   // lines of the batch file
+  Queue queue_;                      // by the time they may leave; equal times in order
+  std::map<uint64_t, Call> flying_;  // by transfer number
   uint64_t transfers_ = 0;
   double paused_until_s_ = 0;
-  int failures_in_a_row_ = 0;
+  RetryBudget retries_;
+  CircuitBreaker breaker_;
+  ConcurrencyLimit limit_;
+  TokenBucket requests_, tokens_;  // as the server's rate headers say
 };
 
 }  // namespace thoughtrank

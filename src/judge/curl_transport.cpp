@@ -3,9 +3,15 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
+#include <ctime>
+#include <iterator>
 #include <map>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "thoughtrank/core/error.h"
@@ -32,6 +38,8 @@ struct Transfer {
   std::unique_ptr<CURL, EasyCleanup> easy;
 };
 
+double utc_s() { return static_cast<double>(std::time(nullptr)); }
+
 // Returning less than was given makes curl end the transfer.
 size_t take_body(char* data, size_t size, size_t count, void* user) {
   Transfer& transfer = *static_cast<Transfer*>(user);
@@ -44,17 +52,18 @@ size_t take_body(char* data, size_t size, size_t count, void* user) {
   return bytes;
 }
 
-size_t take_header(char* /*data*/, size_t size, size_t count, void* user) {
+size_t take_header(char* data, size_t size, size_t count, void* user) {
   Transfer& transfer = *static_cast<Transfer*>(user);
   transfer.header_bytes += size * count;
   if (transfer.header_bytes > kMostHeaderBytes) {
     transfer.reply.failure = TransportFailure::too_large;
     return 0;
   }
+  read_rate_header({data, size * count}, utc_s(), transfer.reply.rates);
   return size * count;
 }
 
-TransportFailure failure_of(CURLcode code) {
+TransportFailure failure_of(CURLcode code, bool was_sent) {
   switch (code) {
     case CURLE_OK:
       return TransportFailure::none;
@@ -67,11 +76,12 @@ TransportFailure failure_of(CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
       return TransportFailure::untrusted;
-    case CURLE_OPERATION_TIMEDOUT:
-      return TransportFailure::timeout;
     default:
-      return TransportFailure::broken;
+      break;
   }
+  // Nothing left this machine, so nobody works on it: a connection that never came about.
+  if (!was_sent) return TransportFailure::unreachable;
+  return code == CURLE_OPERATION_TIMEDOUT ? TransportFailure::timeout : TransportFailure::broken;
 }
 
 // libcurl does not read these variables itself.
@@ -86,7 +96,9 @@ std::string ca_file_of(const std::string& configured) {
 
 void complete_reply(CURL* easy, CURLcode code, TransportReply& reply) {
   if (code != CURLE_OK) {
-    if (reply.failure == TransportFailure::none) reply.failure = failure_of(code);
+    long sent = 0;  // bytes of the request
+    curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (reply.failure == TransportFailure::none) reply.failure = failure_of(code, sent > 0);
     reply.detail = reply.failure == TransportFailure::too_large ? "the reply is too large"
                                                                 : curl_easy_strerror(code);
   }
@@ -108,7 +120,12 @@ struct CurlTransport::Impl {
   std::string ca_file;
   std::unique_ptr<curl_slist, ListCleanup> headers;
   std::unique_ptr<CURLM, MultiCleanup> multi{curl_multi_init()};
-  std::map<CURL*, std::unique_ptr<Transfer>> transfers;
+  std::map<CURL*, std::unique_ptr<Transfer>> transfers;  // of the thread alone
+  std::mutex mutex;                                      // guards the two queues
+  std::condition_variable has_finished;
+  std::vector<std::unique_ptr<Transfer>> submitted;
+  std::vector<FinishedTransfer> finished;
+  std::jthread thread;
 
   void add_header(const std::string& line) {
     curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
@@ -142,6 +159,51 @@ struct CurlTransport::Impl {
       curl_easy_setopt(easy, CURLOPT_PROXY, options.proxy.c_str());
     }
   }
+
+  // The thread: takes what was submitted, lets curl work, hands over what has finished.
+  void work(const std::stop_token& is_ending) {
+    constexpr int kLongestSleep_ms = 1000;
+    while (!is_ending.stop_requested()) {
+      adopt();
+      int running = 0;
+      curl_multi_perform(multi.get(), &running);
+      hand_over();
+      curl_multi_poll(multi.get(), nullptr, 0, kLongestSleep_ms, nullptr);
+    }
+    for (auto& [easy, transfer] : transfers) curl_multi_remove_handle(multi.get(), easy);
+    transfers.clear();
+  }
+
+  void adopt() {
+    std::vector<std::unique_ptr<Transfer>> fresh;
+    {
+      const std::lock_guard lock(mutex);
+      fresh.swap(submitted);
+    }
+    for (auto& transfer : fresh) {
+      CURL* easy = transfer->easy.get();
+      transfers.emplace(easy, std::move(transfer));
+      curl_multi_add_handle(multi.get(), easy);
+    }
+  }
+
+  void hand_over() {
+    std::vector<FinishedTransfer> done;
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      CURL* easy = message->easy_handle;
+      const CURLcode code = message->data.result;  // the message goes with the handle
+      auto node = transfers.extract(easy);
+      complete_reply(easy, code, node.mapped()->reply);
+      curl_multi_remove_handle(multi.get(), easy);
+      done.push_back({node.mapped()->ticket, std::move(node.mapped()->reply)});
+    }
+    if (done.empty()) return;
+    const std::lock_guard lock(mutex);
+    std::move(done.begin(), done.end(), std::back_inserter(finished));
+    has_finished.notify_one();
+  }
 };
 
 CurlTransport::CurlTransport(CurlOptions options, const Secret& key)
@@ -152,13 +214,15 @@ CurlTransport::CurlTransport(CurlOptions options, const Secret& key)
   impl_->add_header("Accept: application/json");
   impl_->add_header("User-Agent: thoughtrank");
   impl_->add_header("Expect:");  // no waiting for 100 Continue
-  if (!key.is_empty()) impl_->add_header("Authorization: Bearer " + key.reveal());
+  for (const std::string& line : impl_->options.headers) impl_->add_header(line);
+  if (!key.is_empty()) impl_->add_header(impl_->options.key_header + key.reveal());
+  impl_->thread = std::jthread([impl = impl_.get()](const std::stop_token& t) { impl->work(t); });
 }
 
 CurlTransport::~CurlTransport() {
-  for (auto& [easy, transfer] : impl_->transfers) {
-    curl_multi_remove_handle(impl_->multi.get(), easy);
-  }
+  impl_->thread.request_stop();
+  curl_multi_wakeup(impl_->multi.get());
+  impl_->thread.join();
 }
 
 void CurlTransport::start(uint64_t ticket, std::string body) {
@@ -166,36 +230,20 @@ void CurlTransport::start(uint64_t ticket, std::string body) {
   transfer->ticket = ticket;
   transfer->request = std::move(body);
   transfer->easy.reset(curl_easy_init());
-  CURL* easy = transfer->easy.get();
-  if (easy == nullptr) throw std::bad_alloc();
-  impl_->configure(easy, *transfer);
-  impl_->transfers.emplace(easy, std::move(transfer));
-  curl_multi_add_handle(impl_->multi.get(), easy);
+  if (transfer->easy == nullptr) throw std::bad_alloc();
+  impl_->configure(transfer->easy.get(), *transfer);
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->submitted.push_back(std::move(transfer));
+  }
+  curl_multi_wakeup(impl_->multi.get());
 }
 
 std::vector<FinishedTransfer> CurlTransport::wait(double timeout_s) {
-  CURLM* multi = impl_->multi.get();
-  std::vector<FinishedTransfer> finished;
-  const auto collect = [&] {
-    int running = 0;
-    curl_multi_perform(multi, &running);
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      CURL* easy = message->easy_handle;
-      const CURLcode code = message->data.result;  // the message goes with the handle
-      auto node = impl_->transfers.extract(easy);
-      complete_reply(easy, code, node.mapped()->reply);
-      curl_multi_remove_handle(multi, easy);
-      finished.push_back({node.mapped()->ticket, std::move(node.mapped()->reply)});
-    }
-  };
-  collect();
-  if (finished.empty()) {
-    curl_multi_poll(multi, nullptr, 0, std::max(0, static_cast<int>(timeout_s * 1000)), nullptr);
-    collect();
-  }
-  return finished;
+  std::unique_lock lock(impl_->mutex);
+  impl_->has_finished.wait_for(
+      lock, std::chrono::duration<double>(timeout_s), [this] { return !impl_->finished.empty(); });
+  return std::exchange(impl_->finished, {});
 }
 
 }  // namespace thoughtrank

@@ -1,9 +1,10 @@
-// HTTP POST over libcurl multi, driven by the thread that waits. Never follows a redirect, never
-// reads .netrc, always verifies certificates, counts the bytes itself.
+// HTTP POST over libcurl multi on a thread of its own. Never follows a redirect, never reads
+// .netrc, always verifies certificates, counts the bytes itself.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "judge/endpoint.h"
 #include "judge/transport.h"
@@ -12,10 +13,12 @@
 namespace thoughtrank {
 
 struct CurlOptions {
-  Endpoint endpoint;
+  Endpoint endpoint = {};
+  std::string key_header = "Authorization: Bearer ";  // what stands before the key
+  std::vector<std::string> headers = {};              // further lines
   double timeout_s = 600;
-  std::string ca_file;  // empty: SSL_CERT_FILE or CURL_CA_BUNDLE, else the system's
-  std::string proxy;    // empty: https_proxy and NO_PROXY of the environment; never to loopback
+  std::string ca_file = {};  // empty: SSL_CERT_FILE or CURL_CA_BUNDLE, else the system's
+  std::string proxy = {};  // empty: https_proxy and NO_PROXY of the environment; never to loopback
 };
 
 class CurlTransport : public Transport {

@@ -28,25 +28,54 @@ Answer ask(Client& client, const Protocol& protocol, const TinyCall& tiny) {
 
 }  // namespace
 
+namespace {
+
+std::string note_name(const std::string& endpoint, const std::string& model) {
+  return "dialect of " + endpoint + " " + model;
+}
+
+// False when the ledger does not know.
+bool speak_as_known(ChatProtocol& protocol, const Ledger& ledger, const std::string& name) {
+  const Json* known = ledger.note(name);
+  if (known == nullptr) return false;
+  protocol.speak({.format = require_string(*known, "format", name),
+                  .limit_key = require_string(*known, "limit_key", name)});
+  return true;
+}
+
+void speak_and_remember(ChatProtocol& protocol,
+                        const Dialect& dialect,
+                        Ledger& ledger,
+                        const std::string& name) {
+  protocol.speak(dialect);
+  ledger.remember(name, {{"format", dialect.format}, {"limit_key", dialect.limit_key}});
+}
+
+}  // namespace
+
+void assume_dialect(ChatProtocol& protocol,
+                    Ledger& ledger,
+                    const std::string& endpoint,
+                    const std::string& model) {
+  const std::string name = note_name(endpoint, model);
+  if (speak_as_known(protocol, ledger, name)) return;
+  speak_and_remember(protocol, dialects().front(), ledger, name);
+}
+
 void settle_dialect(Client& client,
                     ChatProtocol& protocol,
                     Ledger& ledger,
                     const std::string& endpoint,
                     const std::string& model) {
-  const std::string name = "dialect of " + endpoint + " " + model;
-  if (const Json* known = ledger.note(name)) {
-    protocol.speak({.format = require_string(*known, "format", name),
-                    .limit_key = require_string(*known, "limit_key", name)});
-    return;
-  }
+  const std::string name = note_name(endpoint, model);
+  if (speak_as_known(protocol, ledger, name)) return;
   std::string refusal;
   for (const Dialect& dialect : dialects()) {
     protocol.speak(dialect);
     const Answer answer = ask(client, protocol, TinyCall("dialect"));
     if (answer.outcome == Outcome::answered) {
       log_info("judge: {} takes {} and {}", endpoint, dialect.format, dialect.limit_key);
-      ledger.remember(name, {{"format", dialect.format}, {"limit_key", dialect.limit_key}});
-      return;
+      return speak_and_remember(protocol, dialect, ledger, name);
     }
     if (answer.outcome == Outcome::retry) {
       fail(ExitCode::kJudge,

@@ -17,6 +17,13 @@ void settle_dialect(Client& client,
                     const std::string& endpoint,
                     const std::string& model);
 
+// Without asking: what the ledger knows, else the most demanding dialect, which is remembered. For
+// batch files, which somebody else sends.
+void assume_dialect(ChatProtocol& protocol,
+                    Ledger& ledger,
+                    const std::string& endpoint,
+                    const std::string& model);
+
 // One tiny ranking; `nonce` makes it a new request. Empty when the judge ranked, else the reason.
 [[nodiscard]] std::string probe_ranking(Client& client,
                                         const Protocol& protocol,

@@ -26,7 +26,7 @@ bool is_loopback_host(const std::string& host) {
 
 }  // namespace
 
-Endpoint chat_endpoint(const std::string& base_url, bool allow_http) {
+Endpoint judge_endpoint(const std::string& base_url, const std::string& path, bool allow_http) {
   const UrlHandle url(curl_url(), &curl_url_cleanup);
   if (curl_url_set(url.get(), CURLUPART_URL, base_url.c_str(), 0) != CURLUE_OK) {
     fail(ExitCode::kConfig,
@@ -48,7 +48,7 @@ Endpoint chat_endpoint(const std::string& base_url, bool allow_http) {
          base_url);
   }
   const size_t end = base_url.find_last_not_of('/');
-  return {.url = base_url.substr(0, end + 1) + "/chat/completions", .is_loopback = is_loopback};
+  return {.url = base_url.substr(0, end + 1) + path, .is_loopback = is_loopback};
 }
 
 }  // namespace thoughtrank

@@ -10,8 +10,10 @@ struct Endpoint {
   bool is_loopback = false;
 };
 
-// Error(kConfig) unless the address is HTTPS, or HTTP to this machine, or HTTP with `allow_http`;
-// and for user names, queries and fragments in it.
-[[nodiscard]] Endpoint chat_endpoint(const std::string& base_url, bool allow_http);
+// `path` ("/chat/completions") goes after the base. Error(kConfig) unless the address is HTTPS, or
+// HTTP to this machine, or HTTP with `allow_http`; and for user names, queries and fragments in it.
+[[nodiscard]] Endpoint judge_endpoint(const std::string& base_url,
+                                      const std::string& path,
+                                      bool allow_http);
 
 }  // namespace thoughtrank

@@ -68,6 +68,9 @@ struct Judge::Impl {
            "Remove the others",
            setup.options.kind);
     }
+    if (!setup.batch_export.empty() && !setup.options.others.empty()) {
+      fail(ExitCode::kConfig, "batch files hold one judge's calls: empty judge.others first");
+    }
     std::map<std::string, int> seen;
     for (const JudgeOptions& options : all_judges(setup.options)) {
       if (is_pointwise_kind(options.kind)) {
@@ -115,22 +118,41 @@ struct Judge::Impl {
     return verdict;
   }
 
-  std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
+  // All judges, ready to be asked.
+  struct Bench {
     std::deque<RankCaller> callers;
     std::vector<Juror> jurors;
-    int64_t system_tokens = 0;
+    int64_t system_tokens = 0;  // of the longest system text
+  };
+
+  Bench open_bench() {
+    Bench bench;
     for (const auto& judge : ranking) {
-      callers.push_back(judge->open_caller());
-      jurors.push_back({.caller = &callers.back(), .max_abstained = judge->max_abstained()});
-      system_tokens = std::max(system_tokens, judge->system_tokens());
+      bench.callers.push_back(judge->open_caller());
+      bench.jurors.push_back(
+          {.caller = &bench.callers.back(), .max_abstained = judge->max_abstained()});
+      bench.system_tokens = std::max(bench.system_tokens, judge->system_tokens());
     }
-    const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
+    return bench;
+  }
+
+  [[nodiscard]] StreamKey round_key() const {
+    return {.seed = setup.seed, .round = setup.round, .prompt = 0};
+  }
+
+  std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    const Bench bench = open_bench();
     std::vector<VerdictRow> rows;
-    for (const std::vector<VerdictRow>& judged :
-         run_ranking_round(tasks, setup.options, key, system_tokens, std::move(jurors), progress)) {
+    for (const std::vector<VerdictRow>& judged : run_ranking_round(
+             tasks, setup.options, round_key(), bench.system_tokens, bench.jurors, progress)) {
       rows.insert(rows.end(), judged.begin(), judged.end());
     }
     return rows;
+  }
+
+  void rank_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    const Bench bench = open_bench();
+    ask_ahead(tasks, setup.options, round_key(), bench.system_tokens, bench.jurors, progress);
   }
 
   // Every judge's verdicts on each task; the win is their mean.
@@ -191,6 +213,17 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
         {.best = choice.best[t], .verdicts = std::move(of_prompt[tasks[t].prompt.prompt_id])});
   }
   return judged;
+}
+
+void Judge::judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
+  if (!is_pointwise()) impl_->rank_ahead(tasks, progress);
+}
+
+int64_t Judge::import_batch(const std::filesystem::path& file) {
+  if (is_pointwise()) {
+    fail(ExitCode::kConfig, "judge.kind {} makes no calls: there is nothing to import", name());
+  }
+  return impl_->ranking.front()->import_batch(file);
 }
 
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {

@@ -1,52 +1,72 @@
 #include "judge/ledger.h"
 
+#include <random>
 #include <utility>
 
 namespace thoughtrank {
+namespace {
+
+// Tells this process's records from those of others; nothing else depends on it.
+const std::string& process_mark() {
+  static const std::string kMark = [] {
+    std::random_device device;
+    return fmt::format("{:08x}{:08x}", device(), device());
+  }();
+  return kMark;
+}
+
+}  // namespace
 
 Ledger::Ledger(std::filesystem::path path) : path_(std::move(path)) {
   if (!std::filesystem::exists(path_)) return;
-  journal_ = std::make_unique<Journal>(path_, [this](const Json& body) { replay(body); });
-  for (const auto& [request, reserved] : open_) spent_ += reserved;  // in flight at a kill
-  open_.clear();
+  journal_ = std::make_unique<Journal>(path_, [this](const Json& record) { take(record); });
+  books_.charge_open();
 }
 
-void Ledger::replay(const Json& body) {
+void Ledger::take(const Json& record) {
   const std::string where = path_.string();
-  const std::string type = require_string(body, "type", where);
+  books_.take(record, where);
+  const std::string type = require_string(record, "type", where);
   if (type == "note") {
-    notes_[require_string(body, "name", where)] = require(body, "value", where);
+    notes_[require_string(record, "name", where)] = require(record, "value", where);
     return;
   }
-  const std::string request = require_string(body, "request", where);
-  if (type == "intent") {
-    close_intent(request, open_.contains(request) ? open_[request] : 0);
-    open_[request] = require_number(body, "reserved_usd", where);
-  } else if (type == "failed") {
-    close_intent(request, require_number(body, "usd", where));
+  const std::string request = require_string(record, "request", where);
+  if (type == "failed") {
+    batched_.erase(request);
+    FailedAttempts& failure = failures_[request];
+    ++failure.attempts;
+    failure.usd += require_number(record, "usd", where);
+    failure.reason = require_string(record, "reason", where);
   } else if (type == "result") {
-    PaidReply reply{.body = require_string(body, "reply", where),
-                    .usd = require_number(body, "usd", where),
-                    .attempts = require_int(body, "attempts", 1, 1000, where)};
-    close_intent(request, reply.usd);
-    replies_[request] = std::move(reply);
+    take_result(request, record);
   } else if (type == "void") {
     replies_.erase(request);
-  } else {
-    fail(ExitCode::kBadData, "{}: unknown record type '{}'", where, type);
+  } else if (type == "batched") {
+    batched_.insert(request);
+  } else if (type == "reused") {
+    paid_before_.erase(request);
   }
 }
 
-void Ledger::close_intent(const std::string& request, double usd) {
-  open_.erase(request);
-  spent_ += usd;
+void Ledger::take_result(const std::string& request, const Json& record) {
+  const std::string where = path_.string();
+  replies_[request] = {.body = require_string(record, "reply", where),
+                       .usd = require_number(record, "usd", where),
+                       .attempts = require_int(record, "attempts", 1, 1000, where),
+                       .is_too_long = record.value("too_long", false)};
+  failures_.erase(request);
+  batched_.erase(request);
+  if (record.value("process", "") != process_mark()) paid_before_.insert(request);
 }
 
-void Ledger::append(const Json& body) {
+// Every record goes the same way whether it is written or read.
+void Ledger::append(const Json& record) {
   if (!journal_) {
-    journal_ = std::make_unique<Journal>(path_, [](const Json& /*body*/) {});
+    journal_ = std::make_unique<Journal>(path_, [](const Json& /*record*/) {});
   }
-  journal_->append(body);
+  journal_->append(record);
+  take(record);
 }
 
 const PaidReply* Ledger::find(const std::string& request) const {
@@ -54,28 +74,42 @@ const PaidReply* Ledger::find(const std::string& request) const {
   return found == replies_.end() ? nullptr : &found->second;
 }
 
+const FailedAttempts* Ledger::find_failure(const std::string& request) const {
+  const auto found = failures_.find(request);
+  return found == failures_.end() ? nullptr : &found->second;
+}
+
+void Ledger::reuse(const std::string& request) {
+  const PaidReply* reply = find(request);
+  if (reply == nullptr || reply->usd == 0 || !paid_before_.contains(request)) return;
+  append({{"type", "reused"}, {"request", request}, {"usd", reply->usd}});
+}
+
 void Ledger::intend(const std::string& request, double reserved_usd) {
   append({{"type", "intent"}, {"request", request}, {"reserved_usd", reserved_usd}});
-  open_[request] = reserved_usd;
 }
 
 void Ledger::settle(const std::string& request, PaidReply reply) {
-  append({{"type", "result"},
-          {"request", request},
-          {"usd", reply.usd},
-          {"attempts", reply.attempts},
-          {"reply", reply.body}});
-  close_intent(request, reply.usd);
-  replies_[request] = std::move(reply);
+  Json record = {{"type", "result"},
+                 {"request", request},
+                 {"usd", reply.usd},
+                 {"attempts", reply.attempts},
+                 {"process", process_mark()},
+                 {"reply", std::move(reply.body)}};
+  if (reply.is_too_long) record["too_long"] = true;
+  append(record);
 }
 
 void Ledger::lose(const std::string& request, double usd, const std::string& reason) {
   append({{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}});
-  close_intent(request, usd);
 }
 
 void Ledger::forget(const std::string& request) {
-  if (replies_.erase(request) > 0) append({{"type", "void"}, {"request", request}});
+  if (find(request) != nullptr) append({{"type", "void"}, {"request", request}});
+}
+
+void Ledger::put_into_batch(const std::string& request, double reserved_usd) {
+  append({{"type", "batched"}, {"request", request}, {"reserved_usd", reserved_usd}});
 }
 
 const Json* Ledger::note(const std::string& name) const {
@@ -85,13 +119,6 @@ const Json* Ledger::note(const std::string& name) const {
 
 void Ledger::remember(const std::string& name, const Json& value) {
   append({{"type", "note"}, {"name", name}, {"value", value}});
-  notes_[name] = value;
-}
-
-double Ledger::reserved_usd() const {
-  double sum = 0;
-  for (const auto& [request, reserved] : open_) sum += reserved;
-  return sum;
 }
 
 }  // namespace thoughtrank

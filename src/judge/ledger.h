@@ -1,18 +1,19 @@
 // The judge's books, in a Journal: `intent` before a call leaves (with its worst cost), `result`
 // before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
-// to be asked for again. An intent that never got either (a kill) is charged at its reserved cost.
-// Same request hash: the reply is already here.
+// to be asked for again, `batched` for a call written to a batch file, `reused` for a reply that
+// an earlier process paid for. An intent that never got an end (a kill) is charged at its reserved
+// cost. Same request hash: the reply is already here.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "thoughtrank/core/journal.h"
+#include "thoughtrank/data/ledger_books.h"
 
 namespace thoughtrank {
 
@@ -20,6 +21,14 @@ struct PaidReply {
   std::string body;
   double usd = 0;
   int64_t attempts = 1;
+  bool is_too_long = false;  // the body says that the request does not fit into the context
+};
+
+// What is known of a request without a reply.
+struct FailedAttempts {
+  int64_t attempts = 0;
+  double usd = 0;
+  std::string reason;  // of the last one
 };
 
 class Ledger {
@@ -28,30 +37,41 @@ class Ledger {
   explicit Ledger(std::filesystem::path path);
 
   [[nodiscard]] const PaidReply* find(const std::string& request) const;
+  [[nodiscard]] const FailedAttempts* find_failure(const std::string& request) const;
+  // A reply of an earlier process is used instead of a call; counted once.
+  void reuse(const std::string& request);
   void intend(const std::string& request, double reserved_usd);
   void settle(const std::string& request, PaidReply reply);
   void lose(const std::string& request, double usd, const std::string& reason);
   // The reply was of no use: it stays paid, and the request may be asked again.
   void forget(const std::string& request);
+  // The request goes into a batch file and stays reserved until its result is imported.
+  void put_into_batch(const std::string& request, double reserved_usd);
+  [[nodiscard]] bool is_in_batch(const std::string& request) const {
+    return batched_.contains(request);
+  }
 
   // Small facts found once and remembered (a server's dialect, computed scores), by name.
   [[nodiscard]] const Json* note(const std::string& name) const;
   void remember(const std::string& name, const Json& value);
 
-  [[nodiscard]] double spent_usd() const { return spent_; }
-  [[nodiscard]] double reserved_usd() const;
+  [[nodiscard]] double spent_usd() const { return books_.spent_usd(); }
+  [[nodiscard]] double reserved_usd() const { return books_.reserved_usd(); }
+  [[nodiscard]] double saved_usd() const { return books_.saved_usd(); }
 
  private:
-  void replay(const Json& body);
-  void close_intent(const std::string& request, double usd);
-  void append(const Json& body);
+  void take(const Json& record);
+  void take_result(const std::string& request, const Json& record);
+  void append(const Json& record);
 
   std::filesystem::path path_;
   std::unique_ptr<Journal> journal_;
+  LedgerBooks books_;
   std::unordered_map<std::string, PaidReply> replies_;
+  std::unordered_map<std::string, FailedAttempts> failures_;
+  std::set<std::string> paid_before_;  // by an earlier process, not used yet
+  std::set<std::string> batched_;
   std::map<std::string, Json> notes_;
-  std::map<std::string, double> open_;  // request -> reserved
-  double spent_ = 0;
 };
 
 }  // namespace thoughtrank

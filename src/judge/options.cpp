@@ -10,14 +10,13 @@ void DropOptions::visit(FieldVisitor& v) {
 }
 
 void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
-  v.choice(
-      "kind",
-      kind,
-      {"openai", "likelihood", "reference", "command", "replay"},
-      "who judges: an OpenAI-compatible server, the frozen round-0 model, the prompt's answer, "
-      "a program, or the ledger only");
-  v.text("base_url", base_url, "openai: the server's address up to /v1, HTTPS or loopback");
-  v.text("model", model, "openai: the judge model's name on that server");
+  v.choice("kind",
+           kind,
+           {"openai", "anthropic", "likelihood", "reference", "command", "replay"},
+           "who judges: an OpenAI-compatible server, Anthropic's, the frozen round-0 model, the "
+           "prompt's answer, a program, or the ledger only");
+  v.text("base_url", base_url, "the judge server's address up to /v1, HTTPS or loopback");
+  v.text("model", model, "the judge model's name on that server");
   v.text("api_key_env", api_key_env, "environment variable that holds the key");
   v.path("api_key_file", api_key_file, "file with the key in its first line, mode 0600");
   v.path("rubric", rubric, "file with the judging instructions; empty = built in");
@@ -38,6 +37,7 @@ void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
   }
   v.integer("max_output_tokens", max_output_tokens, {16, 1000000}, "bound of one reply");
   v.number("timeout_s", timeout_s, {0.1, 86400}, "seconds until a call counts as failed");
+  v.number("patience_s", patience_s, {0, 86400}, "seconds a judge may be down before the run ends");
   v.boolean("allow_http", allow_http, "plain HTTP to a host other than this machine");
   v.path("ca_file", ca_file, "extra certificate authorities (PEM)");
   v.text("proxy", proxy, "HTTP proxy; empty = what https_proxy and NO_PROXY say");

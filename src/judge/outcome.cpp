@@ -36,16 +36,55 @@ std::optional<Json> error_in(const std::string& body) {
   return std::nullopt;
 }
 
-bool names_money(const std::string& text) {
-  constexpr std::array<const char*, 6> kWords = {"insufficient_quota",
-                                                 "billing_hard_limit_reached",
-                                                 "billing_not_active",
-                                                 "insufficient_balance",
-                                                 "insufficient_credits",
-                                                 "credit balance is too low"};
-  return std::any_of(kWords.begin(), kWords.end(), [&](const char* word) {
+std::string word_of(const Json& error, const char* key) {
+  const auto found = error.is_object() ? error.find(key) : error.end();
+  return error.is_object() && found != error.end() && found->is_string() ? found->get<std::string>()
+                                                                         : std::string();
+}
+
+template <size_t N>
+bool has_any(const std::string& text, const std::array<const char*, N>& words) {
+  return std::any_of(words.begin(), words.end(), [&](const char* word) {
     return text.find(word) != std::string::npos;
   });
+}
+
+// What an error says: its code and type, and the beginning of its message. The rest may quote the
+// request, and with it an answer.
+std::string error_words(const std::string& body, const std::optional<Json>& error) {
+  constexpr size_t kMessageBytes = 200;
+  if (!error) return body.substr(0, kMessageBytes);
+  if (!error->is_object()) return dump_json(*error).substr(0, kMessageBytes);
+  return word_of(*error, "code") + "\n" + word_of(*error, "type") + "\n" +
+         word_of(*error, "message").substr(0, kMessageBytes);
+}
+
+bool names_money(const std::string& words) {
+  constexpr std::array<const char*, 10> kWords = {"insufficient_quota",
+                                                  "billing_hard_limit_reached",
+                                                  "billing_not_active",
+                                                  "billing_error",
+                                                  "insufficient_balance",
+                                                  "insufficient_credits",
+                                                  "credit balance is too low",
+                                                  "Key limit exceeded",
+                                                  "spending limit",
+                                                  "specified API usage limits"};
+  return has_any(words, kWords);
+}
+
+// A context that the request does not fit into, as OpenAI, vLLM, llama.cpp, Anthropic and Groq say
+// it.
+bool names_length(const std::string& words) {
+  constexpr std::array<const char*, 8> kWords = {"context_length_exceeded",
+                                                 "maximum context length",
+                                                 "exceed_context_size",
+                                                 "exceeds the available context",
+                                                 "prompt is too long",
+                                                 "request_too_large",
+                                                 "Request too large",
+                                                 "exceed context window"};
+  return has_any(words, kWords);
 }
 
 // Errors inside a 200 carry the status they stand for as "code".
@@ -79,14 +118,26 @@ Classified classify(const TransportReply& reply) {
     return {Outcome::failed, "the reply is " + printable(type) + ", not JSON", true};
   }
   const std::string message = message_of(status, reply.body, error);
-  if (status == 402 || names_money(error ? dump_json(*error) : reply.body)) {
-    return {Outcome::no_money, message, false};
+  const std::string words = error_words(reply.body, error);
+  if (status == 402 || names_money(words)) return {Outcome::no_money, message, false};
+  // The judge's provider will not read these answers; the key is good.
+  if (status == 403 && words.find("flagged") != std::string::npos) {
+    return {Outcome::failed, message, false};
   }
   if (status == 401 || status == 403) return {Outcome::no_credentials, message, false};
+  if (status == 413 || (status < 500 && names_length(words))) {
+    return {Outcome::too_long, message, false};
+  }
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }
   return {is_transient(status) ? Outcome::retry : Outcome::failed, message, false};
+}
+
+bool is_overload(const TransportReply& reply) {
+  if (reply.failure != TransportFailure::none) return reply.failure == TransportFailure::timeout;
+  const int status = status_of(reply, error_in(reply.body));
+  return status == 429 || status == 503 || status == 529;
 }
 
 }  // namespace thoughtrank

@@ -12,6 +12,7 @@ enum class Outcome {
   answered,        // a body worth reading
   retry,           // may be better in a while
   failed,          // will fail again the same way
+  too_long,        // 413, or more than the judge's context holds: fewer answers may fit
   no_credentials,  // 401, 403
   no_money,        // 402, quota or billing limits
   untrusted,       // the server's certificate
@@ -23,5 +24,8 @@ struct Classified {
   bool may_be_billed = false;  // the judge may have worked although nothing arrived
 };
 [[nodiscard]] Classified classify(const TransportReply& reply);
+
+// Signs of a server that has too much to do: fewer calls at a time help.
+[[nodiscard]] bool is_overload(const TransportReply& reply);
 
 }  // namespace thoughtrank

@@ -54,7 +54,7 @@ Price price_of(const JudgeOptions& options,
                const std::optional<std::filesystem::path>& price_file) {
   if (options.kind == "command" || !options.command.empty()) return {};
   if (!options.price.is_null()) return read_price(options.price, "judge.price");
-  if (chat_endpoint(options.base_url, options.allow_http).is_loopback) return {};
+  if (judge_endpoint(options.base_url, "", options.allow_http).is_loopback) return {};
   if (price_file) {
     PriceFile prices;
     load_fields({.file = price_file->string(), .sets = {}},

@@ -2,12 +2,11 @@
 
 #include <utility>
 
+#include "judge/body_json.h"
 #include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {
 namespace {
-
-constexpr int64_t kMostTokens = 1'000'000'000;
 
 Json ranking_schema(const std::vector<std::string>& labels) {
   const Json label = {{"type", "string"}, {"enum", labels}};
@@ -24,41 +23,14 @@ Json response_format(const std::string& format, const std::vector<std::string>& 
       {"json_schema", {{"name", "ranking"}, {"strict", true}, {"schema", ranking_schema(labels)}}}};
 }
 
-// The member if it is there and not null.
-const Json* member(const Json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string text_member(const Json& object, const char* key) {
-  const Json* value = member(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
-// Content is a string, or a list of parts of which the "text" ones count.
-std::optional<std::string> content_text(const Json& message) {
-  const Json* content = member(message, "content");
-  if (content == nullptr) return std::nullopt;
-  if (content->is_string()) return content->get<std::string>();
-  if (!content->is_array()) return std::nullopt;
-  std::string text;
-  for (const Json& part : *content) {
-    if (text_member(part, "type") == "text") text += text_member(part, "text");
-  }
-  return text;
-}
-
 // Both counts, or nothing: half a bill is no bill.
 std::optional<TokenUsage> usage_of(const Json& body) {
   const Json* usage = member(body, "usage");
   if (usage == nullptr) return std::nullopt;
-  try {
-    return TokenUsage{.input = require_int(*usage, "prompt_tokens", 0, kMostTokens, "usage"),
-                      .output = require_int(*usage, "completion_tokens", 0, kMostTokens, "usage")};
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+  const auto input = token_count(*usage, "prompt_tokens");
+  const auto output = token_count(*usage, "completion_tokens");
+  if (!input || !output) return std::nullopt;
+  return TokenUsage{.input = *input, .output = *output};
 }
 
 // Why the first choice is not a finished message; empty when it is.
@@ -127,24 +99,45 @@ std::string ChatProtocol::request_body(const RankCall& call, const ShownCall& sh
 
 Completion ChatProtocol::read_body(const std::string& text) const {
   Completion completion;
-  if (!is_valid_utf8(text)) {
-    completion.failure = "the body is not UTF-8";
-    return completion;
-  }
-  Json body;
-  try {
-    body = parse_json(text, "body");
-  } catch (const Error& error) {
-    completion.failure = error.what();
-    return completion;
-  }
-  completion.usage = usage_of(body);
-  if (member(body, "error") != nullptr) {
+  const std::optional<Json> body = parse_body(text, completion.failure);
+  if (!body) return completion;
+  completion.usage = usage_of(*body);
+  if (member(*body, "error") != nullptr) {
     completion.failure = "the server reported an error inside a success";
   } else {
-    read_choice(body, completion);
+    read_choice(*body, completion);
   }
   return completion;
+}
+
+// https://platform.openai.com/docs/api-reference/batch
+std::string ChatProtocol::batch_line(const std::string& id, const std::string& body) const {
+  return R"({"custom_id":)" + dump_json(id) +
+         R"(,"method":"POST","url":"/v1/chat/completions","body":)" + body + "}";
+}
+
+TransportReply ChatProtocol::batch_reply(const Json& result) const {
+  TransportReply reply;
+  const Json* response = member(result, "response");
+  const Json* body = response == nullptr ? nullptr : member(*response, "body");
+  if (body == nullptr) {
+    const Json* error = member(result, "error");
+    reply.failure = TransportFailure::unreachable;
+    reply.detail = error == nullptr ? "the batch brought no response" : dump_json(*error);
+    return reply;
+  }
+  reply.status = static_cast<int>(token_count(*response, "status_code", 200).value_or(500));
+  reply.body = dump_json(*body);
+  return reply;
+}
+
+std::string CommandProtocol::batch_line(const std::string& /*id*/,
+                                        const std::string& /*body*/) const {
+  fail(ExitCode::kConfig, "judge.kind command: a program has no batch files");
+}
+
+TransportReply CommandProtocol::batch_reply(const Json& /*result*/) const {
+  fail(ExitCode::kConfig, "judge.kind command: a program has no batch files");
 }
 
 std::string CommandProtocol::request_body(const RankCall& call, const ShownCall& shown) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "judge/request_text.h"
+#include "judge/transport.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/judge/judge.h"
 
@@ -39,6 +40,12 @@ class Protocol {
   [[nodiscard]] virtual std::string request_body(const RankCall& call,
                                                  const ShownCall& shown) const = 0;
   [[nodiscard]] virtual Completion read_body(const std::string& body) const = 0;
+  // A request as a line of the provider's batch file. Error(kConfig) where there is no such thing.
+  [[nodiscard]] virtual std::string batch_line(const std::string& id,
+                                               const std::string& body) const = 0;
+  // A line of the batch's results as the reply that a call would have brought; a failure where the
+  // batch did not answer.
+  [[nodiscard]] virtual TransportReply batch_reply(const Json& result) const = 0;
 };
 
 // OpenAI-compatible chat completions (https://platform.openai.com/docs/api-reference/chat).
@@ -49,6 +56,9 @@ class ChatProtocol : public Protocol {
   [[nodiscard]] std::string request_body(const RankCall& call,
                                          const ShownCall& shown) const override;
   [[nodiscard]] Completion read_body(const std::string& body) const override;
+  [[nodiscard]] std::string batch_line(const std::string& id,
+                                       const std::string& body) const override;
+  [[nodiscard]] TransportReply batch_reply(const Json& result) const override;
 
  private:
   std::string model_;
@@ -66,6 +76,9 @@ class CommandProtocol : public Protocol {
   [[nodiscard]] std::string request_body(const RankCall& call,
                                          const ShownCall& shown) const override;
   [[nodiscard]] Completion read_body(const std::string& body) const override;
+  [[nodiscard]] std::string batch_line(const std::string& id,
+                                       const std::string& body) const override;
+  [[nodiscard]] TransportReply batch_reply(const Json& result) const override;
 
  private:
   std::string rubric_;

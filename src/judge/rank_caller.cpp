@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "judge/reply.h"
+#include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
 namespace {
@@ -24,6 +25,26 @@ Verdict read_answer(const Answer& answer, const std::vector<std::string>& labels
 
 }  // namespace
 
+std::vector<RankCall> split_call(const RankCall& call) {
+  constexpr int64_t kParts = 1000;
+  const size_t count = call.answers.size();
+  const size_t half = (count + 1) / 2;
+  const size_t second = std::min(half, count - 2);  // the second part holds two at least
+  std::vector<RankCall> parts;
+  for (const auto& [from, to] : {std::pair(size_t{0}, half), std::pair(second, count)}) {
+    RankCall part = call;
+    part.number = kParts * (call.number + 1) + static_cast<int64_t>(parts.size());
+    part.answers.clear();
+    part.branches.clear();
+    for (size_t i = from; i < to; ++i) {
+      part.answers.push_back(call.answers[i]);
+      part.branches.push_back(call.branches[i]);
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 RankCaller::RankCaller(Client& client, const Protocol& protocol, Identity identity, size_t window)
     : client_(client), protocol_(protocol), identity_(std::move(identity)), window_(window) {}
 
@@ -43,7 +64,7 @@ void RankCaller::forget_abstentions() {
 
 void RankCaller::feed() {
   while (!waiting_.empty() && asked_.size() < window_) {
-    Asked asked{.call = std::move(waiting_.front()), .shown = {}, .showings = 0, .verdict = {}};
+    Asked asked = std::move(waiting_.front());
     waiting_.pop_front();
     asked.verdict.prompt_id = asked.call.prompt->prompt_id;
     asked.verdict.round = identity_.round;
@@ -80,6 +101,9 @@ void RankCaller::take(const Answer& answer, std::vector<JudgedCall>& done) {
     row.input_tokens += answer.completion.usage->input;
     row.output_tokens += answer.completion.usage->output;
   }
+  if (answer.outcome == Outcome::too_long && asked.call.answers.size() >= kLeastToSplit) {
+    return split(asked);
+  }
   const Verdict verdict = read_answer(answer, row.labels);
   if (const auto* ranking = std::get_if<LabelRanking>(&verdict)) {
     row.ranking = branches_of(*ranking, row);
@@ -90,7 +114,20 @@ void RankCaller::take(const Answer& answer, std::vector<JudgedCall>& done) {
     row.reason = std::get<Abstention>(verdict).reason;
   }
   if (row.abstained) abstained_.push_back(row.request_sha256);
-  done.push_back({.task = asked.call.task, .verdict = std::move(row)});
+  const bool is_last = --parts_out_[asked.family] == 0;
+  done.push_back({.task = asked.call.task, .verdict = std::move(row), .is_last = is_last});
+}
+
+void RankCaller::split(const Asked& asked) {
+  log_warning(
+      "judge: {} answers of prompt '{}' are more than the judge's context holds, asking in "
+      "parts. A lower judge.max_input_tokens saves these calls",
+      asked.call.answers.size(),
+      asked.call.prompt->prompt_id);
+  ++parts_out_[asked.family];
+  for (RankCall& part : split_call(asked.call)) {
+    waiting_.push_front({.call = std::move(part), .family = asked.family});
+  }
 }
 
 }  // namespace thoughtrank

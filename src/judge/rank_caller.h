@@ -1,5 +1,6 @@
 // Turns comparisons into verdicts: shows a call, reads the reply, asks once more with a fresh
-// shuffle when the reply is invalid, and abstains after that.
+// shuffle when the reply is invalid, and abstains after that. A group that is more than the judge's
+// context holds is asked for in two parts.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,12 @@ namespace thoughtrank {
 struct JudgedCall {
   size_t task = 0;
   VerdictRow verdict;
+  bool is_last = true;  // false: another part of the call that was submitted is still out
 };
+
+// The answers of a call in two parts with call numbers of their own, which no other call has; of
+// three, both parts hold the second one. At least three answers.
+[[nodiscard]] std::vector<RankCall> split_call(const RankCall& call);
 
 class RankCaller {
  public:
@@ -29,7 +35,10 @@ class RankCaller {
   // Keeps up to `window` calls with the client; the rest wait here without their text.
   RankCaller(Client& client, const Protocol& protocol, Identity identity, size_t window);
 
-  void submit(RankCall call) { waiting_.push_back(std::move(call)); }
+  void submit(RankCall call) {
+    parts_out_.push_back(1);
+    waiting_.push_back({.call = std::move(call), .family = parts_out_.size() - 1});
+  }
   // At least one verdict, unless nothing was submitted.
   [[nodiscard]] std::vector<JudgedCall> wait();
   // Runs `work`; where it ends with Error(kJudge), the calls that abstained may be asked again by
@@ -46,23 +55,27 @@ class RankCaller {
 
  private:
   static constexpr int64_t kMostShowings = 2;
+  static constexpr size_t kLeastToSplit = 3;
   struct Asked {
     RankCall call;
-    ShownCall shown;
+    size_t family = 0;  // of the parts of one submitted call
+    ShownCall shown = {};
     int64_t showings = 0;
-    VerdictRow verdict;
+    VerdictRow verdict = {};
   };
 
   void forget_abstentions();
   void feed();
   void ask(Asked asked);
+  void split(const Asked& asked);
   void take(const Answer& answer, std::vector<JudgedCall>& done);
 
   Client& client_;
   const Protocol& protocol_;
   Identity identity_;
   size_t window_;
-  std::deque<RankCall> waiting_;
+  std::deque<Asked> waiting_;
+  std::vector<int> parts_out_;  // of each family
   std::map<uint64_t, Asked> asked_;
   uint64_t tickets_ = 0;
   std::vector<std::string> abstained_;  // request hashes

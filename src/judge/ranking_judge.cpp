@@ -1,13 +1,12 @@
 #include "judge/ranking_judge.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
+#include "judge/batch.h"
 #include "judge/candidates.h"
-#include "judge/command_transport.h"
-#include "judge/credentials.h"
-#include "judge/curl_transport.h"
 #include "judge/dialect_probe.h"
 #include "judge/ranking_round.h"
 #include "thoughtrank/core/files.h"
@@ -18,15 +17,6 @@ namespace {
 
 constexpr uint64_t kLongestRubric = 1 << 18;
 
-// Replay never sends; the client refuses what the ledger does not hold before it comes here.
-class NoTransport : public Transport {
- public:
-  void start(uint64_t /*ticket*/, std::string /*body*/) override {
-    fail(ExitCode::kInternal, "judge.kind replay: nothing may be sent");
-  }
-  [[nodiscard]] std::vector<FinishedTransfer> wait(double /*timeout_s*/) override { return {}; }
-};
-
 std::string rubric_of(const JudgeOptions& options) {
   if (options.rubric.empty()) return default_rubric();
   const std::string text = read_file(options.rubric, kLongestRubric);
@@ -34,23 +24,6 @@ std::string rubric_of(const JudgeOptions& options) {
     fail(ExitCode::kConfig, "{}: expected judging instructions in UTF-8", options.rubric);
   }
   return std::string(trimmed(text));
-}
-
-void check_extra_body(const Json& extra) {
-  if (extra.is_null()) return;
-  if (!extra.is_object()) fail(ExitCode::kConfig, "judge.extra_body: expected a mapping");
-  for (const char* key : {"messages",
-                          "model",
-                          "stream",
-                          "n",
-                          "best_of",
-                          "max_tokens",
-                          "max_completion_tokens",
-                          "response_format"}) {
-    if (extra.contains(key)) {
-      fail(ExitCode::kConfig, "judge.extra_body: '{}' is set by the program. Remove it", key);
-    }
-  }
 }
 
 // The answer, shown first, against the anchor.
@@ -79,10 +52,6 @@ void settle_win(EvalVerdict& verdict) {
   if (judged > 0) verdict.win = wins / judged;
 }
 
-bool is_command(const JudgeOptions& options) {
-  return options.kind == "command" || (options.kind == "replay" && !options.command.empty());
-}
-
 }  // namespace
 
 RankingJudge::RankingJudge(const Judge::Setup& setup, const JudgeOptions& given, Ledger& ledger)
@@ -91,92 +60,67 @@ RankingJudge::RankingJudge(const Judge::Setup& setup, const JudgeOptions& given,
       clock_(setup.clock),
       key_{.seed = setup.seed, .round = setup.round, .prompt = 0},
       rubric_(rubric_of(given)),
-      secret_(std::make_shared<const Secret>()) {
+      connection_(open_connection(options_, rubric_, ledger)),
+      batch_export_(setup.batch_export) {
   if (setup.select.min_score) {
     fail(ExitCode::kConfig,
          "select.min_score needs a judge with scores, judge.kind is {}. "
          "Set it to null",
          options_.kind);
   }
-  connect(setup);
-}
-
-RankingJudge::~RankingJudge() = default;
-
-void RankingJudge::connect(const Judge::Setup& setup) {
-  const bool is_replay = options_.kind == "replay";
-  ClientOptions options{.concurrency = options_.concurrency,
-                        .max_output_tokens = options_.max_output_tokens,
-                        .max_usd = options_.max_usd,
-                        .seed = setup.seed,
-                        .is_replay = is_replay};
-  if (is_command(options_)) {
-    if (options_.command.empty()) {
-      fail(ExitCode::kConfig, "judge.kind command: judge.command is empty. Name a program");
-    }
-    name_ = "command:" + std::filesystem::path(options_.command[0]).filename().string();
-    endpoint_ = name_;
-    protocol_ = std::make_unique<CommandProtocol>(rubric_);
-    transport_ = std::make_unique<CommandTransport>(options_.command, options_.timeout_s);
-  } else {
-    if (options_.model.empty()) {
-      fail(ExitCode::kConfig, "judge.kind openai: judge.model is empty. Name the judge's model");
-    }
-    check_extra_body(options_.extra_body);
-    const Endpoint endpoint = chat_endpoint(options_.base_url, options_.allow_http);
-    endpoint_ = endpoint.url;
-    name_ = "openai:" + options_.model;
-    auto chat = std::make_unique<ChatProtocol>(options_, rubric_);
-    chat_ = chat.get();
-    protocol_ = std::move(chat);
-    if (!is_replay) {
-      options.price = price_of(options_, find_price_file());
-      secret_ = judge_key(options_);
-      transport_ = std::make_unique<CurlTransport>(CurlOptions{.endpoint = endpoint,
-                                                               .timeout_s = options_.timeout_s,
-                                                               .ca_file = options_.ca_file,
-                                                               .proxy = options_.proxy},
-                                                   *secret_);
-    }
-  }
-  if (is_replay) transport_ = std::make_unique<NoTransport>();
-  if (!options.price.is_free() && options_.max_usd == 0) {
-    fail(ExitCode::kConfig,
-         "judge.max_usd is 0 and '{}' costs money. Set judge.max_usd to what "
-         "the whole run may spend",
-         options_.model);
-  }
-  options.endpoint = endpoint_;
-  client_ = std::make_unique<Client>(std::move(options),
+  client_ = std::make_unique<Client>(ClientOptions{.endpoint = connection_.endpoint,
+                                                   .concurrency = options_.concurrency,
+                                                   .max_output_tokens = options_.max_output_tokens,
+                                                   .max_usd = options_.max_usd,
+                                                   .price = connection_.price,
+                                                   .seed = setup.seed,
+                                                   .patience_s = options_.patience_s,
+                                                   .is_replay = options_.kind == "replay",
+                                                   .batch_export = setup.batch_export},
                                      Client::Parts{.ledger = ledger_,
-                                                   .transport = *transport_,
-                                                   .protocol = *protocol_,
-                                                   .key = *secret_,
+                                                   .transport = *connection_.transport,
+                                                   .protocol = *connection_.protocol,
+                                                   .key = *connection_.secret,
                                                    .clock = setup.clock,
                                                    .stop = setup.stop});
 }
 
+RankingJudge::~RankingJudge() = default;
+
 void RankingJudge::settle() {
-  if (chat_ != nullptr) settle_dialect(*client_, *chat_, ledger_, endpoint_, options_.model);
+  if (connection_.chat == nullptr) return;
+  if (!batch_export_.empty()) {
+    assume_dialect(*connection_.chat, ledger_, connection_.endpoint, options_.model);
+    return;
+  }
+  settle_dialect(*client_, *connection_.chat, ledger_, connection_.endpoint, options_.model);
 }
 
 RankCaller RankingJudge::open_caller() {
   settle();
+  return make_caller();
+}
+
+// A batch file wants every call of a stage at once.
+RankCaller RankingJudge::make_caller() {
+  const size_t window = batch_export_.empty() ? 2 * static_cast<size_t>(options_.concurrency)
+                                              : std::numeric_limits<size_t>::max();
   return {*client_,
-          *protocol_,
-          {.judge = name_, .seed = key_.seed, .round = key_.round},
-          2 * static_cast<size_t>(options_.concurrency)};
+          *connection_.protocol,
+          {.judge = name(), .seed = key_.seed, .round = key_.round},
+          window};
 }
 
 int64_t RankingJudge::system_tokens() const { return estimated_tokens(system_text(rubric_)); }
 
+int64_t RankingJudge::import_batch(const std::filesystem::path& file) {
+  return read_batch_results(file, *connection_.protocol, *client_);
+}
+
 std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tasks,
                                                 Progress& progress) {
   std::vector<EvalVerdict> verdicts(tasks.size());
-  RankCaller caller(*client_,
-                    *protocol_,
-                    {.judge = name_, .seed = key_.seed, .round = key_.round},
-                    2 * static_cast<size_t>(options_.concurrency));
+  RankCaller caller = make_caller();
   const int64_t most_tokens = (options_.max_input_tokens - system_tokens()) / 4;
   size_t asked = 0;
   for (size_t t = 0; t < tasks.size(); ++t) {
@@ -238,7 +182,7 @@ std::vector<VerdictRow> RankingJudge::rank_whole(const std::vector<JudgeTask>& t
 std::string RankingJudge::probe() {
   try {
     settle();
-    return probe_ranking(*client_, *protocol_, clock_.utc_time());
+    return probe_ranking(*client_, *connection_.protocol, clock_.utc_time());
   } catch (const Error& error) {
     if (error.code() == ExitCode::kStopped || error.code() == ExitCode::kInterrupted) throw;
     return error.what();

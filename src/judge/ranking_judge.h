@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "judge/client.h"
-#include "judge/protocol.h"
+#include "judge/connection.h"
 #include "judge/rank_caller.h"
 #include "judge/tournament.h"
 #include "thoughtrank/core/progress.h"
@@ -20,13 +20,14 @@ class RankingJudge {
   RankingJudge(const Judge::Setup& setup, const JudgeOptions& options, Ledger& ledger);
   ~RankingJudge();
 
-  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::string& name() const { return connection_.name; }
   // Tells this judge from an earlier one of the same name in the verdict rows.
-  void rename(std::string name) { name_ = std::move(name); }
+  void rename(std::string name) { connection_.name = std::move(name); }
   // Asks this judge for rankings, once it is known how; refers to *this.
   [[nodiscard]] RankCaller open_caller();
   [[nodiscard]] int64_t system_tokens() const;
   [[nodiscard]] double max_abstained() const { return options_.max_abstained; }
+  [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
   [[nodiscard]] std::string probe();
@@ -36,20 +37,16 @@ class RankingJudge {
                                                    Progress& progress);
 
  private:
-  void connect(const Judge::Setup& setup);
   void settle();
+  [[nodiscard]] RankCaller make_caller();
 
   const JudgeOptions options_;
   Ledger& ledger_;
   Clock& clock_;
   StreamKey key_;
-  std::string name_;
-  std::string endpoint_;
   std::string rubric_;
-  std::shared_ptr<const Secret> secret_;
-  std::unique_ptr<Protocol> protocol_;
-  ChatProtocol* chat_ = nullptr;  // protocol_ when it is one
-  std::unique_ptr<Transport> transport_;
+  Connection connection_;
+  std::filesystem::path batch_export_;
   std::unique_ptr<Client> client_;
 };
 

@@ -57,6 +57,15 @@ class Round {
     for (const Juror& juror : jurors_) rules_.emplace_back(juror.max_abstained, most_calls);
   }
 
+  void run_ahead() {
+    is_ahead_ = true;
+    rules_.assign(jurors_.size(), AbstentionRule(/*max_abstained=*/1, /*most_calls=*/0));
+    for (Contest& contest : contests_) start(contest, contest.tournament->pass_a());
+    while (take_verdicts()) {
+    }
+    progress_.advance(std::ssize(contests_), 0);
+  }
+
   std::vector<std::vector<VerdictRow>> run() {
     for (size_t c = 0; c < contests_.size(); ++c) {
       const TournamentStage stage = contests_[c].tournament->pass_a();
@@ -187,7 +196,7 @@ class Round {
       stage_rankings_[contest.task].push_back({call.verdict.call, judge, std::move(ranking)});
     }
     contest.verdicts.push_back(std::move(call.verdict));
-    if (!is_audit && --contest.pending == 0) finish_stage(contest);
+    if (!is_audit && call.is_last && --contest.pending == 0) finish_stage(contest);
   }
 
   // Rankings enter the tournament in the order of their calls, so that sums of floating point
@@ -210,6 +219,7 @@ class Round {
   }
 
   void start_finals_if_sigma_is_known() {
+    if (is_ahead_) return;
     const size_t first = std::min(kSigmaPrompts, contests_.size());
     for (size_t i = 0; i < first; ++i) {
       const size_t task = contests_[i].task;
@@ -243,6 +253,7 @@ class Round {
   std::vector<std::optional<size_t>> by_task_;  // task -> contest
   std::map<size_t, std::vector<StageRanking>> stage_rankings_;
   std::optional<Scale> scale_;
+  bool is_ahead_ = false;
   std::vector<size_t> at_finals_;  // tasks that wait for σ
 };
 
@@ -280,6 +291,15 @@ std::vector<std::vector<VerdictRow>> run_ranking_round(const std::vector<JudgeTa
                                                        std::vector<Juror> jurors,
                                                        Progress& progress) {
   return Round(tasks, options, key, fixed_tokens, std::move(jurors), progress).run();
+}
+
+void ask_ahead(const std::vector<JudgeTask>& tasks,
+               const JudgeOptions& options,
+               const StreamKey& key,
+               int64_t fixed_tokens,
+               std::vector<Juror> jurors,
+               Progress& progress) {
+  Round(tasks, options, key, fixed_tokens, std::move(jurors), progress).run_ahead();
 }
 
 }  // namespace thoughtrank

@@ -46,4 +46,14 @@ struct Juror {
     std::vector<Juror> jurors,
     Progress& progress);
 
+// The same calls as far as they do not depend on the other prompts: everything before the finals.
+// The replies are in the ledger when the whole round asks for them; a judge that abstains too often
+// is found out then.
+void ask_ahead(const std::vector<JudgeTask>& tasks,
+               const JudgeOptions& options,
+               const StreamKey& key,
+               int64_t fixed_tokens,
+               std::vector<Juror> jurors,
+               Progress& progress);
+
 }  // namespace thoughtrank

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "judge/rate_headers.h"
+
 namespace thoughtrank {
 
 enum class TransportFailure {
@@ -25,6 +27,7 @@ struct TransportReply {
   int status = 0;            // HTTP status; 200 for a program that ended with 0
   std::string content_type;  // empty where there is none
   double retry_after_s = 0;  // as the server asks, unclamped; 0: it does not
+  RateHeaders rates = {};
   std::string body;
 };
 

@@ -23,6 +23,7 @@ const std::set<std::string> kFreeKeys = {
     "judge.max_usd",  // Judge refuses a cap below what is spent
     "judge.concurrency",
     "judge.timeout_s",
+    "judge.patience_s",
     "judge.proxy",
     "judge.ca_file",
     "judge.max_flip_rate",

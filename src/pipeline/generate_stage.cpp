@@ -1,4 +1,5 @@
 // Round N, generate: 62 branches for each prompt with the weights of round N − 1.
+#include "pipeline/ahead_judge.h"
 #include "pipeline/branch_store.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/progress.h"
@@ -47,10 +48,20 @@ StageReport generate_stage(Session& session, int64_t round) {
                      .already_done = store.count(),
                      .rate_unit = "tok"},
                     session.clock);
+  AheadJudge ahead(session, round);
+  const auto judge_if_whole = [&](const PromptRow& prompt) {
+    auto rows = store.rows_of(prompt.prompt_id);
+    if (std::ssize(rows) != generator.branch_count()) return;
+    ahead.add({.prompt = prompt, .outputs = std::move(rows)});
+  };
+  for (const PromptRow& prompt : prompts) judge_if_whole(prompt);
   generator.generate_branches(
       prompts,
       [&](size_t prompt, int64_t branch) { return store.has(prompts[prompt].prompt_id, branch); },
-      [&](size_t, OutputRow row) { store.add(std::move(row)); },
+      [&](size_t prompt, OutputRow row) {
+        store.add(std::move(row));
+        judge_if_whole(prompts[prompt]);
+      },
       session.stop,
       progress);
   progress.finish();
@@ -58,7 +69,10 @@ StageReport generate_stage(Session& session, int64_t round) {
   const auto rows = sorted_rows(prompts, store);
   publish_rows(session.folder.file(round, "prompts.jsonl"), prompts);
   publish_rows(session.folder.file(round, "outputs.jsonl"), rows);
-  return {.units = progress.work(), .unit = "tokens", .facts = count_ends(rows)};
+  ahead.finish();
+  StageReport report{.units = progress.work(), .unit = "tokens", .facts = count_ends(rows)};
+  report.facts["judged_ahead"] = ahead.judged();
+  return report;
 }
 
 }  // namespace thoughtrank

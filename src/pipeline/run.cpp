@@ -135,6 +135,7 @@ std::vector<std::pair<int64_t, Stage>> all_stages(const RunConfig& config) {
 
 bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop) {
   const auto session = open_session(config, clock, stop);
+  session->judges_ahead = true;
   const TimeLimit limit(config.limits.max_hours, stop);
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
@@ -151,7 +152,8 @@ void run_one_stage(const RunConfig& config,
                    Stage stage,
                    std::optional<int64_t> round,
                    Clock& clock,
-                   StopFlag& stop) {
+                   StopFlag& stop,
+                   const BatchFiles& batch) {
   if (round && *round > config.rounds) {
     fail(ExitCode::kConfig,
          "there is no round {}: the config has rounds: {}",
@@ -159,6 +161,7 @@ void run_one_stage(const RunConfig& config,
          config.rounds);
   }
   const auto session = open_session(config, clock, stop);
+  session->batch = batch;
   const TimeLimit limit(config.limits.max_hours, stop);
   for (const auto& [n, before] : all_stages(config)) {
     const bool is_wanted = before == stage && n > 0 && (!round || *round == n);

@@ -131,6 +131,10 @@ Generator make_generator(const Session& session,
 }
 
 std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
+  return open_judge(session, round, session.stop);
+}
+
+std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFlag& stop) {
   const auto& config = session.config;
   AnswerScorer scorer;
   if (config.judge.kind == "likelihood") {
@@ -141,9 +145,10 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
                                                     .seed = static_cast<uint64_t>(config.seed),
                                                     .round = round,
                                                     .ledger = session.folder.ledger(),
+                                                    .batch_export = session.batch.to,
                                                     .scorer = std::move(scorer),
                                                     .clock = session.clock,
-                                                    .stop = session.stop});
+                                                    .stop = stop});
   if (config.judge.max_usd > 0 && judge->spent_usd() > config.judge.max_usd) {
     fail(ExitCode::kConfig,
          "judge.max_usd is {}, but this run has already spent {:.4f}",
@@ -179,7 +184,9 @@ std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, con
                                                       std::move(kit),
                                                       std::move(prompts),
                                                       clock,
-                                                      stop});
+                                                      stop,
+                                                      /*judges_ahead=*/false,
+                                                      /*batch=*/{}});
   require_space(*session);
   return session;
 }

@@ -11,6 +11,7 @@
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 #include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/pipeline/run.h"
 #include "thoughtrank/pipeline/workbench.h"
 
 namespace thoughtrank {
@@ -25,6 +26,8 @@ struct Session {
   PromptPlan prompts;  // with token_ids
   Clock& clock;
   const StopFlag& stop;
+  bool judges_ahead = false;  // while generating
+  BatchFiles batch = {};
 
   // The folder whose weights generate in round n + 1: the base model, or round n's checkpoint.
   [[nodiscard]] std::filesystem::path model_folder(int64_t round) const;
@@ -57,6 +60,9 @@ struct Session {
 
 // The judge of this run, for `round`.
 [[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session, int64_t round);
+[[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session,
+                                                int64_t round,
+                                                const StopFlag& stop);
 
 // Prompts with their token ids. Those that do not fit the model's context are left out, with a
 // warning.

@@ -6,6 +6,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/ledger_books.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 
@@ -88,6 +89,32 @@ std::string read_audit(const RunFolder& folder, int64_t round) {
   return format_audit(parse_json(read_file(file), file.string()), file.string());
 }
 
+// Calls and reads grow with the answers that are judged, so their cost is taken per distinct
+// answer.
+double saved_by_deduplication(const RunFolder& folder, int64_t round) {
+  const fs::path file = folder.file(round, "best_outputs.jsonl");
+  if (!fs::exists(file)) return 0;
+  double saved = 0;
+  for (const BestOutputRow& row : read_rows<BestOutputRow>(file)) {
+    int64_t answers = 0;
+    for (const RankedItem& item : row.items) answers += item.multiplicity;
+    const auto distinct = std::ssize(row.items);
+    if (distinct > 0) saved += row.usd * static_cast<double>(answers - distinct) / distinct;
+  }
+  return saved;
+}
+
+MoneyStatus read_money(const RunFolder& folder, int64_t rounds) {
+  const LedgerBooks books = read_ledger_books(folder.ledger());
+  MoneyStatus money{.spent = books.spent_usd(),
+                    .reserved = books.reserved_usd(),
+                    .saved_by_ledger = books.saved_usd()};
+  for (int64_t round = 1; round <= rounds; ++round) {
+    money.saved_by_deduplication += saved_by_deduplication(folder, round);
+  }
+  return money;
+}
+
 RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t number) {
   RoundStatus round;
   round.round = number;
@@ -128,6 +155,7 @@ RunStatus read_status(const fs::path& run_dir) {
   status.rounds = require_int(config, "rounds", 1, 99, where);
   status.judge = require_string(require(config, "judge", where), "kind", where);
   const RunLog log = RunLog::read_only(folder.journal());
+  status.money = read_money(folder, status.rounds);
   for (int64_t round = 0; round <= status.rounds; ++round) {
     status.history.push_back(round_status(folder, log, round));
   }

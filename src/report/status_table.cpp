@@ -94,6 +94,18 @@ std::string newest_checkpoint(const RunStatus& status) {
   return newest;
 }
 
+// Empty for a run whose judge costs nothing.
+std::string money_line(const MoneyStatus& money) {
+  if (money.spent == 0 && money.reserved == 0) return {};
+  return fmt::format(
+      "\nusd: {:.4f} spent, {:.4f} reserved, {:.4f} saved by the ledger, about {:.4f} saved "
+      "by deduplication\n",
+      money.spent,
+      money.reserved,
+      money.saved_by_ledger,
+      money.saved_by_deduplication);
+}
+
 }  // namespace
 
 std::string format_status(const RunStatus& status) {
@@ -118,7 +130,7 @@ std::string format_status(const RunStatus& status) {
                                  status.rounds,
                                  status.judge,
                                  status.is_finished() ? "finished" : "not finished");
-  text += columns(stages) + "\n" + columns(results) + reasons(status);
+  text += columns(stages) + "\n" + columns(results) + money_line(status.money) + reasons(status);
   if (const std::string audit = newest_audit(status); !audit.empty()) text += "\n" + audit;
   if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
     text += "\nnewest checkpoint: " + newest + "\n";

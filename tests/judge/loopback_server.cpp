@@ -36,6 +36,8 @@ bool read_request(int fd, SeenRequest& request) {
   return true;
 }
 
+}  // namespace
+
 void send_all(int fd, const std::string& bytes) {
   for (size_t at = 0; at < bytes.size();) {
     const ssize_t n = ::send(fd, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
@@ -44,9 +46,12 @@ void send_all(int fd, const std::string& bytes) {
   }
 }
 
-}  // namespace
+LoopbackServer::LoopbackServer(Handler handler)
+    : LoopbackServer(Wire([handler = std::move(handler)](int fd, const SeenRequest& request) {
+        send_all(fd, handler(request));
+      })) {}
 
-LoopbackServer::LoopbackServer(Handler handler) : handler_(std::move(handler)) {
+LoopbackServer::LoopbackServer(Wire wire) : wire_(std::move(wire)) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -93,7 +98,7 @@ void LoopbackServer::serve(int fd) {
       const std::lock_guard lock(mutex_);
       seen_.push_back(request);
     }
-    send_all(fd, handler_(request));
+    wire_(fd, request);
   }
   ::shutdown(fd, SHUT_WR);
   ::close(fd);
@@ -107,7 +112,7 @@ std::string http_response(int status, const std::string& body, const std::string
 
 std::vector<std::pair<std::string, std::string>> shown_answers(const SeenRequest& request) {
   const Json body = parse_json(request.body, "request");
-  const auto text = body["messages"][1]["content"].get<std::string>();
+  const auto text = body["messages"].back()["content"].get<std::string>();
   std::vector<std::pair<std::string, std::string>> shown;
   for (size_t at = text.find("<answer "); at != std::string::npos; at = text.find("<answer ", at)) {
     const size_t name = at + 8;

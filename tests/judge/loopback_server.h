@@ -21,7 +21,10 @@ class LoopbackServer {
  public:
   // Raw bytes to send, then the connection is closed. Called by several threads at once.
   using Handler = std::function<std::string(const SeenRequest& request)>;
+  // Writes to the connection what and when it likes.
+  using Wire = std::function<void(int fd, const SeenRequest& request)>;
   explicit LoopbackServer(Handler handler);
+  explicit LoopbackServer(Wire wire);
   ~LoopbackServer();
   LoopbackServer(const LoopbackServer&) = delete;
   LoopbackServer& operator=(const LoopbackServer&) = delete;
@@ -34,7 +37,7 @@ class LoopbackServer {
   void accept_all();
   void serve(int fd);
 
-  Handler handler_;
+  Wire wire_;
   int listener_ = -1;
   int port_ = 0;
   mutable std::mutex mutex_;
@@ -43,6 +46,8 @@ class LoopbackServer {
   std::list<std::thread> connections_;
   std::thread acceptor_;
 };
+
+void send_all(int fd, const std::string& bytes);  // stops quietly when the peer is gone
 
 // A complete HTTP response.
 [[nodiscard]] std::string http_response(int status,

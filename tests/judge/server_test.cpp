@@ -169,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
               "not valid JSON"},
         Fault{"short body",
               "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"choices\":[",
-              "abstained"},
+              "partial file"},
         Fault{"page", "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{}", "text/html"},
         Fault{"huge body", huge(), "too large"},
         Fault{"huge header",
@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
               "abstained"},
         Fault{"server error", http_response(500, R"({"error":{"message":"oops"}})"), "oops"},
         Fault{"bad request", http_response(400, R"({"error":{"message":"context"}})"), "context"},
-        Fault{"silence", "", "abstained"}),
+        Fault{"silence", "", "has not answered"}),
     [](const auto& param_info) {
       std::string name = param_info.param.name;
       std::replace(name.begin(), name.end(), ' ', '_');

@@ -154,14 +154,15 @@ TEST(Reference, bad_references_are_found_before_work) {
 }
 
 TEST(Endpoint, only_https_or_loopback_and_nothing_hidden) {
-  EXPECT_EQ(chat_endpoint("https://api.example.com/v1/", false).url,
+  EXPECT_EQ(judge_endpoint("https://api.example.com/v1/", "/chat/completions", false).url,
             "https://api.example.com/v1/chat/completions");
-  EXPECT_FALSE(chat_endpoint("https://api.example.com/v1", false).is_loopback);
+  EXPECT_FALSE(
+      judge_endpoint("https://api.example.com/v1", "/chat/completions", false).is_loopback);
   for (const char* local :
        {"http://127.0.0.1:8000/v1", "http://localhost/v1", "http://[::1]:1/v1"}) {
-    EXPECT_TRUE(chat_endpoint(local, false).is_loopback) << local;
+    EXPECT_TRUE(judge_endpoint(local, "/chat/completions", false).is_loopback) << local;
   }
-  EXPECT_FALSE(chat_endpoint("http://10.0.0.5/v1", true).is_loopback);
+  EXPECT_FALSE(judge_endpoint("http://10.0.0.5/v1", "/chat/completions", true).is_loopback);
   for (const char* bad : {"http://api.example.com/v1",
                           "http://127.0.0.1.evil.com/v1",
                           "ftp://x/v1",
@@ -173,7 +174,9 @@ TEST(Endpoint, only_https_or_loopback_and_nothing_hidden) {
                           "file:///etc/passwd",
                           "http://localhost.evil.com/",
                           "https://a b/"}) {
-    expect_error(ExitCode::kConfig, [&] { (void)chat_endpoint(bad, false); }, {"judge.base_url"});
+    expect_error(ExitCode::kConfig,
+                 [&] { (void)judge_endpoint(bad, "/chat/completions", false); },
+                 {"judge.base_url"});
   }
 }
 

@@ -1,8 +1,8 @@
-// Ranks the answers of each prompt without ever seeing a thought. Ranking judges (openai, command)
-// order small groups of answers, a Plackett–Luce posterior is fitted over all their rankings;
-// pointwise judges (likelihood, reference) give each answer a score. A failed judgement is an
-// abstention, never a rank. Every reply is in the ledger (a Journal) before it is used, so nothing
-// is paid twice.
+// Ranks the answers of each prompt without ever seeing a thought. Ranking judges (openai,
+// anthropic, command) order small groups of answers, a Plackett–Luce posterior is fitted over all
+// their rankings; pointwise judges (likelihood, reference) give each answer a score. A failed
+// judgement is an abstention, never a rank. Every reply is in the ledger (a Journal) before it is
+// used, so nothing is paid twice.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ struct DropOptions {
 };
 
 struct JudgeOptions {
-  std::string kind = "likelihood";  // openai | likelihood | reference | command | replay
+  // openai | anthropic | likelihood | reference | command | replay
+  std::string kind = "likelihood";
   std::string base_url;
   std::string model;
   std::string api_key_env;
@@ -46,6 +47,7 @@ struct JudgeOptions {
   int64_t max_input_tokens = 24000;
   int64_t max_output_tokens = 2048;
   double timeout_s = 600;
+  double patience_s = 600;  // with a judge that is down
   bool allow_http = false;
   std::string ca_file;
   std::string proxy;
@@ -106,6 +108,11 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
+// What judge() throws in batch mode when calls are left: they stand in the file.
+struct BatchWritten {
+  int64_t calls = 0;
+};
+
 class Judge {
  public:
   struct Setup {
@@ -114,7 +121,9 @@ class Judge {
     uint64_t seed = 0;
     int64_t round = 0;
     std::filesystem::path ledger;  // journal file of this run's judge calls
-    AnswerScorer scorer;           // kind likelihood
+    // Calls are written to this file instead of being sent; judge() ends with BatchWritten.
+    std::filesystem::path batch_export = {};
+    AnswerScorer scorer;  // kind likelihood
     Clock& clock;
     const StopFlag& stop;
   };
@@ -131,6 +140,11 @@ class Judge {
   // 16 prompts or more.
   [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
                                                 Progress& progress);
+  // Asks about these prompts what does not depend on the others, so that judge() finds the replies
+  // in the ledger; for prompts that are finished while others are not. Ranking judges only.
+  void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
+  // Takes the replies of a batch file into the ledger; how many there were.
+  [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
 

@@ -16,13 +16,21 @@ namespace thoughtrank {
 // on. Returns false when everything had been finished before.
 bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop);
 
+// `judge --export FILE` and `judge --import FILE`; empty: not given.
+struct BatchFiles {
+  std::filesystem::path to;
+  std::filesystem::path from;
+};
+
 // One stage of `round` (nullopt: the first round whose stage is not finished). The stages before it
-// must be finished: Error(kMissingInput) names the one that is not.
+// must be finished: Error(kMissingInput) names the one that is not. Throws BatchWritten when the
+// judge's calls went into batch.to and the stage waits for their results.
 void run_one_stage(const RunConfig& config,
                    Stage stage,
                    std::optional<int64_t> round,
                    Clock& clock,
-                   StopFlag& stop);
+                   StopFlag& stop,
+                   const BatchFiles& batch = {});
 
 // `select`: winners and training rows anew from a round's verdicts, with this config's rule, into
 // `target` (another folder than the round's). Returns how many prompts have which status.

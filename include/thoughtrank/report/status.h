@@ -44,8 +44,18 @@ struct RoundStatus {
   std::string checkpoint;  // path where weights are there, else ""
 };
 
+// Dollars of the whole run.
+struct MoneyStatus {
+  double spent = 0;
+  double reserved = 0;         // for calls on their way or in a batch file
+  double saved_by_ledger = 0;  // replies that were paid for before a restart
+  // About what reading every answer, and not every distinct one, would have cost on top.
+  double saved_by_deduplication = 0;
+};
+
 struct RunStatus {
   std::string run_dir;
+  MoneyStatus money;
   int64_t rounds = 0;
   std::string judge;
   std::vector<RoundStatus> history;  // round 0 first

@@ -1,0 +1,50 @@
+#include "thoughtrank/data/ledger_books.h"
+
+#include "thoughtrank/core/journal.h"
+
+namespace thoughtrank {
+
+void LedgerBooks::take(const Json& record, const std::string& where) {
+  const std::string type = require_string(record, "type", where);
+  if (type == "note" || type == "void") return;
+  const std::string request = require_string(record, "request", where);
+  if (type == "intent") {
+    close(request, open_.contains(request) ? open_[request] : 0);
+    open_[request] = require_number(record, "reserved_usd", where);
+  } else if (type == "batched") {
+    batched_[request] = require_number(record, "reserved_usd", where);
+  } else if (type == "failed" || type == "result") {
+    close(request, require_number(record, "usd", where));
+  } else if (type == "reused") {
+    saved_ += require_number(record, "usd", where);
+  } else {
+    fail(ExitCode::kBadData, "{}: unknown record type '{}'", where, type);
+  }
+}
+
+void LedgerBooks::close(const std::string& request, double usd) {
+  open_.erase(request);
+  batched_.erase(request);
+  spent_ += usd;
+}
+
+void LedgerBooks::charge_open() {
+  for (const auto& [request, reserved] : open_) spent_ += reserved;
+  open_.clear();
+}
+
+double LedgerBooks::reserved_usd() const {
+  double sum = 0;
+  for (const auto& [request, reserved] : open_) sum += reserved;
+  for (const auto& [request, reserved] : batched_) sum += reserved;
+  return sum;
+}
+
+LedgerBooks read_ledger_books(const std::filesystem::path& ledger) {
+  LedgerBooks books;
+  if (!std::filesystem::exists(ledger)) return books;
+  read_journal(ledger, [&](const Json& record) { books.take(record, ledger.string()); });
+  return books;
+}
+
+}  // namespace thoughtrank

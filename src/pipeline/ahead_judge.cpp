@@ -1,0 +1,82 @@
+#include "pipeline/ahead_judge.h"
+
+#include <csignal>
+#include <utility>
+
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/core/progress.h"
+
+namespace thoughtrank {
+
+namespace {
+
+// Stands still until it is told to go on, so that a Progress prints nothing but its last line: the
+// line on the screen belongs to generation.
+class HeldClock : public Clock {
+ public:
+  explicit HeldClock(Clock& clock) : clock_(clock), start_s_(clock.now_s()) {}
+  void go_on() { is_held_ = false; }
+  [[nodiscard]] double now_s() const override { return is_held_ ? start_s_ : clock_.now_s(); }
+  [[nodiscard]] std::string utc_time() const override { return clock_.utc_time(); }
+  void sleep_s(double seconds) override { clock_.sleep_s(seconds); }
+
+ private:
+  Clock& clock_;
+  double start_s_;
+  bool is_held_ = true;
+};
+
+}  // namespace
+
+AheadJudge::AheadJudge(Session& session, int64_t round) : clock_(session.clock) {
+  const std::string& kind = session.config.judge.kind;
+  const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
+  if (!session.judges_ahead || !asks) return;
+  judge_ = open_judge(session, round, stop_);
+  thread_ = std::thread([this] { work(); });
+}
+
+AheadJudge::~AheadJudge() {
+  stop_.request(SIGTERM);
+  finish();
+}
+
+void AheadJudge::add(JudgeTask task) {
+  if (!judge_) return;
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  changed_.notify_one();
+}
+
+void AheadJudge::finish() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_complete_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+// Everything that was added since the last time; nothing: it is over.
+std::vector<JudgeTask> AheadJudge::next_tasks() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return is_complete_ || !tasks_.empty(); });
+  return std::exchange(tasks_, {});
+}
+
+void AheadJudge::work() {
+  try {
+    HeldClock clock(clock_);
+    Progress progress({.stage = "judged ahead", .unit = "prompts", .rate_unit = "answers"}, clock);
+    for (auto tasks = next_tasks(); !tasks.empty(); tasks = next_tasks()) {
+      judge_->judge_ahead(tasks, progress);
+      judged_ += std::ssize(tasks);
+    }
+    clock.go_on();
+  } catch (const Error& error) {
+    if (stop_.is_set()) return;
+    log_warning("judging waits until everything is generated: {}", error.what());
+  }
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,43 @@
+// Judges a round's prompts on a thread of its own while others are still being generated: a prompt
+// is asked about as soon as all its branches are there. Only the ledger learns of it; the judge
+// stage finds the replies there, so a round's files are the same with and without it. What goes
+// wrong here (a judge that is down, a cap) is a warning: the judge stage meets it again.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "pipeline/session.h"
+
+namespace thoughtrank {
+
+class AheadJudge {
+ public:
+  // Does nothing where the session does not want it or the judge makes no calls.
+  AheadJudge(Session& session, int64_t round);
+  ~AheadJudge();  // asks no more; what is on its way is charged as a kill would be
+  void add(JudgeTask task);
+  // Waits for the replies to everything added.
+  void finish();
+  [[nodiscard]] int64_t judged() const { return judged_; }  // prompts
+
+ private:
+  void work();
+  std::vector<JudgeTask> next_tasks();
+
+  Clock& clock_;
+  StopFlag stop_;
+  std::unique_ptr<Judge> judge_;
+  std::atomic<int64_t> judged_{0};
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<JudgeTask> tasks_;
+  bool is_complete_ = false;
+  std::thread thread_;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,173 @@
+"""Runs against a judge's server as a user meets them: a replay without a network, a judge that is asked while branches
+are still being generated, batch files, secrets that stay secret."""
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import urllib.parse
+from pathlib import Path
+
+from program import PROGRAM, ProgramTest, mock_judge, rows_of, run, write_run
+
+KEPT = ("prompts.jsonl", "outputs.jsonl", "verdicts.jsonl", "best_outputs.jsonl", "training_data.jsonl",
+        "preference_pairs.jsonl", "metrics.jsonl", "eval.jsonl")
+FREE = ["--set", "judge.price={input_per_million: 1, output_per_million: 1}", "--set", "judge.max_usd=50"]
+CANARY = "sk-canary/0123+456=789"
+
+
+def files_of(run_dir):
+    """name -> bytes of everything that must be the same, weights included."""
+    found = {}
+    for path in sorted(Path(run_dir).glob("round-*/**/*")):
+        if ".work" not in path.parts and (path.name in KEPT or path.suffix == ".safetensors"):
+            found[str(path.relative_to(run_dir))] = path.read_bytes()
+    return found
+
+
+class WireTest(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.config = write_run(self.folder, prompts=12)
+
+    def words(self, name, url, *more, command="run", rounds=1):
+        return [command, "-q", "--config", self.config, "--set", f"run_dir={self.folder / name}", "--set", "judge.kind=openai",
+                "--set", f"judge.base_url={url}", "--set", "judge.model=mock", "--set", f"rounds={rounds}", "--set",
+                "judge.timeout_s=20", "--set", "select.min_confidence=0", "--set", "select.max_regret=100", *more]
+
+
+class Replay(WireTest):
+    def test_four_rounds_without_a_network_give_the_same_bytes(self):
+        with mock_judge("--taste", "alphabetic") as url:
+            self.expect(0, *self.words("first", url, rounds=4))
+        (self.folder / "again").mkdir()
+        shutil.copy(self.folder / "first" / "ledger.jsonl", self.folder / "again" / "ledger.jsonl")
+        replay = [PROGRAM, *map(str, self.words("again", url, "--set", "judge.kind=replay", rounds=4))]
+        if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0:
+            replay = ["unshare", "-rn", *replay]
+        done = subprocess.run(replay, capture_output=True, text=True, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first, again = files_of(self.folder / "first"), files_of(self.folder / "again")
+        self.assertEqual(first.keys(), again.keys())
+        self.assertGreaterEqual(len(first), 4 * 8 + 1)
+        for name, data in first.items():
+            self.assertEqual(data, again[name], name)
+        self.missing_entry_stops(url)
+
+    def missing_entry_stops(self, url):
+        """A cassette without its last reply, or with an edited one, is refused aloud."""
+        lines = (self.folder / "first" / "ledger.jsonl").read_text().splitlines(keepends=True)
+        edited = lines[:20] + [lines[20].replace("reserved", "preserved").replace("ranking", "banking")] + lines[21:]
+        for name, ledger, code in (("missing", lines[: len(lines) // 2], 69), ("edited", edited, 65)):
+            (self.folder / name).mkdir()
+            (self.folder / name / "ledger.jsonl").write_text("".join(ledger))
+            self.expect(code, *self.words(name, url, "--set", "judge.kind=replay", rounds=4), says="ledger")
+
+
+class Ahead(WireTest):
+    def test_prompts_are_judged_while_others_are_generated_and_nothing_else_changes(self):
+        log = self.folder / "requests.jsonl"
+        more = ["--set", "prompts.per_round=6"]
+        with mock_judge("--taste", "longest", "--log", str(log)) as url:
+            self.expect(0, *self.words("ahead", url, *more))
+            asked = len(log.read_text().splitlines())
+            for command in ("generate", "judge", "train"):  # each stage alone: nothing ahead
+                self.expect(0, *self.words("alone", url, *more, command=command))
+            self.assertEqual(len(log.read_text().splitlines()), 2 * asked - self.of_evaluation("ahead"))
+        ahead, alone = files_of(self.folder / "ahead"), files_of(self.folder / "alone")
+        for name, data in alone.items():
+            self.assertEqual(data, ahead[name], name)
+        self.assertEqual(self.judged_ahead("ahead"), 6)
+
+    def of_evaluation(self, name):
+        """Calls of the held-out comparison, which the stages alone do not make."""
+        records = [json.loads(line)["body"] for line in (self.folder / name / "ledger.jsonl").read_text().splitlines()]
+        judged = {row["request_sha256"] for row in rows_of(self.folder / name / "round-01" / "verdicts.jsonl")}
+        asked = [r["request"] for r in records if r["type"] == "result"]
+        return len([r for r in asked if r not in judged]) - 1  # the probe is asked in both
+
+    def judged_ahead(self, name):
+        journal = [json.loads(line)["body"] for line in (self.folder / name / "journal.jsonl").read_text().splitlines()]
+        return sum(r.get("judged_ahead", 0) for r in journal if r["event"] == "stage_finished" and r["stage"] == "generate")
+
+    def test_a_run_killed_while_it_judges_ahead_ends_with_the_same_bytes(self):
+        with mock_judge("--taste", "longest") as url:
+            self.expect(0, *self.words("whole", url, rounds=2))
+            for n in range(6):
+                words = [PROGRAM, *map(str, self.words("killed", url, rounds=2))]
+                process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                time.sleep(0.5 + 0.25 * n)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            self.expect(0, *self.words("killed", url, rounds=2))
+        whole, killed = files_of(self.folder / "whole"), files_of(self.folder / "killed")
+        self.assertEqual(whole.keys(), killed.keys())
+        for name, data in whole.items():
+            self.assertEqual(data, killed[name], name)
+
+
+class Batch(WireTest):
+    def test_a_round_judged_by_batch_files_equals_one_judged_online(self):
+        with mock_judge("--taste", "longest") as url:
+            for command in ("generate", "judge"):
+                self.expect(0, *self.words("online", url, *FREE, command=command))
+            self.expect(0, *self.words("batch", url, *FREE, command="generate"))
+        export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
+        done = self.expect(0, *self.words("batch", url, *FREE, "--export", export, command="judge"), says="calls are in")
+        stages = 0
+        while "calls are in" in done.stdout:
+            stages += 1
+            self.assertLess(stages, 12)
+            self.serve(export, results)
+            done = self.expect(0, *self.words("batch", url, *FREE, "--import", results, "--export", export, command="judge"))
+        self.assertGreater(stages, 1)
+        self.assertIn("saved by", run("status", self.folder / "batch").stdout)
+        for name in ("verdicts", "best_outputs", "training_data"):
+            files = [(self.folder / run_dir / "round-01" / f"{name}.jsonl").read_bytes() for run_dir in ("online", "batch")]
+            self.assertEqual(*files, name)
+
+    def serve(self, export, results):
+        """What a provider's batch service does, on the mock's taste."""
+        import sys
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+        import mock_judge as mock
+        with open(results, "w", encoding="utf-8") as out:
+            for line in reversed(export.read_text().splitlines()):
+                call = json.loads(line)
+                text = mock.ranking_text(call["body"]["messages"][-1]["content"], "longest", "none")
+                response = {"status_code": 200, "request_id": "r", "body": mock.completion(call["body"], text)}
+                out.write(json.dumps({"id": "b", "custom_id": call["custom_id"], "response": response, "error": None}) + "\n")
+
+
+class Secrets(WireTest):
+    def test_the_key_is_nowhere(self):
+        forms = [CANARY, urllib.parse.quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode(), json.dumps(CANARY)[1:-1]]
+        seen = []
+        with mock_judge("--taste", "longest") as url:
+            words = [PROGRAM, *map(str, self.words("run", url, "--set", "judge.api_key_env=JUDGE_API_KEY")), "-v"]
+            words.remove("-q")
+            with open(self.folder / "stderr.txt", "w") as err, open(self.folder / "stdout.txt", "w") as out:
+                process = subprocess.Popen(words, stdout=out, stderr=err, env={**os.environ, "JUDGE_API_KEY": CANARY})
+                while process.poll() is None:
+                    for name in ("environ", "cmdline"):
+                        try:
+                            seen.append(Path(f"/proc/{process.pid}/{name}").read_bytes())
+                        except OSError:
+                            pass
+                    time.sleep(0.01)
+            self.assertEqual(process.returncode, 0)
+        last = seen[len(seen) // 2 :]  # at the start the environment has it: that is how it came in
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                last.append(path.read_bytes())
+        self.assertGreater(len(last), 20)
+        for data in last:
+            for form in forms:
+                self.assertNotIn(form.encode(), data)
+
+
+if __name__ == "__main__":
+    unittest.main()
