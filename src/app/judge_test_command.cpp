@@ -100,7 +100,7 @@ void judge_test_command(App& app, const NoOptions&) {
 
 }  // namespace
 
-void add_judge_command(App& app) {
+void add_judge_test_command(App& app) {
   add_command<NoOptions>(
       app,
       "judge-test",
