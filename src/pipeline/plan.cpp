@@ -9,8 +9,8 @@
 
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
-#include "thoughtrank/core/memory.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/model/device.h"
 #include "thoughtrank/model/safetensors.h"
 
 namespace thoughtrank {
@@ -142,7 +142,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.longest_prompt = longest(prompts);
   estimate_sizes(plan, config, kit.model);
   plan.disk_free = free_disk(config.run_dir);
-  plan.memory_available = static_cast<uint64_t>(available_memory().value_or(0));
+  plan.memory_available = memory_available_on(plan.machine.device);
   plan.special_text_prompts = count_special_text(prompts, kit);
   plan.judging = estimate_judging(config.judge,
                                   plan.rounds * plan.prompts_per_round,
