@@ -1,6 +1,6 @@
 // R27 of the reliability rows: whatever a run's concurrency, prices and fate, the server's own bill
 // never passes the cap, and what was paid is not paid again.
-// Controls (seen red): Ledger without books_.charge_open(); is_affordable without reserved_usd().
+// Control (seen red): is_affordable without reserved_usd().
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -124,7 +124,7 @@ TEST(Spending, the_bill_never_passes_the_cap_across_kills_and_resumes) {
                                             "16"};
     int killed_here = 0;
     for (auto left = static_cast<int>(random.below(4)); left >= 0; --left) {
-      const int kill_after_ms = left == 0 ? 0 : static_cast<int>(10 + random.below(150));
+      const int kill_after_ms = left == 0 ? 0 : static_cast<int>(3 + random.below(80));
       const Ended ended = run_driver(words, kill_after_ms);
       ASSERT_LE(server.billed(), cap * (1 + 1e-9)) << "trial " << trial;
       killed_here += ended.is_killed ? 1 : 0;
@@ -143,7 +143,7 @@ TEST(Spending, the_bill_never_passes_the_cap_across_kills_and_resumes) {
   // The trials have met both ends, and kills.
   EXPECT_GT(ends[0], 10);
   EXPECT_GT(ends[80], 10);
-  EXPECT_GT(kills, 50);
+  EXPECT_GT(kills, 20);
 }
 
 }  // namespace
