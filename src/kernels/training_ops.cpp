@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "kernels/training_rows.h"
@@ -15,7 +16,8 @@ namespace {
 
 namespace rows = training_rows;
 
-constexpr int64_t kBlock = 32;  // rows that a thread takes at a time
+constexpr int64_t kBlock = 32;    // rows that a thread takes at a time
+constexpr int64_t kPiece = 4096;  // elements that take the place of a row where there are none
 
 using Scratch = std::vector<float>;
 
@@ -278,12 +280,30 @@ at::Tensor cross_entropy_rows(const at::Tensor& logits,
   return losses;
 }
 
+double norm_of(const at::Tensor& flat) {
+  if (is_elsewhere(flat)) {
+    return at::linalg_vector_norm(flat, 2, {}, /*keepdim=*/false, at::kFloat).item<double>();
+  }
+  const int64_t pieces = flat.numel() / kPiece;
+  const Rows piece_rows(flat, kPiece);
+  std::vector<double> sums(static_cast<size_t>(pieces));
+  for_each_row(pieces, [&](int64_t row) {
+    thread_local Scratch scratch;
+    sums[static_cast<size_t>(row)] =
+        static_cast<double>(rows::sum_of_squares(piece_rows.read(row, scratch), kPiece));
+  });
+  const int64_t rest = flat.numel() - pieces * kPiece;
+  Scratch scratch;
+  const float* last = Rows(flat.slice(/*dim=*/0, pieces * kPiece), rest).read(0, scratch);
+  const auto last_sum = static_cast<double>(rows::sum_of_squares(last, rest));
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), last_sum));
+}
+
 void add_in_place(const at::Tensor& target, const at::Tensor& source) {
   if (is_elsewhere(target)) {
     target.add_(source);
     return;
   }
-  constexpr int64_t kPiece = 4096;
   const int64_t pieces = target.numel() / kPiece, whole = pieces * kPiece;
   const at::Tensor to = target.view(-1), from = source.view(-1);
   const Rows to_rows(to, kPiece), from_rows(from, kPiece);

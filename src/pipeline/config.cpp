@@ -77,6 +77,7 @@ void check_relations(const RunConfig& config) {
   try {
     need(expand_chars(config.branches.chars).size() <= 62,
          "'branches.chars' gives more than 62 branches");
+    require_tier(config.train);
   } catch (const Error& error) {
     problems.push_back(error.what());
   }

@@ -38,12 +38,25 @@ uint64_t cache_bytes_per_token(const LlamaConfig& model, const std::string& dtyp
          bytes_of(dtype);
 }
 
-// Weights, gradients and two moments.
-uint64_t training_bytes(const RunConfig& config, const Machine& machine, int64_t parameters) {
-  const uint64_t weight = bytes_of(machine.train_dtype);
-  const bool small_moments = config.train.optimizer_state == "bfloat16";
-  const uint64_t moment = small_moments ? 2 : 4;
-  return static_cast<uint64_t>(parameters) * (2 * weight + 2 * moment);
+// The longest micro-batch, all of it with loss; checkpointing as the memory lets the trainer
+// choose.
+void estimate_training(RunPlan& plan,
+                       const RunConfig& config,
+                       const LlamaConfig& model,
+                       int64_t longest_row) {
+  const TrainOptions& train = config.train;
+  const int64_t tokens = std::min(train.sequence_length, train.tokens_per_step - 1 + longest_row);
+  plan.training_size = {
+      .tokens = tokens,
+      .loss_tokens = tokens,
+      .checkpointing = "none",
+      .weights = plan.machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+      .device = at::Device(plan.machine.device)};
+  const TrainingMemory without = training_memory(model, train, plan.training_size);
+  const uint64_t fixed = without.weights + without.gradients + without.moments;
+  const uint64_t left = plan.memory_available - std::min(plan.memory_available, fixed);
+  plan.training_size.checkpointing = fitting_checkpointing(model, train, plan.training_size, left);
+  plan.training = training_memory(model, train, plan.training_size);
 }
 
 uint64_t free_disk(fs::path folder) {
@@ -82,11 +95,10 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.machine.dtype) +
                       cached * cache_bytes_per_token(model, plan.machine.dtype);
-  plan.train_bytes = training_bytes(config, plan.machine, plan.parameters);
+  estimate_training(plan, config, model, plan.longest_prompt + per_branch);
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
-  const uint64_t state = plan.train_bytes - static_cast<uint64_t>(plan.parameters) *
-                                                bytes_of(plan.machine.train_dtype);
+  const uint64_t state = plan.training.weights + plan.training.moments;
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
@@ -140,9 +152,9 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
+  plan.memory_available = static_cast<uint64_t>(available_memory().value_or(0));
   estimate_sizes(plan, config, kit.model);
   plan.disk_free = free_disk(config.run_dir);
-  plan.memory_available = static_cast<uint64_t>(available_memory().value_or(0));
   plan.special_text_prompts = count_special_text(prompts, kit);
   plan.judging = estimate_judging(config.judge,
                                   plan.rounds * plan.prompts_per_round,

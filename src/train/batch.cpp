@@ -1,6 +1,7 @@
 #include "train/batch.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <vector>
 
@@ -28,13 +29,33 @@ Batch make_batch(const Sequence& sequence, double weight_scale, at::Device devic
           .weights = at::tensor(weights, at::kFloat).to(device)};
 }
 
-at::Tensor batch_loss(const Llama& model, const Batch& batch) {
-  const at::Tensor hidden = forward_hidden(model, batch.tokens);                   // (T, C)
-  return linear_cross_entropy({.hidden = hidden.index_select(0, batch.positions),  // (N, C)
-                               .lm_head = model.lm_head,
-                               .targets = batch.targets,
-                               .weights = batch.weights},
-                              default_chunk_rows(model.config.vocab_size));
+at::Tensor batch_loss(const Llama& model, const Batch& batch, const ForwardOptions& options) {
+  const at::Tensor hidden = training_hidden(model, batch.tokens, options);  // (T, C)
+  return linear_cross_entropy(
+      {.hidden = hidden.index_select(0, batch.positions),  // (N, C)
+       .lm_head = model.lm_head,
+       .targets = batch.targets,
+       .weights = batch.weights,
+       .lm_head_gradient = hidden.requires_grad() ? model.lm_head.grad() : at::Tensor()},
+      default_chunk_rows(model.config.vocab_size));
+}
+
+double sum_losses(const Llama& model,
+                  const std::vector<Sequence>& sequences,
+                  MicroBatches& micro_batches,
+                  const StopFlag& stop) {
+  const at::NoGradGuard no_grad;
+  double sum = 0;
+  micro_batches.run(
+      sequences,
+      [&] { sum = 0; },
+      [&](const Sequence& micro_batch) {
+        stop.throw_if_set();
+        const at::Device device = model.embed_tokens.device();
+        const Batch batch = make_batch(micro_batch, /*weight_scale=*/1, device);
+        sum += batch_loss(model, batch).item<double>();
+      });
+  return sum;
 }
 
 }  // namespace thoughtrank

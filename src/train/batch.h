@@ -4,7 +4,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "thoughtrank/model/llama.h"
+#include "train/micro_batches.h"
 #include "train/step_plan.h"
+#include "train/training_forward.h"
 
 namespace thoughtrank {
 
@@ -18,7 +20,16 @@ struct Batch {
 [[nodiscard]] Batch make_batch(const Sequence& sequence, double weight_scale, at::Device device);
 
 // Σ weight · cross-entropy over the batch's loss tokens, a float32 scalar; under autograd where the
-// weights require gradients.
-[[nodiscard]] at::Tensor batch_loss(const Llama& model, const Batch& batch);
+// weights require gradients, which then are added to their .grad: the head's in this call, the
+// others' in the backward pass.
+[[nodiscard]] at::Tensor batch_loss(const Llama& model,
+                                    const Batch& batch,
+                                    const ForwardOptions& options = {});
+
+// The batch_loss of all sequences together, without gradients and unscaled.
+[[nodiscard]] double sum_losses(const Llama& model,
+                                const std::vector<Sequence>& sequences,
+                                MicroBatches& micro_batches,
+                                const StopFlag& stop);
 
 }  // namespace thoughtrank

@@ -45,6 +45,19 @@ void TrainOptions::visit(FieldVisitor& v) {
             tokens_per_step,
             {1, int64_t{1} << 40},
             "an optimizer step takes rows until it has so many tokens; 1: a step per row");
+  v.choice("checkpointing",
+           checkpointing,
+           {"auto", "none", "selective", "full"},
+           "what the backward pass computes again to save memory; auto: as little as fits. The "
+           "result is the same, bit for bit");
+  v.boolean("optimizer_in_backward",
+            optimizer_in_backward,
+            "update each weight as soon as its gradient is known: no gradients are kept. One "
+            "micro-batch a step, clip 0");
+  v.number("clip_per_tensor",
+           clip_per_tensor,
+           {0, 1e9},
+           "with optimizer_in_backward: largest gradient norm of a single tensor; 0: no clipping");
   v.integer("state_every",
             state_every,
             {1, int64_t{1} << 40},

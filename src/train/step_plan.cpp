@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "thoughtrank/core/error.h"
@@ -100,6 +101,12 @@ std::vector<const TrainingRow*> order_rows(const std::vector<TrainingRow>& rows,
   return order;
 }
 
+// Of a step: one that updates weights in its backward pass is one micro-batch.
+int64_t most_tokens(const TrainOptions& options) {
+  return options.optimizer_in_backward ? options.sequence_length
+                                       : std::numeric_limits<int64_t>::max();
+}
+
 StepPlan plan_step(const std::vector<const TrainingRow*>& rows, int64_t sequence_length) {
   StepPlan step;
   step.sequences = pack_rows(rows, sequence_length);
@@ -163,15 +170,18 @@ std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows, const Tra
     std::vector<const TrainingRow*> taken;
     int64_t tokens = 0;
     size_t done = 0;
-    for (const TrainingRow* row : order_rows(rows, setup, epoch)) {
-      taken.push_back(row);
-      tokens += size_of(*row);
-      ++done;
-      if (tokens < setup.options.tokens_per_step && done < rows.size()) continue;
+    const auto close_step = [&] {
       steps.push_back(plan_step(taken, setup.options.sequence_length));
       steps.back().epoch = static_cast<double>(epoch) + static_cast<double>(done) / total;
       taken.clear();
       tokens = 0;
+    };
+    for (const TrainingRow* row : order_rows(rows, setup, epoch)) {
+      if (!taken.empty() && tokens + size_of(*row) > most_tokens(setup.options)) close_step();
+      taken.push_back(row);
+      tokens += size_of(*row);
+      ++done;
+      if (tokens >= setup.options.tokens_per_step || done == rows.size()) close_step();
     }
   }
   return steps;

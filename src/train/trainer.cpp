@@ -1,18 +1,17 @@
 #include "thoughtrank/train/trainer.h"
 
-#include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
+#include <c10/util/Exception.h>
 
 #include <cmath>
+#include <map>
 
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
-#include "thoughtrank/core/random.h"
 #include "train/batch.h"
 #include "train/schedule.h"
 #include "train/state.h"
 #include "train/step_plan.h"
-#include "train/weight_arena.h"
+#include "train/stepper.h"
 
 namespace thoughtrank {
 namespace {
@@ -20,38 +19,20 @@ namespace {
 // Skipped steps in a row that end the training.
 constexpr int64_t kMostBadSteps = 3;
 
-at::ScalarType dtype_of(const std::string& choice, at::ScalarType automatic) {
-  if (choice == "float32") return at::kFloat;
-  if (choice == "bfloat16") return at::kBFloat16;
-  return automatic;
-}
-
-// What one step's forward and backward passes measured, before the update.
-struct Measured {
-  double loss = 0;       // token mean over the step
-  double grad_norm = 0;  // before clipping
-  [[nodiscard]] bool is_finite() const { return std::isfinite(loss) && std::isfinite(grad_norm); }
-};
-
-double measure_loss(const Llama& model,
-                    const std::vector<TrainingRow>& rows,
-                    int64_t sequence_length,
-                    const StopFlag& stop) {
-  const at::NoGradGuard no_grad;
-  std::vector<const TrainingRow*> all;
+// Σ of all rows' loss weights.
+double total_weight(const std::vector<TrainingRow>& rows) {
   double weight = 0;
   for (const TrainingRow& row : rows) {
-    all.push_back(&row);
     const std::vector<float> weights = token_weights(row);
     for (size_t i = 1; i < weights.size(); ++i) weight += static_cast<double>(weights[i]);
   }
-  double loss = 0;
-  for (const Sequence& sequence : pack_rows(all, sequence_length)) {
-    stop.throw_if_set();
-    const Batch batch = make_batch(sequence, /*weight_scale=*/1, model.embed_tokens.device());
-    loss += batch_loss(model, batch).item<double>();
-  }
-  return loss / weight;
+  return weight;
+}
+
+std::vector<Sequence> pack_all(const std::vector<TrainingRow>& rows, int64_t sequence_length) {
+  std::vector<const TrainingRow*> all;
+  for (const TrainingRow& row : rows) all.push_back(&row);
+  return pack_rows(all, sequence_length);
 }
 
 // JSON has no NaN and no infinity; the sign of a NaN is chance.
@@ -66,19 +47,17 @@ class Training {
         rows_(rows),
         setup_(setup),
         plan_(plan_steps(rows, setup)),
-        arena_(model,
-               dtype_of(setup.options.dtype, model.embed_tokens.scalar_type()),
-               dtype_of(setup.options.optimizer_state, at::kFloat)) {}
+        stepper_(model, setup) {}
 
   TrainResult run(Progress& progress) {
     begin(progress);
     while (state_.steps_done < static_cast<int64_t>(plan_.size())) {
       const StepPlan& step = plan_[static_cast<size_t>(state_.steps_done)];
-      take_step(step);
+      if (!take_step(step)) continue;
       progress.advance(/*done=*/1, step.tokens);
       const bool is_last = state_.steps_done == static_cast<int64_t>(plan_.size());
       if (!is_last && state_.steps_done % setup_.options.state_every == 0) {
-        publish_state(setup_.work_folder, setup_.identity, state_, arena_);
+        save();
       }
     }
     return result();
@@ -89,20 +68,62 @@ class Training {
   void begin(Progress& progress) {
     fs::create_directories(setup_.work_folder);
     remove_leftovers(setup_.work_folder);
-    if (!restore_state(setup_.work_folder, setup_.identity, state_, arena_)) {
+    if (restore_state(setup_.work_folder, setup_.identity, state_, stepper_.arena())) {
+      stepper_.micro_batches().set_parts(state_.micro_batch_parts);
+    } else {
       state_.loss_before = measure_all();
+      if (setup_.options.optimizer_in_backward) save();  // what a bad step goes back to
     }
     progress.set_total(static_cast<int64_t>(plan_.size()));
     progress.advance(state_.steps_done, /*work=*/0);
     write_quarantine();
   }
 
-  void take_step(const StepPlan& step) {
-    const Measured measured = measure(step);
+  void save() {
+    state_.micro_batch_parts = stepper_.micro_batches().parts();
+    publish_state(setup_.work_folder, setup_.identity, state_, stepper_.arena());
+  }
+
+  // False when the step spoilt weights before it was found to be bad: it is left out when the steps
+  // since the last state have been taken again.
+  [[nodiscard]] bool take_step(const StepPlan& step) {
+    const auto spoiler = spoilers_.find(state_.steps_done);
+    const bool is_known = spoiler != spoilers_.end();
     const double rate =
         learning_rate_at(setup_.options, state_.steps_done, static_cast<int64_t>(plan_.size()));
+    const Measured measured =
+        is_known
+            ? spoiler->second
+            : stepper_.take(
+                  step,
+                  {.learning_rate = rate, .update = state_.updates + 1, .step = state_.steps_done});
+    if (!is_known && stepper_.must_restore()) {
+      go_back(measured);
+      return false;
+    }
+    note_step(step, measured, rate);
+    return true;
+  }
+
+  void go_back(const Measured& measured) {
+    const int64_t bad_step = state_.steps_done;
+    spoilers_.emplace(bad_step, measured);
+    if (!restore_state(setup_.work_folder, setup_.identity, state_, stepper_.arena())) {
+      fail(ExitCode::kTrainingHealth,
+           "step {} had a gradient that is not finite after some weights were updated, and {} "
+           "holds no state to go back to: run again",
+           bad_step + 1,
+           setup_.work_folder.string());
+    }
+    log_warning("train: step {} has a gradient that is not finite: back to the state of step {}",
+                bad_step + 1,
+                state_.steps_done);
+  }
+
+  void note_step(const StepPlan& step, const Measured& measured, double rate) {
     if (measured.is_finite()) {
-      update_weights(measured.grad_norm, rate);
+      ++state_.updates;
+      state_.bad_in_a_row = 0;
     } else {
       quarantine(step, measured);
     }
@@ -117,42 +138,6 @@ class Training {
                               .tokens = step.tokens,
                               .skipped = !measured.is_finite()});
     if (state_.bad_in_a_row == kMostBadSteps) give_up(measured);
-  }
-
-  // Accumulates the gradients of the step's token-mean loss.
-  Measured measure(const StepPlan& step) {
-    arena_.zero_gradients();
-    at::Tensor loss = at::zeros({}, arena_.buffers().weights.options().dtype(at::kDouble));
-    for (const Sequence& sequence : step.sequences) {
-      setup_.stop.throw_if_set();
-      const Batch batch =
-          make_batch(sequence, 1 / step.loss_weight, arena_.buffers().weights.device());
-      const at::Tensor part = batch_loss(model_, batch);
-      setup_.stop.throw_if_set();
-      part.backward();
-      loss += part.detach();
-    }
-    return {.loss = loss.item<double>(), .grad_norm = arena_.gradient_norm()};
-  }
-
-  void update_weights(double grad_norm, double learning_rate) {
-    const TrainOptions& options = setup_.options;
-    const bool is_clipped = options.clip > 0 && grad_norm > options.clip;
-    ++state_.updates;
-    const RandomStream rounding(
-        setup_.seed,
-        "stochastic rounding",
-        {static_cast<uint64_t>(setup_.round), static_cast<uint64_t>(state_.steps_done)});
-    apply_adamw(arena_.buffers(),
-                {.learning_rate = learning_rate,
-                 .beta1 = options.betas.at(0),
-                 .beta2 = options.betas.at(1),
-                 .eps = options.eps,
-                 .weight_decay = options.weight_decay,
-                 .gradient_scale = is_clipped ? options.clip / grad_norm : 1.0,
-                 .update = state_.updates,
-                 .rounding = rounding.key()});
-    state_.bad_in_a_row = 0;
   }
 
   // Leaves the weights alone and notes the rows of a step that is not finite.
@@ -194,11 +179,12 @@ class Training {
          (setup_.work_folder / "quarantine.jsonl").string());
   }
 
-  [[nodiscard]] double measure_all() const {
-    return measure_loss(model_, rows_, setup_.options.sequence_length, setup_.stop);
+  [[nodiscard]] double measure_all() {
+    return stepper_.total_loss(pack_all(rows_, setup_.options.sequence_length)) /
+           total_weight(rows_);
   }
 
-  [[nodiscard]] TrainResult result() const {
+  [[nodiscard]] TrainResult result() {
     TrainResult result = {.rows = static_cast<int64_t>(rows_.size()),
                           .steps = state_.steps_done,
                           .loss_before = state_.loss_before,
@@ -212,8 +198,9 @@ class Training {
   const std::vector<TrainingRow>& rows_;
   const TrainSetup& setup_;
   std::vector<StepPlan> plan_;
-  WeightArena arena_;
+  Stepper stepper_;
   TrainingState state_;
+  std::map<int64_t, Measured> spoilers_;  // steps that had to be undone
 };
 
 }  // namespace
@@ -222,15 +209,26 @@ TrainResult train(Llama& model,
                   const std::vector<TrainingRow>& rows,
                   const TrainSetup& setup,
                   Progress& progress) {
+  require_tier(setup.options);
   require_trainable(rows, model.config, setup.options.sequence_length);
-  return Training(model, rows, setup).run(progress);
+  try {
+    return Training(model, rows, setup).run(progress);
+  } catch (const c10::OutOfMemoryError& error) {
+    fail(ExitCode::kDevice,
+         "out of memory outside of a micro-batch ({}): choose a smaller tier with "
+         "train.optimizer_state or train.optimizer_in_backward",
+         error.what_without_backtrace());
+  }
 }
 
 double mean_loss(const Llama& model,
                  const std::vector<TrainingRow>& rows,
                  int64_t sequence_length) {
   require_trainable(rows, model.config, sequence_length);
-  return measure_loss(model, rows, sequence_length, StopFlag());
+  MicroBatches micro_batches;
+  const StopFlag stop;
+  return sum_losses(model, pack_all(rows, sequence_length), micro_batches, stop) /
+         total_weight(rows);
 }
 
 }  // namespace thoughtrank

@@ -3,23 +3,27 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "thoughtrank/kernels/training_ops.h"
+
 namespace thoughtrank {
 namespace {
 
-// Tensors begin at multiples of this many elements: 128 bytes at least, as fresh tensors would.
-constexpr int64_t kAlignment = 64;
-
-int64_t padded(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
-
 int64_t arena_size(const NamedTensors& parameters) {
   int64_t size = 0;
-  for (const auto& [name, tensor] : parameters) size += padded(tensor.numel());
+  for (const auto& [name, tensor] : parameters) size += padded_elements(tensor);
   return size;
 }
 
 }  // namespace
 
-WeightArena::WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments)
+int64_t padded_elements(const at::Tensor& weight) {
+  return (weight.numel() + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+}
+
+WeightArena::WeightArena(Llama& model,
+                         at::ScalarType weights,
+                         at::ScalarType moments,
+                         bool has_gradients)
     : model_(model) {
   const at::NoGradGuard no_grad;
   if (model.config.tie_word_embeddings) model.lm_head = model.embed_tokens;
@@ -27,7 +31,7 @@ WeightArena::WeightArena(Llama& model, at::ScalarType weights, at::ScalarType mo
   const int64_t size = arena_size(parameters);
   const auto options = at::TensorOptions(model.embed_tokens.device());
   buffers_ = {.weights = at::zeros(size, options.dtype(weights)),
-              .gradients = at::zeros(size, options.dtype(weights)),
+              .gradients = has_gradients ? at::zeros(size, options.dtype(weights)) : at::Tensor(),
               .first_moment = at::zeros(size, options.dtype(moments)),
               .second_moment = at::zeros(size, options.dtype(moments))};
   int64_t offset = 0;
@@ -37,11 +41,10 @@ WeightArena::WeightArena(Llama& model, at::ScalarType weights, at::ScalarType mo
     };
     const at::Tensor home = view_of(buffers_.weights);
     home.copy_(tensor);
-    const at::Tensor gradient = view_of(buffers_.gradients);
     tensor.set_data(home);
     tensor.set_requires_grad(true);
-    tensor.mutable_grad() = gradient;
-    offset += padded(tensor.numel());
+    if (has_gradients) tensor.mutable_grad() = view_of(buffers_.gradients);
+    offset += padded_elements(tensor);
   }
 }
 
@@ -54,9 +57,20 @@ WeightArena::~WeightArena() {
 
 void WeightArena::zero_gradients() { buffers_.gradients.zero_(); }
 
-double WeightArena::gradient_norm() const {
-  return at::linalg_vector_norm(buffers_.gradients, 2, {}, /*keepdim=*/false, at::kFloat)
-      .item<double>();
+double WeightArena::gradient_norm() const { return norm_of(buffers_.gradients); }
+
+int64_t WeightArena::offset(const at::Tensor& weight) const {
+  return weight.storage_offset() - buffers_.weights.storage_offset();
+}
+
+AdamWArena WeightArena::slice(const at::Tensor& weight) const {
+  const auto part = [&](const at::Tensor& flat) {
+    return flat.defined() ? flat.narrow(0, offset(weight), weight.numel()) : flat;
+  };
+  return {.weights = part(buffers_.weights),
+          .gradients = part(buffers_.gradients),
+          .first_moment = part(buffers_.first_moment),
+          .second_moment = part(buffers_.second_moment)};
 }
 
 uint64_t WeightArena::state_bytes() const {

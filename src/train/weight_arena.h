@@ -10,11 +10,19 @@
 
 namespace thoughtrank {
 
+// Tensors begin at multiples of this many elements: so do blocks of moments that share a scale.
+inline constexpr int64_t kArenaAlignment = 256;
+// The weight's elements, rounded up to that.
+[[nodiscard]] int64_t padded_elements(const at::Tensor& weight);
+
 class WeightArena {
  public:
   // Moves the model's weights into the arena, in `weights` dtype, and makes them require gradients.
-  // The old tensors are freed one by one.
-  WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments);
+  // The old tensors are freed one by one. Without gradients, the weights have no .grad.
+  WeightArena(Llama& model,
+              at::ScalarType weights,
+              at::ScalarType moments,
+              bool has_gradients = true);
   // The model keeps its weights (views of the flat buffer); no requires_grad and no gradient is
   // left.
   ~WeightArena();
@@ -22,10 +30,13 @@ class WeightArena {
   WeightArena& operator=(const WeightArena&) = delete;
 
   void zero_gradients();
-  // Global 2-norm, summed in float32; not finite iff a gradient is not (or the norm overflows).
+  // Global 2-norm; not finite iff a gradient is not (or the norm overflows).
   [[nodiscard]] double gradient_norm() const;
   [[nodiscard]] const AdamWArena& buffers() const { return buffers_; }
   [[nodiscard]] uint64_t state_bytes() const;
+  // A weight's first element in the buffers, and its part of them.
+  [[nodiscard]] int64_t offset(const at::Tensor& weight) const;
+  [[nodiscard]] AdamWArena slice(const at::Tensor& weight) const;
 
  private:
   Llama& model_;

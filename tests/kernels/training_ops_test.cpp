@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "thoughtrank/kernels/linear.h"
@@ -157,6 +158,15 @@ TEST_P(TrainingOps, AddInPlaceRoundsOnce) {
   const at::Tensor expected = (target.to(at::kFloat) + source).to(GetParam());
   add_in_place(target, source);
   EXPECT_TRUE(at::equal(target, expected));
+}
+
+TEST_P(TrainingOps, NormOfAllElements) {
+  for (const int64_t size : {1, 4096, 50'000}) {
+    const at::Tensor x = random({size});
+    EXPECT_NEAR(norm_of(x) / x.to(at::kDouble).norm().item<double>(), 1, 1e-6);
+    x[size / 2] = std::numeric_limits<double>::infinity();
+    EXPECT_FALSE(std::isfinite(norm_of(x)));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, TrainingOps, testing::Values(at::kFloat, at::kBFloat16));

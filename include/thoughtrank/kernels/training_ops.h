@@ -60,6 +60,10 @@ void rotate_heads(const at::Tensor& x, const Rotation& rotation);
                                             const at::Tensor& weights,
                                             bool wants_gradient);
 
+// The 2-norm of all elements of a flat tensor, on the CPU without a float32 copy of it: pieces are
+// summed in float32, their sums in float64. Not finite iff an element is not, or a piece overflows.
+[[nodiscard]] double norm_of(const at::Tensor& flat);
+
 // target += source, of any of the two types each; the sum is float32 before it is stored.
 void add_in_place(const at::Tensor& target, const at::Tensor& source);
 

@@ -41,11 +41,18 @@ struct TrainOptions {
   bool shuffle = true;
   int64_t sequence_length = 4096;
   int64_t tokens_per_step = 16384;
+  std::string checkpointing = "auto";  // auto | none | selective | full
+  bool optimizer_in_backward = false;
+  double clip_per_tensor = 0;  // largest gradient norm of a tensor; 0 = off
   int64_t state_every = 50;
   SegmentWeights weights;
   int64_t thought_prefix = 0;
   void visit(FieldVisitor& v);
 };
+
+// Error(kConfig) when the options ask optimizer_in_backward for accumulation, global clipping or an
+// objective other than sft, or for clip_per_tensor without it.
+void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
   TrainOptions options;

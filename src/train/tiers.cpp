@@ -1,0 +1,83 @@
+#include "train/tiers.h"
+
+#include <ATen/DeviceAccelerator.h>
+
+#include <limits>
+
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/core/memory.h"
+#include "thoughtrank/train/memory.h"
+
+namespace thoughtrank {
+namespace {
+
+uint64_t memory_left(at::Device device) {
+  if (!device.is_cpu()) return at::accelerator::getMemoryInfo(device.index()).first;
+  constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
+  return static_cast<uint64_t>(available_memory().value_or(kUnknown));
+}
+
+void require(bool is_possible, const char* what) {
+  if (!is_possible) fail(ExitCode::kConfig, "train.optimizer_in_backward: {}", what);
+}
+
+}  // namespace
+
+at::ScalarType weights_dtype(const TrainOptions& options, at::ScalarType loaded) {
+  if (options.dtype == "auto") return loaded;
+  return options.dtype == "float32" ? at::kFloat : at::kBFloat16;
+}
+
+at::ScalarType moments_dtype(const TrainOptions& options) {
+  return options.optimizer_state == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+int64_t moment_bytes(const TrainOptions& options, int64_t parameters) {
+  if (options.optimizer_state == "int8") {  // two bytes, and two scales a block of 256
+    return 2 * parameters + 2 * (parameters + 255) / 256 * int64_t{4};
+  }
+  const int64_t master = options.optimizer_state == "float32_master" ? 4 : 0;
+  return parameters * (master + 2 * static_cast<int64_t>(at::elementSize(moments_dtype(options))));
+}
+
+void require_tier(const TrainOptions& options) {
+  if (!options.optimizer_in_backward) {
+    if (options.clip_per_tensor == 0) return;
+    fail(ExitCode::kConfig,
+         "train.clip_per_tensor goes with train.optimizer_in_backward; train.clip is the global "
+         "norm");
+  }
+  require(options.objective == "sft",
+          "only objective sft has one backward pass for each weight; leave it out for others");
+  require(options.clip == 0,
+          "a global norm is known only when all weights are updated already: set train.clip: 0, "
+          "and train.clip_per_tensor to clip each tensor by itself");
+  require(options.tokens_per_step <= options.sequence_length,
+          "a step is one micro-batch, nothing accumulates: train.tokens_per_step must not be above "
+          "train.sequence_length");
+}
+
+Checkpointing checkpointing_of(const std::string& name) {
+  if (name == "full") return Checkpointing::full;
+  return name == "selective" ? Checkpointing::selective : Checkpointing::none;
+}
+
+std::string name_of(Checkpointing checkpointing) {
+  if (checkpointing == Checkpointing::full) return "full";
+  return checkpointing == Checkpointing::selective ? "selective" : "none";
+}
+
+Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model) {
+  const at::Device device = model.embed_tokens.device();
+  return checkpointing_of(
+      fitting_checkpointing(model.config,
+                            options,
+                            {.tokens = options.sequence_length,
+                             .loss_tokens = options.sequence_length,
+                             .checkpointing = options.checkpointing,
+                             .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
+                             .device = device},
+                            memory_left(device)));
+}
+
+}  // namespace thoughtrank
