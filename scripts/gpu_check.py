@@ -81,7 +81,7 @@ def describe(row):
     if "tokens_per_s" not in row:
         return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
     words = [f"{row['tokens_per_s']:,.0f} tok/s"]
-    if "floor_share" in row:
+    if row.get("floor_share"):
         words.append(f"{row['floor_share']:.0%} of the floor")
     if "load_s" in row:
         words.append(f"loaded in {row['load_s']:.1f} s")

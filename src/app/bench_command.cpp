@@ -1,12 +1,11 @@
 // bench decode: the generator's speed on made-up tokens, beside the ceilings of the machine.
 #include "app/bench_machine.h"
 #include "app/bench_train.h"
-#include "app/command.h"
+#include "app/decode_timing.h"
 #include "thoughtrank/core/json.h"
-#include "thoughtrank/core/progress.h"
-#include "thoughtrank/core/random.h"
 #include "thoughtrank/decode/floor.h"
 #include "thoughtrank/kernels/ceilings.h"
+#include "thoughtrank/kernels/device.h"
 #include "thoughtrank/kernels/kv_pages.h"
 #include "thoughtrank/pipeline/workbench.h"
 
@@ -17,138 +16,20 @@ namespace {
 struct BenchOptions {
   std::string model;
   std::string dtype = "auto";
-  int64_t prompt_tokens = 512;
-  int64_t new_tokens = 128;
-  int64_t branches = 62;
+  DecodeWorkload work;
   std::optional<int64_t> threads;
   std::optional<int64_t> slots;
   std::string device = "cpu";
   bool is_eager = false;
+  std::vector<std::string> without;
 };
-
-// Stops after a number of tokens; an end of text is a token like any other.
-class CountRule : public BranchRule {
- public:
-  explicit CountRule(int64_t tokens) : left_(tokens) {}
-  BranchStep on_token(const TokenChoice&) override {
-    return {.kind = --left_ > 0 ? BranchStep::Kind::go_on : BranchStep::Kind::stop,
-            .drops_token = false,
-            .forced = {}};
-  }
-
- private:
-  int64_t left_;
-};
-
-class OneGroup : public GroupSource {
- public:
-  explicit OneGroup(BranchGroup group) : group_(std::move(group)) {}
-  std::optional<BranchGroup> next() override { return std::exchange(group_, std::nullopt); }
-
- private:
-  std::optional<BranchGroup> group_;
-};
-
-// Counts, and notes when the first step was done.
-class Stopwatch : public BranchSink {
- public:
-  explicit Stopwatch(const Clock& clock, Progress* progress)
-      : clock_(clock), progress_(progress), started_s_(clock.now_s()) {}
-
-  void finished(FinishedBranch branch) override {
-    if (!branch.error.empty()) {
-      fail(ExitCode::kBadData, "branch {} failed: {}", branch.branch, branch.error);
-    }
-    if (progress_ != nullptr) progress_->advance(1, 0);
-  }
-
-  void stepped(int64_t tokens) override {
-    if (tokens > 0 && !first_step_s_) first_step_s_ = seconds();
-    tokens_ += tokens;
-    if (progress_ != nullptr) progress_->advance(0, tokens);
-  }
-
-  [[nodiscard]] double seconds() const { return clock_.now_s() - started_s_; }
-  [[nodiscard]] double first_step_s() const { return first_step_s_.value_or(0); }
-  [[nodiscard]] int64_t tokens() const { return tokens_; }
-
- private:
-  const Clock& clock_;
-  Progress* progress_;
-  double started_s_;
-  std::optional<double> first_step_s_;
-  int64_t tokens_ = 0;
-};
-
-struct Timing {
-  double prefill_s = 0;
-  double decode_s = 0;
-};
-
-std::vector<int64_t> random_ids(RandomStream& random, int64_t count, int64_t vocabulary) {
-  std::vector<int64_t> ids;
-  for (int64_t n = 0; n < count; ++n) {
-    ids.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(vocabulary))));
-  }
-  return ids;
-}
-
-// The same ids at every call.
-BranchGroup make_group(const BenchOptions& options, int64_t vocabulary) {
-  RandomStream random(/*seed=*/1, "bench decode");
-  BranchGroup group;
-  group.shared_ids = random_ids(random, options.prompt_tokens, vocabulary);
-  for (int64_t branch = 0; branch < options.branches; ++branch) {
-    BranchStart start;
-    start.branch = branch;
-    start.head_ids = random_ids(random, 1, vocabulary);
-    start.max_tokens = 1 + options.new_tokens;
-    start.rule = std::make_unique<CountRule>(options.new_tokens);
-    group.branches.push_back(std::move(start));
-  }
-  return group;
-}
-
-Timing time_group(App& app, Decoder& decoder, const BenchOptions& options, const char* stage) {
-  Progress progress({.stage = stage,
-                     .unit = "branches",
-                     .total = options.branches,
-                     .already_done = 0,
-                     .rate_unit = "tok"},
-                    app.clock);
-  OneGroup group(make_group(options, decoder.config().vocab_size));
-  Stopwatch stopwatch(app.clock, &progress);
-  decoder.run(group, stopwatch, app.stop);
-  const double wall_s = stopwatch.seconds();
-  progress.finish();
-  if (stopwatch.tokens() != options.branches * options.new_tokens) {
-    fail(ExitCode::kInternal,
-         "the decoder made {} tokens, {} branches of {} were asked for",
-         stopwatch.tokens(),
-         options.branches,
-         options.new_tokens);
-  }
-  return {.prefill_s = stopwatch.first_step_s(), .decode_s = wall_s - stopwatch.first_step_s()};
-}
-
-// As in a long run, where a group finds the memory for its keys and values as one before left it.
-Timing time_decoding(App& app, Decoder& decoder, const BenchOptions& options) {
-  time_group(app, decoder, options, "bench decode: warm-up");
-  return time_group(app, decoder, options, "bench decode");
-}
 
 Machine machine_of(const BenchOptions& options) {
   RunConfig config;
-  config.device = "cpu";
+  config.device = options.device;
   config.model.dtype = options.dtype;
   config.threads = options.threads;
-  Machine machine = resolve_machine(config);
-  if (options.device == "cuda") {
-    require_cuda();
-    machine.device = "cuda:0";
-    if (options.dtype == "auto") machine.dtype = "bfloat16";
-  }
-  return machine;
+  return resolve_machine(config);
 }
 
 // Weights and KV as they must be held, the decoder's own overheads not counted.
@@ -157,31 +38,32 @@ Json sizes(const LlamaConfig& model, const BenchOptions& options, bool is_bfloat
                       .kv_heads = model.num_key_value_heads,
                       .head_dim = model.head_dim,
                       .dtype = is_bfloat16 ? at::kBFloat16 : at::kFloat};
-  const int64_t kv_tokens = options.prompt_tokens + options.branches * (1 + options.new_tokens);
+  const DecodeWorkload& work = options.work;
+  const int64_t prompts = work.copies_prefix ? work.branches : 1;
+  const int64_t kv_tokens = prompts * work.prompt_tokens + work.branches * (1 + work.new_tokens);
   return {{"weights_bytes", count_parameters(model) * (is_bfloat16 ? 2 : 4)},
           {"kv_bytes", kv_tokens * kv_bytes_per_token(kv)}};
 }
 
-double tokens_per_s(const Timing& timing, const BenchOptions& options) {
-  return static_cast<double>(options.branches * options.new_tokens) /
+double tokens_per_s(const DecodeTiming& timing, const BenchOptions& options) {
+  return static_cast<double>(options.work.branches * options.work.new_tokens) /
          (timing.prefill_s + timing.decode_s);
 }
 
-// What the CPU could do at most, beside what it did; a GPU's ceilings are measured elsewhere: null.
+// What the device could do at most, beside what it did.
 Json floors(const LlamaConfig& model,
             const Machine& machine,
             const BenchOptions& options,
             double rate) {
-  if (machine.device != "cpu") {
-    return {{"floor_tokens_per_s", nullptr}, {"floor_share", nullptr}, {"ceilings", nullptr}};
-  }
-  const Ceilings ceilings = measure_ceilings(machine.threads);
+  const at::Device device(machine.device);
+  const Ceilings ceilings =
+      device.is_cpu() ? measure_ceilings(machine.threads) : measure_device_ceilings(device);
   const bool is_bfloat16 = machine.dtype == "bfloat16";
   const DecodeFloor floor = decode_floor(
       model,
-      {.prompt_tokens = options.prompt_tokens,
-       .new_tokens = options.new_tokens,
-       .branches = options.branches,
+      {.prompt_tokens = options.work.prompt_tokens,
+       .new_tokens = options.work.new_tokens,
+       .branches = options.work.branches,
        .bytes_per_element = is_bfloat16 ? 2 : 4},
       {.flops_per_s = is_bfloat16 ? ceilings.bfloat16_flops_per_s : ceilings.float32_flops_per_s,
        .read_bytes_per_s = ceilings.read_bytes_per_s});
@@ -194,26 +76,36 @@ void bench_decode_command(App& app, const BenchOptions& options) {
   const int64_t empty_bytes = resident_bytes();
   const Machine machine = machine_of(options);
   use_machine(machine);
-  GenerateOptions generate;
-  generate.slots = options.slots;
-  auto decoder = std::make_unique<Decoder>(
-      load_decoder(options.model, machine, generate, /*records_steps=*/!options.is_eager));
+  const double started_s = app.clock.now_s();
+  auto decoder = std::make_unique<Decoder>(load_decoder(
+      options.model,
+      machine,
+      {.slots = options.slots, .records_steps = !options.is_eager, .without = options.without}));
+  wait_for_device(at::Device(machine.device));
+  const double load_s = app.clock.now_s() - started_s;
   const LlamaConfig model = decoder->config();
   const int64_t slots = decoder->slots();
-  const Timing timing = time_decoding(app, *decoder, options);
+  const DecodeTiming timing = time_decoding(app, *decoder, options.work);
   const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
+  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(machine.device));
   decoder.reset();
 
   const double rate = tokens_per_s(timing, options);
-  Json report = {
-      {"tokens_per_s", rate}, {"prefill_s", timing.prefill_s}, {"decode_s", timing.decode_s}};
+  Json report = {{"tokens_per_s", rate},
+                 {"prefill_s", timing.prefill_s},
+                 {"decode_s", timing.decode_s},
+                 {"load_s", load_s}};
   report.update(floors(model, machine, options, rate));
-  report.update({{"peak_rss_bytes", peak_bytes}, {"empty_rss_bytes", empty_bytes}});
+  report.update({{"peak_rss_bytes", peak_bytes},
+                 {"empty_rss_bytes", empty_bytes},
+                 {"peak_device_bytes", peak_device ? Json(*peak_device) : Json()}});
   report.update(sizes(model, options, machine.dtype == "bfloat16"));
-  report.update({{"prompt_tokens", options.prompt_tokens},
-                 {"new_tokens", options.new_tokens},
-                 {"branches", options.branches},
+  report.update({{"prompt_tokens", options.work.prompt_tokens},
+                 {"new_tokens", options.work.new_tokens},
+                 {"branches", options.work.branches},
                  {"slots", slots},
+                 {"prefix", options.work.copies_prefix ? "copied" : "shared"},
+                 {"without", options.without},
                  {"dtype", machine.dtype},
                  {"threads", machine.threads},
                  {"device", machine.device},
@@ -232,13 +124,14 @@ std::string require_slots(const std::string& text) {
 void add_bench_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--model", options.model, "Hugging Face folder; its tokenizer is not needed")
       ->required();
-  command.add_option("--prompt-tokens", options.prompt_tokens, "tokens that the branches share")
+  command
+      .add_option("--prompt-tokens", options.work.prompt_tokens, "tokens that the branches share")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command.add_option("--new-tokens", options.new_tokens, "tokens that each branch generates")
+  command.add_option("--new-tokens", options.work.new_tokens, "tokens that each branch generates")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command.add_option("--branches", options.branches, "branches of the one prompt")
+  command.add_option("--branches", options.work.branches, "branches of the one prompt")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
@@ -250,6 +143,14 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
   command.add_flag("--eager", options.is_eager, "on cuda: enqueue each step anew, no CUDA graph");
+  command.add_flag("--copied-prefix",
+                   options.work.copies_prefix,
+                   "every branch with a copy of the prompt of its own: what sharing it gains");
+  command
+      .add_option("--without",
+                  options.without,
+                  "on cuda: plain tensor operations in place of this kernel (repeatable)")
+      ->check(CLI::IsMember(step_kernel_names()));
   command.add_option("--slots", options.slots, "branches in flight (default: chosen from memory)")
       ->check(require_slots);
 }
@@ -262,17 +163,20 @@ constexpr const char* kBenchHelp =
     "  tokens_per_s        branches x new tokens / (prefill_s + decode_s)\n"
     "  prefill_s           until the first new token of the branches: the prompt and one step\n"
     "  decode_s            the other steps\n"
+    "  load_s              reading the model and packing its weights\n"
     "  floor_tokens_per_s  what the ceilings allow: each phase takes the longer of its bytes and "
     "its operations\n"
     "  floor_share         tokens_per_s / floor_tokens_per_s\n"
     "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
     "loaded\n"
+    "  peak_device_bytes   of libtorch's allocator on a GPU, else null\n"
     "  weights_bytes, kv_bytes          what must be held: all weights once; prompt once, branches "
     "at full length\n"
-    "  prompt_tokens, new_tokens, branches, slots, dtype, threads, device, cpu, instruction_set\n"
+    "  prompt_tokens, new_tokens, branches, slots, prefix, without, dtype, threads, device, cpu, "
+    "instruction_set\n"
     "  ceilings            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
-    "at these threads\n"
-    "                      (on cuda null, as the two floors)\n"
+    "at these threads;\n"
+    "                      of a GPU by libtorch's products and copies\n"
     "Example: thoughtrank bench decode --model models/SmolLM2-135M-Instruct --dtype float32 "
     "--threads 2";
 

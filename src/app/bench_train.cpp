@@ -7,6 +7,7 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/kernels/device.h"
 #include "thoughtrank/pipeline/workbench.h"
 #include "thoughtrank/train/bench.h"
 
@@ -32,16 +33,10 @@ struct BenchTrainOptions {
 
 Machine machine_of(const BenchTrainOptions& options) {
   RunConfig config;
-  config.device = "cpu";
+  config.device = options.device;
   config.train.dtype = options.dtype;
   config.threads = options.threads;
-  Machine machine = resolve_machine(config);
-  if (options.device == "cuda") {
-    require_cuda();
-    machine.device = "cuda:0";
-    if (options.dtype == "auto") machine.train_dtype = "bfloat16";
-  }
-  return machine;
+  return resolve_machine(config);
 }
 
 // The same rows at every call.
@@ -118,10 +113,11 @@ TrainingTimes time_rows(App& app,
   return times;
 }
 
-// Operations per second beside what the CPU can do; a GPU's ceiling is measured elsewhere: null.
+// Operations per second beside what the device can do.
 Json share_of_peak(const Machine& machine, double flops_per_s) {
-  if (machine.device != "cpu") return {{"share_of_peak", nullptr}, {"ceilings", nullptr}};
-  const Ceilings ceilings = measure_ceilings(machine.threads);
+  const at::Device device(machine.device);
+  const Ceilings ceilings =
+      device.is_cpu() ? measure_ceilings(machine.threads) : measure_device_ceilings(device);
   const bool is_bfloat16 = machine.train_dtype == "bfloat16";
   const double peak = is_bfloat16 ? ceilings.bfloat16_flops_per_s : ceilings.float32_flops_per_s;
   return {{"share_of_peak", flops_per_s / peak}, {"ceilings", in_billions(ceilings)}};
@@ -155,6 +151,7 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
   if (options.in_backward) train.tokens_per_step = train.sequence_length;
   const TrainingTimes times = time_rows(app, options, model, rows, train);
   const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
+  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(machine.device));
 
   const double step_s = median(times.steps_s);
   Json report = {{"tokens_per_s", static_cast<double>(times.tokens) / step_s},
@@ -167,6 +164,7 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
   report.update(share_of_peak(machine, flops / step_s));
   report.update({{"peak_rss_bytes", peak_bytes},
                  {"empty_rss_bytes", empty_bytes},
+                 {"peak_device_bytes", peak_device ? Json(*peak_device) : Json()},
                  {"memory", stated_memory(times)},
                  {"steps", options.steps},
                  {"tokens", times.tokens},
@@ -224,9 +222,9 @@ constexpr const char* kHelp =
     "means\n"
     "  gflop_per_s      three times the forward pass's multiply-adds, nothing for what "
     "checkpointing repeats\n"
-    "  share_of_peak    gflop_per_s / the ceiling of the dtype (null on cuda)\n"
+    "  share_of_peak    gflop_per_s / the ceiling of the dtype\n"
     "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
-    "loaded\n"
+    "loaded; peak_device_bytes: of a GPU\n"
     "  memory           bytes that the accounting states, by part: what `plan` prints\n"
     "  steps, tokens, loss_tokens, loss, pack, checkpointing, optimizer_state, dtype, threads, "
     "device, cpu, "

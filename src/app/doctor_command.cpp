@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/model/device.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/pipeline/workbench.h"
 
@@ -120,6 +121,7 @@ std::string check_plan(App& app) {
 void doctor_command(App& app, const DoctorOptions& options) {
   Report report;
   report.ok("processor", describe_processor());
+  report.check("gpu", describe_device);
   report.check("libraries", check_operators);
   report.check("clock", check_clock);
   report.check("templates", [] { return find_templates_dir().string(); });

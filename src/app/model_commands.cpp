@@ -41,7 +41,8 @@ struct Bench {
     prompts = {prompt};
     const std::string misfit = context_misfit(config, kit, prompt, !options.has_no_thought);
     if (!misfit.empty()) fail(ExitCode::kBadData, "the prompt does not fit: {}", misfit);
-    decoder = std::make_unique<Decoder>(load_decoder(options.model, machine, config.generate));
+    decoder = std::make_unique<Decoder>(
+        load_decoder(options.model, machine, {.slots = config.generate.slots}));
     generator = std::make_unique<Generator>(*decoder,
                                             Generator::Setup{.tokenizer = *kit.tokenizer,
                                                              .branches = config.branches,

@@ -47,6 +47,16 @@ void add_set(ConfigLayers& read, const std::string& set) {
   root = nest(key, std::move(root));
 }
 
+// A file of that length is no config.
+std::string read_config(const std::string& file) {
+  try {
+    return read_file(file, kLongestConfig);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kBadData) throw;
+    throw Error(ExitCode::kConfig, error.what());
+  }
+}
+
 }  // namespace
 
 std::string ConfigLayer::at(const YamlPlace& place) const {
@@ -59,7 +69,7 @@ ConfigLayers read_layers(const ConfigSource& source) {
   if (!source.file.empty()) {
     const fs::path folder = fs::absolute(source.file).parent_path();
     ConfigLayer layer{.name = source.file, .is_file = true, .folder = folder};
-    add_layer(read, std::move(layer), read_file(source.file, kLongestConfig));
+    add_layer(read, std::move(layer), read_config(source.file));
   }
   return read;
 }

@@ -163,7 +163,8 @@ void cut_tail(int fd, const fs::path& path, uint64_t good_bytes) {
 
 Journal::Journal(fs::path path, const std::function<void(const Json& body)>& replay)
     : path_(std::move(path)) {
-  FileHandle file = open_file(path_, O_CREAT | O_RDWR | O_APPEND, 0644);
+  // The owner's only: judges' replies may be in it.
+  FileHandle file = open_file(path_, O_CREAT | O_RDWR | O_APPEND, 0600);
   sync_folder(folder_of(path_));
   const ScanResult found = scan(file.fd(), path_, replay);
   if (found.has_torn_tail) cut_tail(file.fd(), path_, found.good_bytes);

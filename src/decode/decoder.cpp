@@ -12,6 +12,7 @@
 #include "decode/score.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/memory.h"
+#include "thoughtrank/kernels/device.h"
 
 namespace thoughtrank {
 namespace {
@@ -112,7 +113,10 @@ struct DeviceEngine : Decoder::Engine {
   DeviceEngine(Llama llama, const DecodeOptions& options)
       : records_steps(options.records_steps),
         slot_count(options.slots ? choose_slots(llama, options) : kDefaultDeviceSlots),
-        model(std::move(llama), slot_count, pages_for_device(llama, slot_count, options)) {}
+        model(std::move(llama),
+              slot_count,
+              pages_for_device(llama, slot_count, options),
+              StepKernels(options.without)) {}
   void run(GroupSource& source, BranchSink& sink, const StopFlag& stop) override {
     const auto queue = open_device_queue(model.device(), records_steps);
     DeviceRun(model, *queue, {.source = source, .sink = sink, .stop = stop}).run();

@@ -17,8 +17,9 @@
 
 namespace thoughtrank {
 
-DeviceLlama::DeviceLlama(Llama model, int64_t slots, int64_t pages)
+DeviceLlama::DeviceLlama(Llama model, int64_t slots, int64_t pages, const StepKernels& kernels)
     : config_(model.config),
+      kernels_(kernels),
       slots_(slots),
       heads_{.heads = config_.num_attention_heads,
              .kv_heads = config_.num_key_value_heads,
@@ -37,7 +38,7 @@ DeviceLlama::DeviceLlama(Llama model, int64_t slots, int64_t pages)
   }
   const auto options = embed_tokens_.options();
   kv_.pages = at::empty(
-      {pages, config_.num_hidden_layers, heads_.kv_heads, 2, kPageTokens, heads_.head_dim},
+      {pages + 1, config_.num_hidden_layers, heads_.kv_heads, 2, kPageTokens, heads_.head_dim},
       options);
   const auto numbers = options.dtype(at::kInt), floats = options.dtype(at::kFloat);
   places_ = {.position = at::zeros({slots}, numbers),
@@ -92,17 +93,17 @@ void DeviceLlama::apply_layers(const Buffers& b,
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
     const Layer& layer = layers_[static_cast<size_t>(i)];
     at::Tensor qkv = b.qkv, delta = b.delta, gate_up = b.gate_up;
-    add_rms_norm_rows(b.x, i == 0 ? at::Tensor() : b.delta, layer.input_norm, eps, b.normed);
+    kernels_.add_rms_norm(b.x, i == 0 ? at::Tensor() : b.delta, layer.input_norm, eps, b.normed);
     at::mm_out(qkv, b.normed, layer.qkv.t());
-    rotate_and_store(b.qkv, heads_, places, rope.cos, rope.sin, i, kv_);
+    kernels_.rotate_and_store(b.qkv, heads_, places, rope.cos, rope.sin, i, kv_);
     attend(i);
     at::mm_out(delta, b.attended, layer.o.t());
-    add_rms_norm_rows(b.x, b.delta, layer.post_attention_norm, eps, b.normed);
+    kernels_.add_rms_norm(b.x, b.delta, layer.post_attention_norm, eps, b.normed);
     at::mm_out(gate_up, b.normed, layer.gate_up.t());
-    silu_mul_rows(b.gate_up, b.activated);
+    kernels_.silu_mul(b.gate_up, b.activated);
     at::mm_out(delta, b.activated, layer.down.t());
   }
-  add_rms_norm_rows(b.x, b.delta, norm_, eps, b.normed);
+  kernels_.add_rms_norm(b.x, b.delta, norm_, eps, b.normed);
 }
 
 // cuBLAS writes float32 sums of bfloat16 products as they are; on the CPU both are widened.
@@ -122,11 +123,10 @@ void DeviceLlama::enqueue_step() {
   embed_slots(table_, choices_.chosen, embed_tokens_, b.x);
   find_places(table_, places_);
   apply_layers(b, places_, rope_, [&](int64_t layer) {
-    attend_prefixes(b.qkv, heads_, table_, layer, kv_, prefix_part_);
-    attend_suffixes(b.qkv, heads_, table_, layer, kv_, prefix_part_, b.attended);
+    kernels_.attend(b.qkv, heads_, table_, layer, kv_, prefix_part_, b.attended);
   });
   project(b.normed, b.logits);
-  choose_tokens(b.logits, choices_);
+  kernels_.choose(b.logits, choices_);
 }
 
 namespace {

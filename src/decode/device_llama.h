@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "decode/step_kernels.h"
 #include "thoughtrank/kernels/decode_step.h"
 #include "thoughtrank/model/llama.h"
 
@@ -18,12 +19,15 @@ namespace thoughtrank {
 class DeviceLlama {
  public:
   // Takes the weights over, layer after layer. `pages`: of 64 tokens for all layers.
-  DeviceLlama(Llama model, int64_t slots, int64_t pages);
+  DeviceLlama(Llama model,
+              int64_t slots,
+              int64_t pages,
+              const StepKernels& kernels = StepKernels());
 
   [[nodiscard]] const LlamaConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return embed_tokens_.device(); }
   [[nodiscard]] int64_t slots() const { return slots_; }
-  [[nodiscard]] int64_t pages() const { return kv_.pages.size(0); }
+  [[nodiscard]] int64_t pages() const { return kv_.pages.size(0) - 1; }
   // Slots whose query rows fill one attention tile.
   [[nodiscard]] int64_t slots_of_tile() const;
 
@@ -75,11 +79,12 @@ class DeviceLlama {
   void extend_rope(int64_t positions);
 
   LlamaConfig config_;
+  StepKernels kernels_;
   int64_t slots_;
   HeadShape heads_;
   at::Tensor embed_tokens_, norm_, lm_head_;  // (V, C), (C), (V, C)
   std::vector<Layer> layers_;
-  DeviceKv kv_;
+  DeviceKv kv_;  // the last page holds what is stored nowhere
   RopeTable rope_;
   SlotTable table_;
   RowPlaces places_;

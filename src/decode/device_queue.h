@@ -8,9 +8,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-
-#include "thoughtrank/core/memory.h"
 
 namespace thoughtrank {
 
@@ -43,8 +40,5 @@ class ImmediateQueue : public DeviceQueue {
 // device.
 [[nodiscard]] std::unique_ptr<DeviceQueue> open_device_queue(at::Device device,
                                                              bool records_steps = true);
-
-// Bytes that the device has free; nullopt: not known.
-[[nodiscard]] std::optional<int64_t> free_device_memory(at::Device device);
 
 }  // namespace thoughtrank

@@ -57,12 +57,4 @@ std::unique_ptr<DeviceQueue> open_device_queue(at::Device device, bool records_s
   return std::make_unique<CudaQueue>(device, records_steps);
 }
 
-std::optional<int64_t> free_device_memory(at::Device device) {
-  if (device.is_cpu()) return available_memory();
-  const c10::cuda::CUDAGuard guard(device);
-  size_t free = 0, all = 0;
-  C10_CUDA_CHECK(::cudaMemGetInfo(&free, &all));
-  return static_cast<int64_t>(free);
-}
-
 }  // namespace thoughtrank

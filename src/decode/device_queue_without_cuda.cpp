@@ -10,6 +10,4 @@ std::unique_ptr<DeviceQueue> open_device_queue(at::Device device, bool /*records
        device.str());
 }
 
-std::optional<int64_t> free_device_memory(at::Device /*device*/) { return available_memory(); }
-
 }  // namespace thoughtrank

@@ -59,10 +59,11 @@ void RunConfig::visit(FieldVisitor& v) {
 
 namespace {
 
-void check_relations(const RunConfig& config) {
+// Problems are told with the file that holds them.
+void check_relations(const RunConfig& config, const std::string& file) {
   std::vector<std::string> problems;
   const auto need = [&](bool holds, const std::string& problem) {
-    if (!holds) problems.push_back(problem);
+    if (!holds) problems.push_back(file.empty() ? problem : file + ": " + problem);
   };
   need(!config.model.path.empty(), "'model.path' is missing: the Hugging Face folder of the model");
   need(!config.prompts.path.empty(), "'prompts.path' is missing: a .jsonl or .txt file of prompts");
@@ -71,6 +72,9 @@ void check_relations(const RunConfig& config) {
   need(config.model.sha256.empty() ||
            std::regex_match(config.model.sha256, std::regex("[0-9a-f]{64}")),
        "'model.sha256' should be 64 lower-case hex digits or empty");
+  need(!config.generate.slots || *config.generate.slots % 16 == 0,
+       fmt::format("'generate.slots' should be auto or a multiple of 16, found {}",
+                   config.generate.slots.value_or(0)));
   need(config.judge.proxy.find('@') == std::string::npos,
        "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
        "(https_proxy)");
@@ -79,7 +83,7 @@ void check_relations(const RunConfig& config) {
          "'branches.chars' gives more than 62 branches");
     require_tier(config.train);
   } catch (const Error& error) {
-    problems.push_back(error.what());
+    need(false, error.what());
   }
   if (problems.empty()) return;
   std::string message;
@@ -92,7 +96,7 @@ void check_relations(const RunConfig& config) {
 RunConfig load_config(const ConfigSource& source) {
   RunConfig config;
   load_fields(source, [&](FieldVisitor& v) { config.visit(v); });
-  check_relations(config);
+  check_relations(config, source.file);
   return config;
 }
 

@@ -117,7 +117,8 @@ StageReport evaluate_stage(Session& session, int64_t round) {
   std::vector<std::string> anchors;
   StageReport report{.units = 0, .unit = "tokens"};
   {
-    Decoder decoder = load_decoder(model_folder, session.machine, session.config.generate);
+    Decoder decoder =
+        load_decoder(model_folder, session.machine, {.slots = session.config.generate.slots});
     const auto outputs = generate_heldout(session, decoder, store, model_sha256, round);
     anchors = anchor_answers(session, outputs, round);
     const auto targets = loss_targets(session, anchors);

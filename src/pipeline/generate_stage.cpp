@@ -38,7 +38,8 @@ StageReport generate_stage(Session& session, int64_t round) {
   const std::string model_sha256 = weights_sha256(model_folder);
   BranchStore store(session.folder.work(round) / "branches.jsonl", model_sha256);
 
-  Decoder decoder = load_decoder(model_folder, session.machine, session.config.generate);
+  Decoder decoder =
+      load_decoder(model_folder, session.machine, {.slots = session.config.generate.slots});
   Generator generator = make_generator(session, decoder, model_sha256, round);
   Progress progress({.stage = fmt::format("round {} generate", round),
                      .unit = "branches",

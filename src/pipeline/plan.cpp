@@ -9,8 +9,8 @@
 
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
-#include "thoughtrank/core/memory.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/model/device.h"
 #include "thoughtrank/model/safetensors.h"
 
 namespace thoughtrank {
@@ -152,7 +152,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
-  plan.memory_available = static_cast<uint64_t>(available_memory().value_or(0));
+  plan.memory_available = memory_available_on(plan.machine.device);
   estimate_sizes(plan, config, kit.model);
   plan.disk_free = free_disk(config.run_dir);
   plan.special_text_prompts = count_special_text(prompts, kit);

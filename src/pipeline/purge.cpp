@@ -14,6 +14,7 @@ void remove_weights(const fs::path& checkpoint) {
   for (const auto& entry : fs::directory_iterator(checkpoint)) {
     if (is_weight_file(entry.path())) remove_durably(entry.path());
   }
+  remove_leftovers(checkpoint);
 }
 
 }  // namespace

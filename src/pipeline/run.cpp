@@ -81,7 +81,6 @@ void run_stage(Session& session, int64_t round, Stage stage) {
   session.log.append(record);
   add_timing(session, round, stage, seconds, report);
   remove_work(session, round, stage);
-  if (stage == Stage::train) purge_checkpoints(session, round);
 }
 
 // Sets the flag after `hours`; 0: never.
@@ -120,9 +119,11 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop) {
   const TimeLimit limit(config.limits.max_hours, stop);
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
-    if (is_finished(*session, round, stage)) continue;
-    run_stage(*session, round, stage);
-    has_worked = true;
+    if (!is_finished(*session, round, stage)) {
+      run_stage(*session, round, stage);
+      has_worked = true;
+    }
+    if (stage == Stage::train) purge_checkpoints(*session, round);  // also what a kill left of it
   }
   return has_worked;
 }
@@ -150,6 +151,7 @@ void run_one_stage(const RunConfig& config,
     if (is_done) continue;
     if (is_wanted) {
       run_stage(*session, n, stage);
+      if (stage == Stage::train) purge_checkpoints(*session, n);
       return;
     }
     // Round 0's anchors and a round's evaluation are made by `run`; the other stages do not read

@@ -37,9 +37,7 @@ MakeDecoder decoder_maker(const RunConfig& config, Machine machine) {
   return [&config, machine](const DecoderSetup& setup) mutable {
     machine.threads = setup.threads;
     use_machine(machine);
-    GenerateOptions generate = config.generate;
-    generate.slots = setup.slots;
-    return load_decoder(config.model.path, machine, generate);
+    return load_decoder(config.model.path, machine, {.slots = setup.slots});
   };
 }
 

@@ -1,14 +1,12 @@
 #include "thoughtrank/pipeline/workbench.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "thoughtrank/core/log.h"
+#include "thoughtrank/model/device.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -19,44 +17,25 @@ at::ScalarType scalar_type(const std::string& dtype) {
   return dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
 
-bool has_gpu() { return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0; }
-
-std::string resolve_device(const std::string& asked) {
-  if (asked == "cpu") return "cpu";
-  if (asked == "auto") {
-    if (has_gpu())
-      log_warning("a GPU is present, but this version decodes and trains on the CPU only");
-    return "cpu";
-  }
-  fail(ExitCode::kConfig,
-       "device: '{}' was asked for, but this version decodes and trains on the CPU only. "
-       "Set device: cpu (or auto).",
-       asked);
-}
-
 }  // namespace
-
-void require_cuda() {
-  if (has_gpu()) return;
-  fail(
-      ExitCode::kConfig,
-      "device cuda was asked for, but no usable GPU was found: is the NVIDIA driver (580 or newer) "
-      "there, does CUDA_VISIBLE_DEVICES name a card, and was this program built with nvcc 13?");
-}
 
 bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 
 Machine resolve_machine(const RunConfig& config) {
   Machine machine;
   machine.device = resolve_device(config.device);
-  const std::string fastest = has_fast_bfloat16() ? "bfloat16" : "float32";
+  const bool is_gpu = machine.device != "cpu";
+  const std::string fastest = is_gpu || has_fast_bfloat16() ? "bfloat16" : "float32";
   machine.dtype = config.model.dtype == "auto" ? fastest : config.model.dtype;
   machine.train_dtype = config.train.dtype == "auto" ? machine.dtype : config.train.dtype;
   machine.threads = config.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
   return machine;
 }
 
-void use_machine(const Machine& machine) { at::set_num_threads(static_cast<int>(machine.threads)); }
+void use_machine(const Machine& machine) {
+  require_device(machine.device);
+  at::set_num_threads(static_cast<int>(machine.threads));
+}
 
 std::vector<int64_t> TextKit::prompt_ids(const PromptRow& prompt) const {
   return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
@@ -103,12 +82,10 @@ TextKit load_text_kit(const std::filesystem::path& model_folder, const std::stri
 
 Decoder load_decoder(const std::filesystem::path& model_folder,
                      const Machine& machine,
-                     const GenerateOptions& options,
-                     bool records_steps) {
+                     DecodeOptions options) {
   Llama model = load_llama(model_folder, scalar_type(machine.dtype), at::Device(machine.device));
-  return Decoder(
-      std::move(model),
-      {.slots = options.slots, .threads = machine.threads, .records_steps = records_steps});
+  options.threads = machine.threads;
+  return Decoder(std::move(model), options);
 }
 
 namespace {

@@ -1,21 +1,11 @@
 #include "train/tiers.h"
 
-#include <ATen/DeviceAccelerator.h>
-
-#include <limits>
-
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/memory.h"
+#include "thoughtrank/model/device.h"
 #include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
 namespace {
-
-uint64_t memory_left(at::Device device) {
-  if (!device.is_cpu()) return at::accelerator::getMemoryInfo(device.index()).first;
-  constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
-  return static_cast<uint64_t>(available_memory().value_or(kUnknown));
-}
 
 void require(bool is_possible, const char* what) {
   if (!is_possible) fail(ExitCode::kConfig, "train.optimizer_in_backward: {}", what);
@@ -77,7 +67,7 @@ Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& mod
                              .checkpointing = options.checkpointing,
                              .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
                              .device = device},
-                            memory_left(device)));
+                            memory_available_on(device.str())));
 }
 
 }  // namespace thoughtrank

@@ -8,14 +8,14 @@ from program import TINY, ProgramTest
 KEYS = {
     "tokens_per_s", "prefill_s", "decode_s", "floor_tokens_per_s", "floor_share", "peak_rss_bytes", "empty_rss_bytes",
     "weights_bytes", "kv_bytes", "prompt_tokens", "new_tokens", "branches", "slots", "dtype", "threads", "device",
-    "cpu", "instruction_set", "ceilings",
+    "cpu", "instruction_set", "ceilings", "load_s", "peak_device_bytes", "prefix", "without",
 }
 SMALL = ["--prompt-tokens", 5, "--new-tokens", 7, "--branches", 20, "--threads", 1, "--slots", 16]
 
 
 class BenchDecode(ProgramTest):
-    def report(self, dtype):
-        done = self.expect(0, "bench", "decode", "--model", TINY, "--dtype", dtype, *SMALL)
+    def report(self, dtype, *words):
+        done = self.expect(0, "bench", "decode", "--model", TINY, "--dtype", dtype, *SMALL, *words)
         return json.loads(done.stdout)
 
     def test_reports_one_object(self):
@@ -28,6 +28,15 @@ class BenchDecode(ProgramTest):
         self.assertGreater(report["floor_share"], 0)
         self.assertGreater(report["peak_rss_bytes"], report["empty_rss_bytes"] + report["weights_bytes"])
         self.assertGreater(min(report["ceilings"].values()), 0)
+        self.assertGreater(report["load_s"], 0)
+        self.assertIsNone(report["peak_device_bytes"])
+        self.assertEqual((report["prefix"], report["without"]), ("shared", []))
+
+    def test_a_copied_prefix_is_read_by_each_branch(self):
+        shared = self.report("float32")
+        copied = self.report("float32", "--copied-prefix")
+        self.assertEqual(copied["prefix"], "copied")
+        self.assertEqual(copied["kv_bytes"] * (5 + 20 * 8), shared["kv_bytes"] * 20 * (5 + 8))
 
     def test_sizes_follow_the_type(self):
         wide, narrow = self.report("float32"), self.report("bfloat16")

@@ -6,7 +6,7 @@ from program import TINY, ProgramTest
 
 KEYS = {
     "tokens_per_s", "step_s", "forward_s", "backward_s", "update_s", "gflop_per_s", "share_of_peak", "ceilings",
-    "peak_rss_bytes", "empty_rss_bytes", "memory", "steps", "tokens", "loss_tokens", "loss", "pack", "checkpointing",
+    "peak_rss_bytes", "empty_rss_bytes", "peak_device_bytes", "memory", "steps", "tokens", "loss_tokens", "loss", "pack", "checkpointing",
     "optimizer_state", "dtype", "threads", "device", "cpu", "instruction_set",
 }
 SMALL = ["--sequence", 40, "--rows", 3, "--loss-tokens", 30, "--steps", 2, "--threads", 1]

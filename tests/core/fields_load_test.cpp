@@ -172,7 +172,7 @@ TEST_F(FieldsLoad, RefusesBrokenFilesQuickly) {
   for (int depth = 0; depth < 500; ++depth)
     blocks += std::string(static_cast<size_t>(depth), ' ') + "a:\n";
   EXPECT_NE(problems(blocks).find("nested deeper than 32"), std::string::npos);
-  EXPECT_EQ(error_of([&] { (void)load(std::string(2 << 20, '#')); }).code(), ExitCode::kBadData);
+  EXPECT_EQ(error_of([&] { (void)load(std::string(2 << 20, '#')); }).code(), ExitCode::kConfig);
   TestConfig config;
   expect_error([&] { load_fields({.file = "none.yaml", .sets = {}}, visit_of(config)); },
                ExitCode::kMissingInput,

@@ -79,6 +79,10 @@ TEST_F(ThreeRecords, ReplayInOrder) {
   EXPECT_TRUE(parse_json(record(1), "line").contains("body"));
 }
 
+TEST_F(ThreeRecords, IsTheOwnersOnly) {
+  EXPECT_EQ(fs::status(path()).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
 TEST_F(ThreeRecords, TornAtEveryByteKeepsTheRecordsBefore) {
   for (size_t length = 0; length <= bytes_.size(); ++length) {
     size_t kept = 0;

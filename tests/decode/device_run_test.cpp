@@ -34,9 +34,9 @@ BranchStep close_and_stop(const std::vector<TokenChoice>& told, int64_t branch) 
 
 // Prompts of 1, 70 and 140 tokens, 25 branches each: heads of no to three tokens, some with
 // candidates for the first token, some with a rule that forces and stops, some over page borders.
-std::vector<BranchGroup> mixed_groups() {
+std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70, 1, 140}) {
   std::vector<BranchGroup> groups;
-  for (const int64_t prompt : {70, 1, 140}) {
+  for (const int64_t prompt : prompts) {
     groups.push_back({.group = prompt, .shared_ids = ids_of(prompt, prompt), .branches = {}});
     for (int64_t b = 0; b < 25; ++b) {
       RecordingRule::Decide decide;
@@ -52,9 +52,10 @@ std::vector<BranchGroup> mixed_groups() {
 std::map<BranchKey, FinishedBranch> run_on_slots(int64_t slots,
                                                  int64_t pages,
                                                  std::vector<BranchGroup> groups,
-                                                 int64_t* steps = nullptr) {
+                                                 int64_t* steps = nullptr,
+                                                 const StepKernels& kernels = StepKernels()) {
   const at::NoGradGuard no_grad;
-  DeviceLlama model(random_llama(), slots, pages);
+  DeviceLlama model(random_llama(), slots, pages, kernels);
   const auto queue = open_device_queue(at::kCPU);
   ListSource source(std::move(groups));
   MapSink sink;
@@ -96,6 +97,17 @@ void expect_same_bits(const std::map<BranchKey, FinishedBranch>& expected,
     EXPECT_EQ(found.at(key).token_ids, branch.token_ids);
     EXPECT_EQ(told(found.at(key)), told(branch)) << key.first << " " << key.second;
   }
+}
+
+TEST(DeviceRun, PlainOperationsInPlaceOfAKernelChooseTheSame) {
+  const auto expected = run_on_slots(16, 400, mixed_groups({70}));
+  for (const std::string& name : step_kernel_names()) {
+    SCOPED_TRACE(name);
+    expect_same_choices(
+        expected,
+        run_on_slots(16, 400, mixed_groups({70}), /*steps=*/nullptr, StepKernels({name})));
+  }
+  EXPECT_THROW(StepKernels({"no_such_kernel"}), Error);
 }
 
 TEST(DeviceRun, BranchesThatArePutOffGiveTheSameBits) {

@@ -134,7 +134,8 @@ class Bundle(unittest.TestCase):
         self.check_where_libraries_come_from(root)
 
     def check_where_libraries_come_from(self, root):
-        traced = root.run("env", "LD_TRACE_LOADED_OBJECTS=1", f"LD_LIBRARY_PATH={root.venv_packages}/torch/lib",
+        paths = f"{root.venv_packages}/torch/lib:{root.venv_packages}/nvidia/cu13/lib"  # as the launcher sets them
+        traced = root.run("env", "LD_TRACE_LOADED_OBJECTS=1", f"LD_LIBRARY_PATH={paths}",
                           "/opt/thoughtrank/bin/thoughtrank").stdout
         self.assertNotIn("not found", traced)
         for line in traced.splitlines():

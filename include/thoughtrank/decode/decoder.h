@@ -95,7 +95,12 @@ struct DecodeOptions {
   std::optional<int64_t> kv_bytes = {};
   // On CUDA a step is recorded in a graph and replayed; false: enqueued anew each time.
   bool records_steps = true;
+  // On CUDA: of step_kernel_names(), the kernels to do without, for measurements.
+  std::vector<std::string> without = {};
 };
+
+// The kernels of our own that plain tensor operations can replace.
+[[nodiscard]] const std::vector<std::string>& step_kernel_names();
 
 // Log-likelihoods of one continuation.
 struct ContinuationScore {

@@ -3,6 +3,8 @@
 // on the machine disturbs little. Takes under three seconds and 256 MiB for each thread.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <string>
 
@@ -16,8 +18,14 @@ struct Ceilings {
   double read_bytes_per_s = 0;  // from memory, buffers far larger than the caches
 };
 
-// With `threads` threads at once; at least one.
+// Of the CPU, with `threads` threads at once; at least one.
 [[nodiscard]] Ceilings measure_ceilings(int64_t threads);
+
+// Of a GPU, by libtorch's operations: products of square matrices of `side`, and a copy of a buffer
+// of `copied_bytes`, which counts as read and written.
+[[nodiscard]] Ceilings measure_device_ceilings(at::Device device,
+                                               int64_t side = 8192,
+                                               int64_t copied_bytes = int64_t{1} << 31);
 
 // The vector instructions that the kernels use on this machine: "portable", "avx2", "avx512",
 // "avx512_bf16".

@@ -27,7 +27,7 @@ struct Machine {
 
 // Error(kConfig) when the device is not there or not supported.
 [[nodiscard]] Machine resolve_machine(const RunConfig& config);
-// Sets the thread count of the process.
+// Sets the thread count of the process. Error(kConfig) when the device is not there (any more).
 void use_machine(const Machine& machine);
 [[nodiscard]] bool has_fast_bfloat16();  // AVX512_BF16 or AMX
 
@@ -50,13 +50,10 @@ struct TextKit {
                                          const PromptRow& prompt,
                                          bool has_thought = true);
 
+// `options.threads` are the machine's.
 [[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
                                    const Machine& machine,
-                                   const GenerateOptions& options,
-                                   bool records_steps = true);
-
-// Error(kConfig) in one line where this build or machine cannot compute on a GPU.
-void require_cuda();
+                                   DecodeOptions options);
 
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
 // The decoder is loaded from `model_folder` at the first use and lives as long as the

@@ -1,0 +1,134 @@
+"""Rows R8, R9 and R10: two runs in one folder, signals, purging old checkpoints."""
+import random
+import signal
+import time
+
+from scorecard import Outcome, Row
+from world import Trial
+
+SIGNALS = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
+
+
+def race(bench, stream, sabotage=""):
+    """Several starts at once, close to one another; (exit code, what was said) of each."""
+    processes = []
+    for _ in range(stream.randint(2, 4)):
+        processes.append(bench.world.start(sabotage=sabotage))
+        time.sleep(stream.uniform(0, 0.05))
+    return [(process.wait(), process.communicate()[1]) for process in processes]
+
+
+def races(bench, trials, sabotage="", seed=1):
+    """R8. One of several starts runs, the others end with 73 and name the holder; then all is as undisturbed."""
+    stream, outcome = random.Random(seed), Outcome()
+    for _ in range(trials):
+        trial = Trial(bench)
+        ended = race(bench, stream, sabotage)
+        codes = sorted(code for code, _ in ended)
+        problems = [] if codes[0] == 0 and set(codes[1:]) <= {73, 0} else [f"exit codes {codes}"]
+        if sabotage == "" and codes.count(73) != len(codes) - 1:
+            problems.append(f"exit codes {codes}, expected one 0")
+        problems += [f"no holder is named: {said[-200:]}" for code, said in ended if code == 73 and "process" not in said
+                     and "pid" not in said]
+        outcome.add(problems + trial.finish())
+    return outcome
+
+
+def control_no_lock(bench):
+    for seed in range(1, 6):
+        if races(bench, 1, "no_lock", seed).failed:
+            return "two runs at once are seen"
+    return None
+
+
+def stop_with(bench, number, delay_s, sabotage="", ignored=False):
+    """Sends a signal; (exit code or None, seconds it took, what was said)."""
+    before = [] if not ignored else ["env", f"--ignore-signal={signal.Signals(number).name.removeprefix('SIG')}"]
+    process = bench.world.start(before=before, sabotage=sabotage)
+    time.sleep(delay_s)
+    process.send_signal(number)
+    started = time.monotonic()
+    try:
+        _, said = process.communicate(timeout=30 if not sabotage else 3 * bench.seconds + 6)
+    except Exception:
+        process.kill()
+        process.communicate()
+        return None, time.monotonic() - started, ""
+    return process.returncode, time.monotonic() - started, said
+
+
+def signals(bench, trials, sabotage="", seed=1):
+    """R9. Each signal, also where it was inherited as ignored, ends the run within 5 s with its code."""
+    stream, outcome = random.Random(seed), Outcome()
+    for n in range(trials):
+        number = list(SIGNALS)[n % 4]
+        trial = Trial(bench)
+        delay_s = stream.uniform(0.6, 1.0) * bench.seconds
+        code, seconds, said = stop_with(bench, number, delay_s, sabotage, ignored=n % 8 >= 4)
+        trial.after_fault(code, said, allowed=[SIGNALS[number], 0])
+        if seconds > 5 and code != 0:
+            trial.problems.append(f"{signal.Signals(number).name} took {seconds:.1f} s")
+        if code == 0:
+            trial.problems += [] if bench.world.digests() == bench.expected else ["ended with 0, not whole"]
+            outcome.detail = "some came after the end"
+        else:
+            outcome.hits = getattr(outcome, "hits", 0) + 1
+        outcome.add([f"{signal.Signals(number).name}: {problem}" for problem in trial.finish()])
+    if getattr(outcome, "hits", 0) == 0:
+        outcome.failed, outcome.problems = max(outcome.failed, 1), outcome.problems + ["no signal stopped a run"]
+    return outcome
+
+
+def control_deaf(bench):
+    return "a run that goes on is seen" if signals(bench, 4, "deaf").failed else None
+
+
+def purge(bench, trials):
+    """R10. Kills at every renaming and removal of purging old checkpoints: one verified checkpoint always stays, what is
+    not ours is not touched."""
+    from storage import inject, spread, traced_run
+    words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
+    outcome = Outcome()
+    expected = expected_of_purge(bench, words)
+    bench.world.words_more = words
+    operations = [(name, number) for name, number, line in traced_run(bench.world)
+                  if name.startswith(("unlink", "rename")) and "/checkpoint/.trash-" in line and str(bench.world.run) in line]
+    for name, number in spread(operations, trials):
+        trial = Trial(bench)
+        trial.expected = expected
+        foreign = bench.world.run / "round-00" / "notes"
+        code, said = bench.world.go(before=inject(name, number, "signal=KILL"))
+        trial.after_fault(code, said, allowed=[0] if code == 0 else [-9, 137])
+        foreign.mkdir(parents=True, exist_ok=True)
+        (foreign / "mine.txt").write_text("mine")
+        problems = trial.finish()
+        problems += [] if (foreign / "mine.txt").exists() else ["a folder of the user's is gone"]
+        kept = sorted(path.parts[-3] for path in bench.world.run.glob("round-*/checkpoint/model.safetensors"))
+        problems += [] if kept == ["round-03", "round-04"] else [f"weights kept: {kept}"]
+        outcome.add([f"{name} {number}: {problem}" for problem in problems])
+    bench.world.words_more = []
+    return outcome
+
+
+def expected_of_purge(bench, words):
+    bench.world.reset()
+    code, said = bench.world.go(*words)
+    if code != 0:
+        raise RuntimeError(f"the undisturbed run of four rounds ended with {code}: {said}")
+    return bench.world.digests()
+
+
+def control_fewer_kept(bench):
+    """A checkpoint that was taken away is missed."""
+    import shutil
+    words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
+    expected = expected_of_purge(bench, words)
+    shutil.rmtree(bench.world.run / "round-03" / "checkpoint")
+    return "a missing checkpoint is seen" if bench.world.digests() != expected else None
+
+
+ROWS = [
+    Row("R8", "two to four runs started at once in one folder", 10, 500, races, control_no_lock),
+    Row("R9", "SIGTERM, SIGHUP, SIGUSR1, SIGINT at random times, also inherited as ignored", 16, 400, signals, control_deaf),
+    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept),
+]

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Disturbs small runs in the ways of the reliability rows and shows what held, as one table.
+
+    scorecard.py --thoughtrank build/thoughtrank --saboteur build/tests/fault/libsaboteur.so [--rows R1,R5]
+                 [--nightly] [--trials N] [--no-controls] [--write tests/fault/SCORECARD.md]
+
+Each row is repeated `trials` times (--nightly: the longer count). 0 failures in n trials: with 95 % confidence the rate
+of failures is below 3/n. Each row's control breaks the protection on purpose: it must be seen to fail. Exits 1 when a
+row failed, or a control was not seen.
+"""
+import argparse
+import datetime
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+
+MODULES = ["storage", "damage", "processes", "inputs"]
+
+
+@dataclass
+class Outcome:
+    trials: int = 0
+    failed: int = 0
+    problems: list = field(default_factory=list)
+    detail: str = ""
+
+    def add(self, problems):
+        self.trials += 1
+        self.failed += bool(problems)
+        self.problems += problems
+
+
+@dataclass
+class Row:
+    name: str
+    title: str
+    trials: int
+    nightly: int
+    run: Callable  # (bench, trials) -> Outcome
+    control: Callable  # (bench) -> what was seen, or None
+
+
+@dataclass
+class Bench:
+    """What the rows share: a world to disturb, and what an undisturbed one ended with."""
+    world: object
+    done: Path  # a copy of the run when it had ended
+    expected: dict  # its digests
+    seconds: float  # that it took
+
+
+def make_bench(options, work):
+    world_of = importlib.import_module("world").World
+    world = world_of(work / "world", options.thoughtrank, options.saboteur)
+    started = time.monotonic()
+    code, said = world.go()
+    if code != 0:
+        sys.exit(f"the undisturbed run ended with {code}: {said}")
+    seconds = time.monotonic() - started
+    world.save(work / "done")
+    return Bench(world, work / "done", world.digests(), seconds)
+
+
+def rate_text(outcome):
+    return f"< {3 / outcome.trials:.1%}" if outcome.failed == 0 else f"{outcome.failed / outcome.trials:.1%} failed"
+
+
+def run_row(row, bench, options):
+    started = time.monotonic()
+    outcome = row.run(bench, options.trials or (row.nightly if options.nightly else row.trials))
+    seen = row.control(bench) if options.controls else "not run"
+    seconds = time.monotonic() - started
+    passed = outcome.failed == 0 and outcome.trials > 0
+    print(f"{'passed' if passed else 'FAILED':<7} {row.name:<4} {outcome.trials:>5} trials, rate {rate_text(outcome)}, "
+          f"control: {seen or 'NOT SEEN'}, {seconds:.0f} s  {row.title}", flush=True)
+    for problem in outcome.problems[:10]:
+        print(f"          {problem}", flush=True)
+    trials = f"{outcome.trials:,}" + (f" ({outcome.detail})" if outcome.detail else "")
+    cells = [row.name, row.title, "passed" if passed else "**failed**", trials, rate_text(outcome), seen or "**not seen**"]
+    return passed and bool(seen), "| " + " | ".join(cells) + " |"
+
+
+HEAD = """# Scorecard of the fault tests
+
+Written by `tests/fault/scorecard.py{words}` on {day}. Each trial disturbs a small run of two rounds, then the same
+command is given again: nothing torn may lie under a final name, the journal may only grow, no call may be made twice but
+those in flight, and the artefacts must be, byte for byte, those of an undisturbed run. The rate of failures is below 3/n
+with 95 % confidence after n trials without one. A control breaks the protection on purpose; what is named was seen.
+
+| row | fault | result | trials | rate of failures | control |
+|---|---|---|---|---|---|
+"""
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--thoughtrank", type=Path, default=Path("build/thoughtrank"))
+    parser.add_argument("--saboteur", type=Path, default=Path("build/tests/fault/libsaboteur.so"))
+    parser.add_argument("--rows", help="R1,R5,… (default: all)")
+    parser.add_argument("--nightly", action="store_true", help="the longer trial counts")
+    parser.add_argument("--trials", type=int, help="of each row, instead of its own count")
+    parser.add_argument("--no-controls", dest="controls", action="store_false")
+    parser.add_argument("--write", type=Path, help="write the table to this file")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    options.thoughtrank, options.saboteur = options.thoughtrank.resolve(), options.saboteur.resolve()
+    if missing := [path for path in (options.thoughtrank, options.saboteur) if not path.exists()]:
+        sys.exit(f"{missing[0]} is not there: build it (scripts/setup.sh)")
+    if not shutil.which("strace"):
+        sys.exit("strace is not installed: see third_party/apt.txt")
+    wanted = options.rows.split(",") if options.rows else None
+    rows = [row for module in MODULES for row in importlib.import_module(module).ROWS]
+    work = Path(tempfile.mkdtemp(prefix="fault-"))
+    try:
+        bench = make_bench(options, work)
+        results = [run_row(row, bench, options) for row in rows if wanted is None or row.name in wanted]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    if options.write:
+        words = " --nightly" if options.nightly else ""
+        lines = "\n".join(line for _, line in results) + "\n"
+        options.write.write_text(HEAD.format(words=words, day=datetime.date.today()) + lines)
+    good = sum(is_good for is_good, _ in results)
+    print(f"{good} of {len(results)} rows passed, with their controls seen")
+    return 0 if good == len(results) > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    sys.modules["scorecard"] = sys.modules["__main__"]
+    sys.exit(main())
