@@ -1,9 +1,6 @@
 // bench decode: the generator's speed on made-up tokens, beside the ceilings of the machine.
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <fstream>
-
+#include "app/bench_machine.h"
+#include "app/bench_train.h"
 #include "app/decode_timing.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/decode/floor.h"
@@ -26,28 +23,6 @@ struct BenchOptions {
   bool is_eager = false;
   std::vector<std::string> without;
 };
-
-int64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t all_pages = 0, resident_pages = 0;
-  file >> all_pages >> resident_pages;
-  return resident_pages * ::sysconf(_SC_PAGESIZE);
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
-
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const auto colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
 
 Machine machine_of(const BenchOptions& options) {
   RunConfig config;
@@ -73,12 +48,6 @@ Json sizes(const LlamaConfig& model, const BenchOptions& options, bool is_bfloat
 double tokens_per_s(const DecodeTiming& timing, const BenchOptions& options) {
   return static_cast<double>(options.work.branches * options.work.new_tokens) /
          (timing.prefill_s + timing.decode_s);
-}
-
-Json in_billions(const Ceilings& ceilings) {
-  return {{"float32_gflops", ceilings.float32_flops_per_s / 1e9},
-          {"bfloat16_gflops", ceilings.bfloat16_flops_per_s / 1e9},
-          {"read_gb_per_s", ceilings.read_bytes_per_s / 1e9}};
 }
 
 // What the device could do at most, beside what it did.
@@ -214,10 +183,13 @@ constexpr const char* kBenchHelp =
 }  // namespace
 
 void add_bench_command(App& app) {
-  CLI::App* bench =
-      app.cli.add_subcommand("bench", "how fast this machine decodes, and how fast it could");
+  CLI::App* bench = app.cli.add_subcommand(
+      "bench", "how fast this machine decodes and trains, and how fast it could");
   bench->require_subcommand(1);
-  bench->footer(std::string("Example: thoughtrank bench decode --model DIR") + kCommonOptions);
+  bench->footer(
+      std::string(
+          "Example: thoughtrank bench decode --model DIR; thoughtrank bench train --model DIR") +
+      kCommonOptions);
   bench->fallthrough();
   const auto options = std::make_shared<BenchOptions>();
   CLI::App* decode = bench->add_subcommand("decode", "62 branches of one prompt, timed");
@@ -226,6 +198,7 @@ void add_bench_command(App& app) {
   decode->callback(
       [&app, options] { app.work = [&app, options] { bench_decode_command(app, *options); }; });
   add_bench_options(*decode, *options);
+  add_bench_train(app, *bench);
 }
 
 }  // namespace thoughtrank

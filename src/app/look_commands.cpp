@@ -30,6 +30,21 @@ std::string memory_line(const char* what, uint64_t needed, uint64_t available) {
   return fmt::format("{:<16}{} of {} available{}\n", what, gib(needed), gib(available), verdict);
 }
 
+std::string training_parts(const RunPlan& plan) {
+  const TrainingMemory& parts = plan.training;
+  return fmt::format(
+      "weights {}, gradients {}, moments {}; {} tokens, checkpointing {}: activations {}, then "
+      "loss chunk {} or a layer's work {}",
+      gib(parts.weights),
+      gib(parts.gradients),
+      gib(parts.moments),
+      plan.training_size.tokens,
+      plan.training_size.checkpointing,
+      gib(parts.activations),
+      gib(parts.loss_chunk),
+      gib(parts.layer_work));
+}
+
 std::string format_plan(const RunPlan& plan, const RunConfig& config) {
   std::string text;
   const auto line = [&](const char* what, const std::string& value) {
@@ -67,7 +82,8 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
                    plan.prompts_per_round * plan.branches,
                    plan.generated_tokens_worst));
   text += memory_line("generating", plan.decode_bytes, plan.memory_available);
-  text += memory_line("training", plan.train_bytes, plan.memory_available);
+  text += memory_line("training", plan.training.total(), plan.memory_available);
+  line("", training_parts(plan));
   text += memory_line("disk", plan.disk_bytes, plan.disk_free);
   line("judge",
        fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD at "

@@ -85,6 +85,7 @@ void check_relations(const RunConfig& config, const std::string& file) {
   try {
     need(expand_chars(config.branches.chars).size() <= 62,
          "'branches.chars' gives more than 62 branches");
+    require_tier(config.train);
   } catch (const Error& error) {
     need(false, error.what());
   }

@@ -67,7 +67,7 @@ TrainFileResult train_file(const RunConfig& config,
   const auto pairs =
       has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, kit);
-  const Machine machine = with_tier(resolve_machine(config), config);
+  const Machine machine = with_tier(resolve_machine(config), config.train, kit.model);
   use_machine(machine);
   const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
   Llama model = load_llama(config.model.path, dtype, at::Device(machine.device));

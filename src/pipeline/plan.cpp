@@ -18,6 +18,17 @@ namespace thoughtrank {
 
 namespace {
 
+int64_t count_parameters(const fs::path& model) {
+  int64_t count = 0;
+  const auto weights = SafetensorsReader::open_model(model);
+  for (const auto& [name, tensor] : weights.tensors()) {
+    int64_t elements = 1;
+    for (const int64_t size : tensor.shape) elements *= size;
+    count += elements;
+  }
+  return count;
+}
+
 uint64_t bytes_of(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
 
 // Keys and values of one token.
@@ -26,6 +37,27 @@ uint64_t cache_bytes_per_token(const LlamaConfig& model, const std::string& dtyp
          static_cast<uint64_t>(model.num_hidden_layers * model.num_key_value_heads *
                                model.head_dim) *
          bytes_of(dtype);
+}
+
+// The longest micro-batch, all of it with loss; checkpointing as the memory lets the trainer
+// choose.
+void estimate_training(RunPlan& plan,
+                       const RunConfig& config,
+                       const LlamaConfig& model,
+                       int64_t longest_row) {
+  TrainOptions train = config.train;
+  train.optimizer_state = plan.machine.optimizer_state;
+  const int64_t tokens = std::min(train.sequence_length, train.tokens_per_step - 1 + longest_row);
+  plan.training_size = {
+      .tokens = tokens,
+      .loss_tokens = tokens,
+      .checkpointing = "none",
+      .weights = plan.machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+      .device = at::Device(plan.machine.device)};
+  const uint64_t fixed = training_memory(model, train, plan.training_size).standing();
+  const uint64_t left = plan.memory_available - std::min(plan.memory_available, fixed);
+  plan.training_size.checkpointing = fitting_checkpointing(model, train, plan.training_size, left);
+  plan.training = training_memory(model, train, plan.training_size);
 }
 
 uint64_t free_disk(fs::path folder) {
@@ -64,12 +96,10 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.machine.dtype) +
                       cached * cache_bytes_per_token(model, plan.machine.dtype);
-  plan.train_bytes = training_bytes(
-      config.train, plan.machine.optimizer_state, plan.machine.train_dtype, plan.parameters);
+  estimate_training(plan, config, model, plan.longest_prompt + per_branch);
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
-  const uint64_t state = plan.train_bytes - static_cast<uint64_t>(plan.parameters) *
-                                                bytes_of(plan.machine.train_dtype);
+  const uint64_t state = plan.training.weights + plan.training.moments;
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
@@ -113,7 +143,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   const PromptPlan prompts = load_prompts(config, kit);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
-  plan.machine = with_tier(resolve_machine(config), config);
+  plan.machine = with_tier(resolve_machine(config), config.train, kit.model);
   plan.chat_template = kit.chat_template.name;
   plan.parameters = count_parameters(config.model.path);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
@@ -123,9 +153,9 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
+  plan.memory_available = memory_available_on(plan.machine.device);
   estimate_sizes(plan, config, kit.model);
   plan.disk_free = free_disk(config.run_dir);
-  plan.memory_available = memory_available_on(plan.machine.device);
   plan.special_text_prompts = count_special_text(prompts, kit);
   plan.judging = estimate_judging(config.judge,
                                   plan.rounds * plan.prompts_per_round,

@@ -167,7 +167,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, con
                                 .template_sha256 = template_sha256(kit.chat_template),
                                 .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
-  const Machine machine = with_tier(resolve_machine(config), config);
+  const Machine machine = with_tier(resolve_machine(config), config.train, kit.model);
 
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());

@@ -66,8 +66,8 @@ void TrainOptions::visit(FieldVisitor& v) {
   v.number("spike_sigmas",
            spike_sigmas,
            {0, 1e6},
-           "skip a step whose loss or gradient norm is so many deviations above the last 128; 0: "
-           "never");
+           "skip a step whose loss or gradient norm (with optimizer_in_backward: loss) is so many "
+           "deviations above the last 128; 0: never");
   v.integer("epochs", epochs, {1, 1'000'000}, "times each row is trained on");
   v.boolean("shuffle", shuffle, "rows in a seeded order, another one each epoch");
   v.integer("sequence_length",
@@ -78,6 +78,19 @@ void TrainOptions::visit(FieldVisitor& v) {
             tokens_per_step,
             {1, int64_t{1} << 40},
             "an optimizer step takes rows until it has so many tokens; 1: a step per row");
+  v.choice("checkpointing",
+           checkpointing,
+           {"auto", "none", "selective", "full"},
+           "what the backward pass computes again to save memory; auto: as little as fits. The "
+           "result is the same, bit for bit");
+  v.boolean("optimizer_in_backward",
+            optimizer_in_backward,
+            "update each weight as soon as its gradient is known: no gradients are kept. One "
+            "micro-batch a step, clip 0");
+  v.number("clip_per_tensor",
+           clip_per_tensor,
+           {0, 1e9},
+           "with optimizer_in_backward: largest gradient norm of a single tensor; 0: no clipping");
   v.integer("state_every",
             state_every,
             {1, int64_t{1} << 40},

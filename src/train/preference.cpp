@@ -89,7 +89,9 @@ StepPlan PreferenceLoss::plan_all() const {
   return plan_steps(rows_, one_step, /*rows_per_unit=*/2).front();
 }
 
-void PreferenceLoss::prepare_reference(const Llama& model) {
+void PreferenceLoss::prepare_reference(const Llama& model,
+                                       MicroBatches& micro_batches,
+                                       const ForwardOptions& options) {
   const fs::path file = setup_.work_folder / kReferenceFile;
   if (fs::exists(file)) {
     const Json stored = parse_json(read_file(file), file.string());
@@ -98,20 +100,27 @@ void PreferenceLoss::prepare_reference(const Llama& model) {
     }
   }
   if (reference_.size() == rows_.size()) return;
-  const at::NoGradGuard no_grad;
-  reference_.assign(rows_.size(), 0);
-  for (const Sequence& sequence : plan_all().sequences) {
-    setup_.stop.throw_if_set();
-    const Batch batch = make_batch(sequence, /*weight_scale=*/1, model.embed_tokens.device());
-    const at::Tensor hidden = forward_hidden(model, batch.tokens).index_select(0, batch.positions);
-    const at::Tensor losses = row_losses(model, batch, hidden, loss_counts(sequence)).cpu();
-    for (size_t n = 0; n < sequence.size(); ++n) {
-      reference_[static_cast<size_t>(sequence[n] - rows_.data())] =
-          -losses[static_cast<int64_t>(n)].item<double>();
-    }
-  }
+  micro_batches.run(
+      plan_all().sequences,
+      [&] { reference_.assign(rows_.size(), 0); },
+      [&](const Sequence& micro_batch) { find_reference(model, micro_batch, options); });
   publish_file(file,
                dump_json(Json{{"identity", setup_.identity}, {"log_probabilities", reference_}}));
+}
+
+void PreferenceLoss::find_reference(const Llama& model,
+                                    const Sequence& sequence,
+                                    const ForwardOptions& options) {
+  const at::NoGradGuard no_grad;
+  setup_.stop.throw_if_set();
+  const Batch batch = make_batch(sequence, /*weight_scale=*/1, model.embed_tokens.device());
+  const at::Tensor hidden =
+      training_hidden(model, batch.tokens, options).index_select(0, batch.positions);  // (N, C)
+  const at::Tensor losses = row_losses(model, batch, hidden, loss_counts(sequence)).cpu();
+  for (size_t n = 0; n < sequence.size(); ++n) {
+    reference_[static_cast<size_t>(sequence[n] - rows_.data())] =
+        -losses[static_cast<int64_t>(n)].item<double>();
+  }
 }
 
 at::Tensor PreferenceLoss::reference_of(const Sequence& sequence) const {
@@ -122,29 +131,32 @@ at::Tensor PreferenceLoss::reference_of(const Sequence& sequence) const {
   return at::tensor(values, at::kFloat);  // (R)
 }
 
+void PreferenceLoss::begin_step() { margins_.clear(); }
+
 at::Tensor PreferenceLoss::part(const Llama& model,
                                 const Sequence& sequence,
-                                const StepPlan& step) {
-  const DpoOptions& options = setup_.options.dpo;
+                                const StepPlan& step,
+                                const ForwardOptions& options) {
+  const DpoOptions& dpo = setup_.options.dpo;
   const StepSize size = size_of_step(step);
   const at::Device device = model.embed_tokens.device();
   const Batch batch = make_batch(sequence, /*weight_scale=*/1, device);
   const at::Tensor hidden =
-      forward_hidden(model, batch.tokens).index_select(0, batch.positions);  // (N, C)
+      training_hidden(model, batch.tokens, options).index_select(0, batch.positions);  // (N, C)
   const std::vector<int64_t> counts = loss_counts(sequence);
-  const at::Tensor losses = row_losses(model, batch, hidden, counts);                   // (R)
-  const at::Tensor gains = -losses - reference_of(sequence).to(device);                 // (R)
-  const at::Tensor pairs = gains.view({-1, 2});                                         // (P, 2)
-  const at::Tensor margins = (pairs.select(1, 0) - pairs.select(1, 1)) * options.beta;  // (P)
+  const at::Tensor losses = row_losses(model, batch, hidden, counts);               // (R)
+  const at::Tensor gains = -losses - reference_of(sequence).to(device);             // (R)
+  const at::Tensor pairs = gains.view({-1, 2});                                     // (P, 2)
+  const at::Tensor margins = (pairs.select(1, 0) - pairs.select(1, 1)) * dpo.beta;  // (P)
   margins_.push_back(margins);
   const at::Tensor value = at::softplus(-margins).sum() / size.pairs +
-                           losses.slice(0, 0, {}, 2).sum() * (options.nll / size.chosen_weight);
+                           losses.slice(0, 0, {}, 2).sum() * (dpo.nll / size.chosen_weight);
   if (!at::GradMode::is_enabled()) return value;
 
   // ∂ loss / ∂ (−log p) of each row: + on the chosen, − on the rejected.
-  const at::Tensor pull = at::sigmoid(-margins) * (options.beta / size.pairs);  // (P)
+  const at::Tensor pull = at::sigmoid(-margins) * (dpo.beta / size.pairs);  // (P)
   const at::Tensor slopes =
-      at::stack({pull + options.nll / size.chosen_weight, -pull}, /*dim=*/1).flatten();  // (R)
+      at::stack({pull + dpo.nll / size.chosen_weight, -pull}, /*dim=*/1).flatten();  // (R)
   const at::Tensor repeats = at::tensor(counts, at::kLong).to(device);
   const at::Tensor slope =
       linear_cross_entropy({.hidden = hidden,
@@ -155,21 +167,28 @@ at::Tensor PreferenceLoss::part(const Llama& model,
   return slope + (value - slope.detach());  // the value of the loss, the gradient of the slope
 }
 
-double PreferenceLoss::mean(const Llama& model) {
+double PreferenceLoss::mean(const Llama& model,
+                            MicroBatches& micro_batches,
+                            const ForwardOptions& options) {
   const at::NoGradGuard no_grad;
   const StepPlan all = plan_all();
   double loss = 0;
-  for (const Sequence& sequence : all.sequences) {
-    setup_.stop.throw_if_set();
-    loss += part(model, sequence, all).item<double>();
-  }
-  margins_.clear();
+  micro_batches.run(
+      all.sequences,
+      [&] {
+        begin_step();
+        loss = 0;
+      },
+      [&](const Sequence& micro_batch) {
+        setup_.stop.throw_if_set();
+        loss += part(model, micro_batch, all, options).item<double>();
+      });
+  begin_step();
   return loss;
 }
 
-RewardMetrics PreferenceLoss::take_metrics() {
+RewardMetrics PreferenceLoss::metrics() const {
   const at::Tensor margins = at::cat(margins_).to(at::kDouble);
-  margins_.clear();
   return {.margin = margins.mean().item<double>(),
           .accuracy = (margins > 0).to(at::kDouble).mean().item<double>()};
 }

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "thoughtrank/model/llama.h"
+#include "train/micro_batches.h"
 #include "train/step_plan.h"
+#include "train/training_forward.h"
 
 namespace thoughtrank {
 
@@ -31,20 +33,30 @@ class PreferenceLoss {
   PreferenceLoss(const std::vector<TrainingRow>& rows, const TrainSetup& setup);
 
   // Takes the reference log-probabilities from the work folder; where they are not there, computes
-  // them with `model`, which must have the starting weights, and stores them.
-  void prepare_reference(const Llama& model);
+  // them with `model`, which must have the starting weights, and stores them. Micro-batches keep
+  // pairs whole, here and below.
+  void prepare_reference(const Llama& model,
+                         MicroBatches& micro_batches,
+                         const ForwardOptions& options);
 
+  // Forgets the pairs seen: what follows are the parts of one step.
+  void begin_step();
   // The part of the step's loss that `sequence` (whole pairs) has, a scalar; under autograd where
-  // gradients are on.
-  [[nodiscard]] at::Tensor part(const Llama& model, const Sequence& sequence, const StepPlan& step);
+  // gradients are on, as batch_loss() but for the head's gradient, which comes with the others.
+  [[nodiscard]] at::Tensor part(const Llama& model,
+                                const Sequence& sequence,
+                                const StepPlan& step,
+                                const ForwardOptions& options = {});
+  // Of the pairs seen since begin_step().
+  [[nodiscard]] RewardMetrics metrics() const;
 
-  // The loss of all pairs as one step.
-  [[nodiscard]] double mean(const Llama& model);
-
-  // Of the pairs seen since the last call.
-  [[nodiscard]] RewardMetrics take_metrics();
+  // The loss of all pairs as one step, without gradients.
+  [[nodiscard]] double mean(const Llama& model,
+                            MicroBatches& micro_batches,
+                            const ForwardOptions& options);
 
  private:
+  void find_reference(const Llama& model, const Sequence& sequence, const ForwardOptions& options);
   [[nodiscard]] StepPlan plan_all() const;
   [[nodiscard]] at::Tensor reference_of(const Sequence& sequence) const;
 

@@ -29,6 +29,7 @@ Json to_json(const TrainingState& state, const std::string& identity) {
           {"steps_done", state.steps_done},
           {"updates", state.updates},
           {"bad_in_a_row", state.bad_in_a_row},
+          {"micro_batch_parts", state.micro_batch_parts},
           {"loss_before", number_or_null(state.loss_before)},
           {"metrics", metrics},
           {"quarantine", state.quarantine}};
@@ -40,6 +41,7 @@ TrainingState state_from_json(const Json& json, const std::string& where) {
   state.steps_done = require_int(json, "steps_done", 0, kMost, where);
   state.updates = require_int(json, "updates", 0, state.steps_done, where);
   state.bad_in_a_row = require_int(json, "bad_in_a_row", 0, state.steps_done, where);
+  state.micro_batch_parts = require_int(json, "micro_batch_parts", 1, kMost, where);
   state.loss_before = require(json, "loss_before", where).is_null()
                           ? std::numeric_limits<double>::quiet_NaN()
                           : require_number(json, "loss_before", where);

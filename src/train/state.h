@@ -16,10 +16,11 @@ namespace thoughtrank {
 
 // Where a training stands between two steps, besides the arena.
 struct TrainingState {
-  int64_t steps_done = 0;    // position in the plan
-  int64_t updates = 0;       // steps that were not skipped
-  int64_t bad_in_a_row = 0;  // skipped steps since the last update
-  double loss_before = 0;    // before the first step; NaN where it was not finite
+  int64_t steps_done = 0;         // position in the plan
+  int64_t updates = 0;            // steps that were not skipped
+  int64_t bad_in_a_row = 0;       // skipped steps since the last update
+  int64_t micro_batch_parts = 1;  // MicroBatches::parts(): grows when memory runs out
+  double loss_before = 0;         // before the first step; NaN where it was not finite
   std::vector<MetricsRow> metrics;
   Json quarantine = Json::array();  // what quarantine.jsonl holds
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "thoughtrank/core/error.h"
@@ -111,6 +112,12 @@ int64_t tokens_of(const Sequence& rows) {
   return tokens;
 }
 
+// Of a step: one that updates weights in its backward pass is one micro-batch.
+int64_t most_tokens(const TrainOptions& options) {
+  return options.optimizer_in_backward ? options.sequence_length
+                                       : std::numeric_limits<int64_t>::max();
+}
+
 StepPlan plan_step(const std::vector<Sequence>& units, int64_t sequence_length) {
   StepPlan step;
   step.sequences = pack_units(units, sequence_length);
@@ -185,15 +192,19 @@ std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows,
     std::vector<Sequence> taken;
     int64_t tokens = 0;
     double done = 0;
-    for (Sequence& unit : order_units(rows, setup, epoch, rows_per_unit)) {
-      tokens += tokens_of(unit);
-      taken.push_back(std::move(unit));
-      ++done;
-      if (tokens < setup.options.tokens_per_step && done < total) continue;
+    const auto close_step = [&] {
       steps.push_back(plan_step(taken, setup.options.sequence_length));
       steps.back().epoch = static_cast<double>(epoch) + done / total;
       taken.clear();
       tokens = 0;
+    };
+    for (Sequence& unit : order_units(rows, setup, epoch, rows_per_unit)) {
+      const int64_t more = tokens_of(unit);
+      if (!taken.empty() && tokens + more > most_tokens(setup.options)) close_step();
+      taken.push_back(std::move(unit));
+      tokens += more;
+      ++done;
+      if (tokens >= setup.options.tokens_per_step || done == total) close_step();
     }
   }
   return steps;

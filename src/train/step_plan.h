@@ -42,7 +42,8 @@ void require_trainable(const std::vector<TrainingRow>& rows,
                                               int64_t sequence_length);
 
 // All steps of all epochs. A step takes units (of `rows_per_unit` neighbours, shuffled as a whole)
-// in order until it has `tokens_per_step` tokens; it does not reach over the end of an epoch.
+// in order until it has `tokens_per_step` tokens; it does not reach over the end of an epoch, with
+// optimizer_in_backward not over one sequence either.
 [[nodiscard]] std::vector<StepPlan> plan_steps(const std::vector<TrainingRow>& rows,
                                                const TrainSetup& setup,
                                                size_t rows_per_unit = 1);

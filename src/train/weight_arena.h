@@ -10,20 +10,27 @@
 
 namespace thoughtrank {
 
+// Tensors begin at multiples of this many elements: so do blocks of moments that share a scale.
+inline constexpr int64_t kArenaAlignment = 256;
+static_assert(kArenaAlignment % kMomentBlock == 0);
+// The weight's elements, rounded up to that.
+[[nodiscard]] int64_t padded_elements(const at::Tensor& weight);
+
+struct ArenaParts {
+  bool has_master = false;    // bfloat16 weights are kept in float32 as well
+  bool has_gradients = true;  // else the weights have no .grad
+};
+
 class WeightArena {
  public:
   // Moves the model's weights into the arena, in `weights` dtype, and makes them require gradients.
-  // The old tensors are freed one by one. Moments of kByte have a scale for each block;
-  // `has_master` keeps bfloat16 weights in float32 as well.
-  WeightArena(Llama& model,
-              at::ScalarType weights,
-              at::ScalarType moments,
-              bool has_master = false);
+  // The old tensors are freed one by one. Moments of kByte have a scale for each block.
+  WeightArena(Llama& model, at::ScalarType weights, at::ScalarType moments, ArenaParts parts = {});
   // The same for other parameters, such as adapters.
   WeightArena(NamedTensors parameters,
               at::ScalarType weights,
               at::ScalarType moments,
-              bool has_master = false);
+              ArenaParts parts = {});
   // The model keeps its weights (views of the flat buffer); no requires_grad and no gradient is
   // left.
   ~WeightArena();
@@ -31,7 +38,7 @@ class WeightArena {
   WeightArena& operator=(const WeightArena&) = delete;
 
   void zero_gradients();
-  // Global 2-norm, summed in float32; not finite iff a gradient is not (or the norm overflows).
+  // Global 2-norm; not finite iff a gradient is not (or the norm overflows).
   [[nodiscard]] double gradient_norm() const;
   [[nodiscard]] const AdamWArena& buffers() const { return buffers_; }
   // What a resumable state holds, by name; the master, if any, stands for the weights.
@@ -39,6 +46,9 @@ class WeightArena {
   // After a state was read: the weights as the master has them.
   void restore_weights();
   [[nodiscard]] uint64_t state_bytes() const;
+  // A weight's first element in the buffers, and its part of them.
+  [[nodiscard]] int64_t offset(const at::Tensor& weight) const;
+  [[nodiscard]] AdamWArena slice(const at::Tensor& weight) const;
 
  private:
   NamedTensors parameters_;

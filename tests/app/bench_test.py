@@ -48,7 +48,6 @@ class BenchDecode(ProgramTest):
 
     def test_wrong_words_are_usage_errors(self):
         self.expect(64, "bench")
-        self.expect(64, "bench", "train")
         self.expect(64, "bench", "decode", says="--model is required")
         for option, value in [("--prompt-tokens", 0), ("--new-tokens", 0), ("--branches", -1), ("--threads", 0),
                               ("--slots", 20), ("--dtype", "int8"), ("--branches", "many")]:

@@ -2,39 +2,87 @@
 
 #include <gtest/gtest.h>
 
+#include "thoughtrank/train/memory.h"
+
 namespace thoughtrank {
 namespace {
 
-constexpr int64_t kParameters = 3'200'000'000;
 constexpr uint64_t kGigabyte = 1'000'000'000;
+
+// Llama-3.2-3B.
+LlamaConfig three_billion() {
+  LlamaConfig config;
+  config.hidden_size = 3072;
+  config.intermediate_size = 8192;
+  config.num_hidden_layers = 28;
+  config.num_attention_heads = 24;
+  config.num_key_value_heads = 8;
+  config.head_dim = 128;
+  config.vocab_size = 128256;
+  config.tie_word_embeddings = true;
+  return config;
+}
+
+Machine machine_of(const char* device, const char* dtype) {
+  Machine machine;
+  machine.device = device;
+  machine.train_dtype = dtype;
+  return machine;
+}
+
+std::string tier_of(const TrainOptions& options,
+                    uint64_t gigabytes,
+                    const char* dtype = "bfloat16",
+                    const char* device = "cpu") {
+  return choose_tier(options, three_billion(), machine_of(device, dtype), gigabytes * kGigabyte);
+}
 
 TEST(MemoryTier, TheFirstThatFitsIsTaken) {
   const TrainOptions options;
-  const auto tier = [&](uint64_t gigabytes, const char* dtype = "bfloat16") {
-    return choose_tier(options, dtype, kParameters, gigabytes * kGigabyte);
-  };
-  EXPECT_EQ(tier(80), "float32_master");  // 51 GB
-  EXPECT_EQ(tier(60), "float32");         // 38 GB
-  EXPECT_EQ(tier(36), "bfloat16");        // 26 GB
-  EXPECT_EQ(tier(30), "int8");            // 19 GB
-  EXPECT_EQ(tier(8), "int8");             // nothing fits: the smallest
-  EXPECT_EQ(tier(80, "float32"), "float32_master");
-  EXPECT_EQ(tier(0), "float32");  // memory that nobody can tell
+  EXPECT_EQ(tier_of(options, 80), "float32_master");  // 51 GB
+  EXPECT_EQ(tier_of(options, 60), "float32");         // 39 GB
+  EXPECT_EQ(tier_of(options, 36), "bfloat16");        // 26 GB
+  EXPECT_EQ(tier_of(options, 30), "int8");            // 19 GB
+  EXPECT_EQ(tier_of(options, 8), "int8");             // nothing fits: the smallest
+  EXPECT_EQ(tier_of(options, 80, "float32"), "float32_master");
+  EXPECT_EQ(tier_of(options, 0), "float32");  // memory that nobody can tell
+}
+
+TEST(MemoryTier, AGpuHasTwoToChooseFrom) {
+  const TrainOptions options;
+  EXPECT_EQ(tier_of(options, 80, "bfloat16", "cuda:0"), "float32");
+  EXPECT_EQ(tier_of(options, 30, "bfloat16", "cuda:0"), "bfloat16");
 }
 
 TEST(MemoryTier, WhatIsAskedForIsTaken) {
   TrainOptions options;
   options.optimizer_state = "bfloat16";
-  EXPECT_EQ(choose_tier(options, "bfloat16", kParameters, 8 * kGigabyte), "bfloat16");
+  EXPECT_EQ(tier_of(options, 8), "bfloat16");
 }
 
-TEST(MemoryTier, LoraHoldsTheWeightsTwice) {
+TEST(MemoryTier, GradientsThatAreNotKeptLeaveRoomForMore) {
   TrainOptions options;
-  options.method = "lora";
-  EXPECT_EQ(training_bytes(options, "float32", "bfloat16", 1000), 4000u);
-  EXPECT_EQ(training_bytes(TrainOptions(), "float32_master", "bfloat16", 1000), 16000u);
-  EXPECT_EQ(training_bytes(TrainOptions(), "float32_master", "float32", 1000), 16000u);
-  EXPECT_EQ(training_bytes(TrainOptions(), "int8", "bfloat16", 1000), 6031u);
+  options.optimizer_in_backward = true;
+  EXPECT_EQ(tier_of(options, 30), "bfloat16");  // 20 GB
+}
+
+// Of a weight, over those of the model; the adapters are small beside them.
+double standing_bytes(const char* method, const char* tier, at::ScalarType weights) {
+  TrainOptions options;
+  options.method = method;
+  options.optimizer_state = tier;
+  const LlamaConfig model = three_billion();
+  const auto memory = training_memory(model, options, {.weights = weights});
+  return static_cast<double>(memory.standing()) / static_cast<double>(parameter_count(model));
+}
+
+TEST(MemoryTier, BytesOfAWeight) {
+  EXPECT_NEAR(standing_bytes("full", "float32_master", at::kBFloat16), 16, 1e-6);
+  EXPECT_NEAR(standing_bytes("full", "float32_master", at::kFloat), 16, 1e-6);
+  EXPECT_NEAR(standing_bytes("full", "float32", at::kBFloat16), 12, 1e-6);
+  EXPECT_NEAR(standing_bytes("full", "int8", at::kBFloat16), 6.03125, 1e-6);
+  EXPECT_NEAR(standing_bytes("lora", "float32", at::kBFloat16), 4, 0.2);
+  EXPECT_GT(standing_bytes("lora", "float32", at::kBFloat16), 4);
 }
 
 }  // namespace

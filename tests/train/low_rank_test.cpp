@@ -27,7 +27,8 @@ TrainOptions lora_options() {
 
 at::Tensor loss_of(const Llama& model) {
   const std::vector<TrainingRow> rows = random_rows(3);
-  return batch_loss(model, make_batch({&rows[0], &rows[1], &rows[2]}, 0.02, at::kCPU));
+  const Batch batch = make_batch({&rows[0], &rows[1], &rows[2]}, 0.02, at::kCPU);
+  return batch_loss(model, batch, {.is_plain = true});
 }
 
 TEST(LowRank, StartsAsTheModelAndHasTheGradientsOfThePaper) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "thoughtrank/core/files.h"
+#include "train/counting_allocator.h"
 #include "train/training_room.h"
 #include "train/weight_arena.h"
 
@@ -87,7 +88,9 @@ void disturb(Llama& model) {
   }
 }
 
-TEST(Preference, LossGradientsAndRewardsEqualTheFormula) {
+class PreferenceOn : public testing::TestWithParam<const char*> {};
+
+TEST_P(PreferenceOn, LossGradientsAndRewardsEqualTheFormula) {
   const TempFolder work;
   TestTraining training(work.path());
   training.options.dpo = {.beta = 0.7, .nll = 0.3};
@@ -95,11 +98,13 @@ TEST(Preference, LossGradientsAndRewardsEqualTheFormula) {
   training.options.sequence_length = 40;  // several sequences
   const TrainSetup setup = training.setup();
   const std::vector<PreferencePairRow> pairs = random_pairs(5);
-  const Llama start = load_tiny();
-  Llama ours = load_tiny(), theirs = load_tiny();
+  const auto load = [] { return load_tiny(at::kFloat, GetParam()); };
+  const Llama start = load();
+  Llama ours = load(), theirs = load();
   const auto rows = rows_of_pairs(pairs, start.config, setup.options.sequence_length);
   PreferenceLoss preference(rows, setup);
-  preference.prepare_reference(start);
+  MicroBatches micro_batches(/*rows_per_unit=*/2);
+  preference.prepare_reference(start, micro_batches, {});
   disturb(ours);
   disturb(theirs);
   WeightArena arena(ours, at::kFloat, at::kFloat), their_arena(theirs, at::kFloat, at::kFloat);
@@ -114,13 +119,16 @@ TEST(Preference, LossGradientsAndRewardsEqualTheFormula) {
   const Formula formula = formula_of(theirs, start, pairs, setup.options.dpo);
   formula.loss.backward();
   EXPECT_NEAR(loss, formula.loss.item<double>(), kLossTolerance);
-  EXPECT_NEAR(*preference.take_metrics().margin, formula.margin, kLossTolerance);
-  EXPECT_NEAR(preference.mean(ours), formula.loss.item<double>(), kLossTolerance);
+  EXPECT_NEAR(*preference.metrics().margin, formula.margin, kLossTolerance);
+  EXPECT_NEAR(
+      preference.mean(ours, micro_batches, {}), formula.loss.item<double>(), kLossTolerance);
   const at::Tensor gradients = arena.buffers().gradients;
   EXPECT_GT(gradients.abs().max().item<double>(), 100 * kGradientTolerance);
   EXPECT_LT((gradients - their_arena.buffers().gradients).abs().max().item<double>(),
             kGradientTolerance);
 }
+
+INSTANTIATE_TEST_SUITE_P(Tiny, PreferenceOn, testing::Values("tiny-llama", "tiny-llama3"));
 
 void configure(TestTraining& training) {
   training.options.objective = "dpo_nll";
@@ -186,6 +194,46 @@ TEST(Preference, ResumedEqualsUninterrupted) {
     EXPECT_TRUE(same_weights(outcome.model, expected.model)) << "stopped after step " << step;
     EXPECT_EQ(outcome.metrics, expected.metrics) << "stopped after step " << step;
   }
+}
+
+// The `n`-th allocation of the training fails; 0: none.
+TrainResult train_with_shortage(int64_t n, bool& has_failed) {
+  CountingAllocator memory;
+  const TempFolder work;
+  TestTraining training(work.path());
+  configure(training);
+  training.options.learning_rate = 1e-3;
+  training.options.epochs = 1;
+  training.options.sequence_length = 80;  // several pairs
+  training.options.tokens_per_step = 80;
+  TrainResult result;
+  {
+    Llama model = load_tiny();
+    if (n > 0) memory.fail_at(n);
+    result = training.run(model, random_pairs(6));
+    has_failed = memory.has_failed();
+  }
+  return result;
+}
+
+// Micro-batches are cut between pairs, the reference's and the mean's too; rewards count once.
+TEST(Preference, OutOfMemoryKeepsPairsTogetherAndLossesAndRewards) {
+  bool has_failed = false;
+  const TrainResult whole = train_with_shortage(0, has_failed);
+  int64_t failures = 0;
+  for (int64_t n = 20;; n += 20) {
+    const TrainResult result = train_with_shortage(n, has_failed);
+    if (!has_failed) break;
+    ++failures;
+    ASSERT_EQ(result.metrics.size(), whole.metrics.size());
+    for (size_t step = 0; step < whole.metrics.size(); ++step) {
+      const MetricsRow &cut = result.metrics[step], &usual = whole.metrics[step];
+      EXPECT_NEAR(cut.loss / usual.loss, 1, 1e-5) << "allocation " << n;
+      EXPECT_NEAR(*cut.reward_margin, *usual.reward_margin, 1e-4) << "allocation " << n;
+    }
+    EXPECT_NEAR(result.loss_after / whole.loss_after, 1, 1e-5) << "allocation " << n;
+  }
+  EXPECT_GT(failures, 10);
 }
 
 TEST(Preference, APairIsNeverCutApart) {

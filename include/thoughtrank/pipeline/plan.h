@@ -8,6 +8,7 @@
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
 
@@ -24,7 +25,8 @@ struct RunPlan {
   int64_t longest_prompt = 0;          // tokens
   int64_t generated_tokens_worst = 0;  // per round
   uint64_t decode_bytes = 0;           // weights and KV cache at the worst
-  uint64_t train_bytes = 0;            // weights, gradients, moments
+  TrainingMemory training;             // at the longest micro-batch
+  TrainingSize training_size;          // that micro-batch
   uint64_t disk_bytes = 0;             // checkpoints kept + training state
   uint64_t disk_free = 0;
   uint64_t memory_available = 0;

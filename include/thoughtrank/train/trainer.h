@@ -56,6 +56,9 @@ struct TrainOptions {
   bool shuffle = true;
   int64_t sequence_length = 4096;
   int64_t tokens_per_step = 16384;
+  std::string checkpointing = "auto";  // auto | none | selective | full
+  bool optimizer_in_backward = false;
+  double clip_per_tensor = 0;  // largest gradient norm of a tensor; 0 = off
   int64_t state_every = 50;
   SegmentWeights weights;
   int64_t thought_prefix = 0;
@@ -64,6 +67,10 @@ struct TrainOptions {
   std::optional<double> max_heldout_worse;  // publish gate: relative rise of the held-out loss
   void visit(FieldVisitor& v);
 };
+
+// Error(kConfig) when the options ask optimizer_in_backward for accumulation, global clipping, an
+// objective other than sft or method lora, or for clip_per_tensor without it.
+void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
   TrainOptions options;
@@ -91,7 +98,8 @@ struct TrainResult {
 // `progress` counts steps and tokens, also the steps before a resume. Rows carry input_ids and
 // spans. Error(kBadData) naming the prompt id for rows that are too long, empty, without loss
 // tokens or with ids out of range; Error(kTrainingHealth) after three bad steps in a row
-// (not finite, or a spike; bad steps are skipped and noted in work_folder/quarantine.jsonl);
+// (not finite, or a spike; bad steps are skipped and noted in work_folder/quarantine.jsonl; with
+// optimizer_in_backward a spike of the gradient norm passes: it is known when all is updated);
 // Error(kStopped | kInterrupted) when stopped.
 [[nodiscard]] TrainResult train(Llama& model,
                                 const std::vector<TrainingRow>& rows,

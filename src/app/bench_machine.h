@@ -1,0 +1,17 @@
+// What the benchmarks say of the machine and the process they ran in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "thoughtrank/core/json.h"
+#include "thoughtrank/kernels/ceilings.h"
+
+namespace thoughtrank {
+
+[[nodiscard]] int64_t resident_bytes();       // of this process, now
+[[nodiscard]] int64_t peak_resident_bytes();  // at its largest
+[[nodiscard]] std::string cpu_name();
+[[nodiscard]] Json in_billions(const Ceilings& ceilings);
+
+}  // namespace thoughtrank

@@ -1,0 +1,78 @@
+#include "train/tiers.h"
+
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/adamw.h"
+#include "thoughtrank/model/device.h"
+#include "thoughtrank/train/memory.h"
+
+namespace thoughtrank {
+namespace {
+
+void require(bool is_possible, const char* what) {
+  if (!is_possible) fail(ExitCode::kConfig, "train.optimizer_in_backward: {}", what);
+}
+
+}  // namespace
+
+at::ScalarType weights_dtype(const TrainOptions& options, at::ScalarType loaded) {
+  if (options.dtype == "auto") return loaded;
+  return options.dtype == "float32" ? at::kFloat : at::kBFloat16;
+}
+
+at::ScalarType moments_dtype(const TrainOptions& options) {
+  if (options.optimizer_state == "int8") return at::kByte;
+  return options.optimizer_state == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+int64_t moment_bytes(const TrainOptions& options, at::ScalarType weights, int64_t parameters) {
+  const auto moment = static_cast<int64_t>(at::elementSize(moments_dtype(options)));
+  const bool is_byte = moments_dtype(options) == at::kByte;
+  const bool has_master = options.optimizer_state == "float32_master" && weights != at::kFloat;
+  const int64_t blocks = (parameters + kMomentBlock - 1) / kMomentBlock;
+  const int64_t scales = is_byte ? blocks * 4 : 0, master = has_master ? parameters * 4 : 0;
+  return 2 * (parameters * moment + scales) + master;
+}
+
+void require_tier(const TrainOptions& options) {
+  if (!options.optimizer_in_backward) {
+    if (options.clip_per_tensor == 0) return;
+    fail(ExitCode::kConfig,
+         "train.clip_per_tensor goes with train.optimizer_in_backward; train.clip is the global "
+         "norm");
+  }
+  require(options.objective == "sft",
+          "only objective sft has one backward pass for each weight; leave it out for others");
+  require(options.method == "full",
+          "the gradients of method lora are those of a few small adapters; leave it out");
+  require(options.clip == 0,
+          "a global norm is known only when all weights are updated already: set train.clip: 0, "
+          "and train.clip_per_tensor to clip each tensor by itself");
+  require(options.tokens_per_step <= options.sequence_length,
+          "a step is one micro-batch, nothing accumulates: train.tokens_per_step must not be above "
+          "train.sequence_length");
+}
+
+Checkpointing checkpointing_of(const std::string& name) {
+  if (name == "full") return Checkpointing::full;
+  return name == "selective" ? Checkpointing::selective : Checkpointing::none;
+}
+
+std::string name_of(Checkpointing checkpointing) {
+  if (checkpointing == Checkpointing::full) return "full";
+  return checkpointing == Checkpointing::selective ? "selective" : "none";
+}
+
+Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model) {
+  const at::Device device = model.embed_tokens.device();
+  return checkpointing_of(
+      fitting_checkpointing(model.config,
+                            options,
+                            {.tokens = options.sequence_length,
+                             .loss_tokens = options.sequence_length,
+                             .checkpointing = options.checkpointing,
+                             .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
+                             .device = device},
+                            memory_available_on(device.str())));
+}
+
+}  // namespace thoughtrank
