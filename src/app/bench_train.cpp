@@ -200,7 +200,7 @@ void add_options(CLI::App& command, BenchTrainOptions& options) {
   command
       .add_option(
           "--optimizer-state", options.optimizer_state, "train.optimizer_state: AdamW's moments")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->check(CLI::IsMember({"auto", "float32_master", "float32", "bfloat16", "int8"}))
       ->capture_default_str();
   command.add_option("--checkpointing", options.checkpointing, "train.checkpointing")
       ->check(CLI::IsMember({"auto", "none", "selective", "full"}))

@@ -34,6 +34,12 @@ class BenchTrain(ProgramTest):
         self.assertEqual(losses[0], losses[3])
         self.assertAlmostEqual(losses[0], losses[1], places=4)
 
+    def test_every_tier(self):
+        for tier in ["float32_master", "int8"]:
+            for words in [[], ["--in-backward"]]:
+                report = self.report("--dtype", "bfloat16", "--optimizer-state", tier, *words)
+                self.assertEqual(report["optimizer_state"], tier)
+
     def test_rows_of_a_file(self):
         rows = self.folder / "rows.jsonl"
         row = {"prompt_id": "a", "round": 1, "branch": 0, "prompt": "", "completion": "",
