@@ -55,11 +55,11 @@ CLI::App* add_command(App& app,
   return command;
 }
 
-void add_run_commands(App& app);    // run, generate, judge, train, select
-void add_look_commands(App& app);   // plan, status, inspect
-void add_model_commands(App& app);  // sample, ask, tokenize
-void add_setup_commands(App& app);  // config, doctor, init
-void add_bench_command(App& app);   // bench decode
+void add_run_commands(App& app);        // run, generate, judge, train, select
+void add_look_commands(App& app);       // plan, status, inspect
+void add_model_commands(App& app);      // sample, ask, tokenize
+void add_setup_commands(App& app);      // config, doctor, init
+void add_bench_command(App& app);       // bench decode
 void add_judge_test_command(App& app);  // judge-test
 
 void verify_command(App& app, int64_t new_tokens);  // generate --verify

@@ -78,10 +78,17 @@ void add_findings(const std::string& name, const Conduct& conduct, Json& finding
 // The judged answers of the round beside what became of them.
 struct Outcomes {
   Mean length_correlation;  // Spearman of length and utility within a prompt
-  Mean length_gap;          // bytes of the winner minus the median candidate's
+  Mean length_gap;          // characters of the winner minus the median candidate's
   std::vector<std::string> winners;
   std::vector<std::string> answers;
 };
+
+// Characters, as a reader sees length.
+double length_of(const std::string& text) {
+  return static_cast<double>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
 
 Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
                      const std::vector<BestOutputRow>& best,
@@ -95,7 +102,7 @@ Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
     }
     std::vector<double> lengths, utilities;
     for (const RankedItem& item : best[t].items) {
-      lengths.push_back(static_cast<double>(answers[item.branch].size()));
+      lengths.push_back(length_of(answers[item.branch]));
       utilities.push_back(item.utility);
     }
     if (lengths.size() >= kFewItems) outcomes.length_correlation.add(spearman(lengths, utilities));

@@ -19,6 +19,12 @@ std::shared_ptr<const Secret> taken_from_environment(const std::string& variable
 
 }  // namespace
 
+void hide_judge_keys(const JudgeOptions& options) {
+  for (const JudgeOptions& judge : all_judges(options)) {
+    if (!judge.api_key_env.empty()) taken_from_environment(judge.api_key_env);
+  }
+}
+
 std::shared_ptr<const Secret> judge_key(const JudgeOptions& options) {
   if (!options.api_key_file.empty() && !options.api_key_env.empty()) {
     fail(ExitCode::kConfig, "judge.api_key_env and judge.api_key_file are both set. Keep one");

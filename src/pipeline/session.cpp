@@ -159,6 +159,7 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFla
 }
 
 std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, const StopFlag& stop) {
+  hide_judge_keys(config.judge);
   TextKit kit = load_text_kit(config.model.path, config.chat_template);
   PromptPlan prompts = load_prompts(config, kit);
   require_licence(config.model.path, config.run_dir, config.is_private);

@@ -152,6 +152,8 @@ class Secrets(WireTest):
             with open(self.folder / "stderr.txt", "w") as err, open(self.folder / "stdout.txt", "w") as out:
                 process = subprocess.Popen(words, stdout=out, stderr=err, env={**os.environ, "JUDGE_API_KEY": CANARY})
                 while process.poll() is None:
+                    if not (self.folder / "run" / "journal.jsonl").exists():
+                        continue  # at the very start the environment has it: that is how it came in
                     for name in ("environ", "cmdline"):
                         try:
                             seen.append(Path(f"/proc/{process.pid}/{name}").read_bytes())
@@ -159,7 +161,8 @@ class Secrets(WireTest):
                             pass
                     time.sleep(0.01)
             self.assertEqual(process.returncode, 0)
-        last = seen[len(seen) // 2 :]  # at the start the environment has it: that is how it came in
+        last = seen
+        self.assertGreater(len(last), 0)
         for path in self.folder.rglob("*"):
             if path.is_file():
                 last.append(path.read_bytes())

@@ -71,6 +71,11 @@ struct JudgeOptions {
 // The first judge and the others, each with its own connection and the first one's rules.
 [[nodiscard]] std::vector<JudgeOptions> all_judges(const JudgeOptions& options);
 
+// Takes the judges' keys out of this process's environment, where whoever may look at the process
+// could read them. The judges find them later; a key that is not there is their error, not this
+// function's.
+void hide_judge_keys(const JudgeOptions& options);
+
 struct SelectOptions {
   int64_t winners_per_prompt = 1;
   double max_regret = 0.25;
