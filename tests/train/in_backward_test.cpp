@@ -93,6 +93,24 @@ INSTANTIATE_TEST_SUITE_P(Tiers,
                          InBackwardTier,
                          testing::Values("float32_master", "float32", "bfloat16", "int8"));
 
+TEST(InBackwardRules, ASliceOfTheArenaHasItsOwnScalesAndMaster) {
+  Llama model = load_tiny();
+  const WeightArena bytes(model, at::kBFloat16, at::kByte, {.has_gradients = false});
+  const AdamWArena& whole = bytes.buffers();
+  whole.second_scale.copy_(at::arange(whole.second_scale.numel()));
+  for (const auto& [name, weight] : model.named_parameters()) {
+    const at::Tensor scales = bytes.slice(weight).second_scale;
+    EXPECT_EQ(scales[0].item<int64_t>() * kMomentBlock, bytes.offset(weight)) << name;
+    EXPECT_EQ(scales.numel() * kMomentBlock, padded_elements(weight)) << name;
+  }
+  Llama other = load_tiny();
+  const WeightArena floats(other, at::kBFloat16, at::kFloat, {.has_master = true});
+  for (const auto& [name, weight] : other.named_parameters()) {
+    const at::Tensor master = floats.slice(weight).master;
+    EXPECT_TRUE(at::equal(master.to(at::kBFloat16), weight.detach().view(-1))) << name;
+  }
+}
+
 TEST(InBackwardRules, WhatItCannotDoIsRefused) {
   const auto code = [](auto change, const char* text) {
     const TempFolder work;
