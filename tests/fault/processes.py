@@ -130,5 +130,5 @@ def control_fewer_kept(bench):
 ROWS = [
     Row("R8", "two to four runs started at once in one folder", 10, 500, races, control_no_lock),
     Row("R9", "SIGTERM, SIGHUP, SIGUSR1, SIGINT at random times, also inherited as ignored", 16, 400, signals, control_deaf),
-    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept),
+    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept, traces=True),
 ]

@@ -195,9 +195,9 @@ def control_blind_errors(bench):
 
 ROWS = [
     Row("R1", "SIGKILL at an operation on a file of publishing a checkpoint", 40, 3000, kill_at_each_operation,
-        control_torn_rename),
+        control_torn_rename, traces=True),
     Row("R2", "SIGKILL at random times, 1 to 5 a run", 15, 1000, kill_at_random_times, control_lost_record),
-    Row("R4", "order of write, sync, rename, acknowledgement", 1, 1, sync_order, control_no_sync),
+    Row("R4", "order of write, sync, rename, acknowledgement", 1, 1, sync_order, control_no_sync, traces=True),
     Row("R5", "ENOSPC, EIO, EDQUOT, EMFILE, EINTR, once and from then on", 33, 1000, errors_of_files,
-        control_blind_errors),
+        control_blind_errors, traces=True),
 ]
