@@ -5,7 +5,7 @@
                  [--nightly] [--trials N] [--no-controls] [--write tests/fault/SCORECARD.md]
 
 Each row is repeated `trials` times (--nightly: the longer count). 0 failures in n trials: with 95 % confidence the rate
-of failures is below 3/n. Each row's control breaks the protection on purpose: it must be seen to fail. Exits 1 when a
+of failures is below 3/n. Each row's control breaks the protection, or damages a result, on purpose: it must be seen. Exits 1 when a
 row failed, or a control was not seen.
 """
 import argparse
@@ -93,7 +93,8 @@ HEAD = """# Scorecard of the fault tests
 Written by `tests/fault/scorecard.py{words}` on {day}. Each trial disturbs a small run of two rounds, then the same
 command is given again: nothing torn may lie under a final name, the journal may only grow, no call may be made twice but
 those in flight, and the artefacts must be, byte for byte, those of an undisturbed run. The rate of failures is below 3/n
-with 95 % confidence after n trials without one. A control breaks the protection on purpose; what is named was seen.
+with 95 % confidence after n trials without one. A control breaks the protection on purpose (R1, R4 to R9,
+R11) or shows the comparison a damaged or different result (the others); what is named was seen.
 
 | row | fault | result | trials | rate of failures | control |
 |---|---|---|---|---|---|

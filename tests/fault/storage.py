@@ -145,18 +145,12 @@ def sync_order(bench, _trials, sabotage=""):
     """R4. In a clean run: a file is synced before its rename, its folder before the journal says so."""
     outcome = Outcome()
     order = Order(bench.world.run)
-    log_lines = [line for _, _, line in traced_run_with_names(bench.world, sabotage)]
-    for line in log_lines:
+    for _, _, line in traced_run(bench.world, sabotage):
         order.see(line)
     outcome.trials, outcome.problems = max(order.renames, 1), order.problems
     outcome.failed = len(order.problems)
     outcome.detail = "renames of one run"
     return outcome
-
-
-def traced_run_with_names(world, sabotage):
-    """traced_run() shows no names in quotes with -s 0: paths of renames are always whole."""
-    return traced_run(world, sabotage)
 
 
 def control_no_sync(bench):
