@@ -61,9 +61,7 @@ std::string sha256(std::string_view bytes) {
 }
 
 std::string sha256_file(const std::filesystem::path& path) {
-  const int fd = retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
-  if (fd < 0) fail_io(path, "open", errno);
-  const FileHandle file(fd);
+  const FileHandle file = open_file(path, O_RDONLY);
   std::vector<char> buffer(1 << 20);
   Sha256 hash;
   uint64_t offset = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "thoughtrank/decode/floor.h"
 #include "thoughtrank/model/device.h"
 #include "thoughtrank/model/llama.h"
 
@@ -83,6 +84,9 @@ TextKit load_text_kit(const std::filesystem::path& model_folder, const std::stri
 Decoder load_decoder(const std::filesystem::path& model_folder,
                      const Machine& machine,
                      DecodeOptions options) {
+  const int64_t bytes_each = machine.dtype == "bfloat16" ? 2 : 4;
+  const int64_t parameters = count_parameters(read_llama_config(model_folder));
+  require_device(machine.device, static_cast<uint64_t>(parameters * bytes_each));
   Llama model = load_llama(model_folder, scalar_type(machine.dtype), at::Device(machine.device));
   options.threads = machine.threads;
   return Decoder(std::move(model), options);

@@ -11,8 +11,9 @@ from scorecard import Outcome, Row
 from world import Trial, frame
 
 MAY_CHANGE = {"run_dir", "device", "threads", "judge.api_key_env", "judge.api_key_file", "judge.max_usd",
-              "judge.concurrency", "judge.timeout_s", "judge.proxy", "judge.ca_file", "checkpoint.keep",
-              "limits.max_hours"}
+              "judge.concurrency", "judge.timeout_s", "judge.patience_s", "judge.proxy", "judge.ca_file",
+              "judge.max_flip_rate", "judge.max_position_bias", "judge.max_length_correlation",
+              "judge.max_planted_errors", "checkpoint.keep", "limits.max_hours"}
 
 
 def command(bench, *words):
@@ -58,14 +59,14 @@ def drift(bench, trials):
     config = json.loads((bench.done / "run" / "run.json").read_text())["config"]
     outcome = Outcome()
     for key, about in itertools.islice(leaves(schema), trials):
-        value = another_value(about, value_at(config, key))
+        value = 1 if key == "rounds" else another_value(about, value_at(config, key))  # rounds may go up
         if value is None or key in ("run_dir", "device"):
             continue
         Trial(bench, bench.done)
         code, said = bench.world.go("--set", f"{key}={value}")
-        allowed = [0, 78] if key in MAY_CHANGE else [78, 66, 77]
+        allowed = [0, 78] if key in MAY_CHANGE else [78, 65, 66, 77]
         problems = [] if code in allowed else [f"{key}={value}: exit code {code}: {said[-200:]}"]
-        if code != 0 and key.rpartition(".")[2] not in said:
+        if code != 0 and key.rpartition(".")[2] not in said and str(value) not in said:
             problems.append(f"{key}={value}: not named: {said[-200:]}")
         if bench.world.digests() != bench.expected:
             problems.append(f"{key}={value}: the run was touched")
@@ -162,21 +163,28 @@ def bad_configs():
     yield GOOD.replace("judge", "jud\x1bge")
 
 
+def timed_check(bench, path):
+    """`config check` of a file, and the seconds that it computed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = command(bench, "config", "check", "--config", path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def bad_yaml(bench, trials, check=True):
-    """R20. Each bad config ends with 78 in under a second of computing, names file and line, and shows no key."""
+    """R20. Each bad config ends with 78, names the file, shows no key, and costs less than a second more than a good one."""
     outcome = Outcome()
     path = bench.world.folder / "bad.yaml"
+    path.write_text(GOOD)
+    _, start_s = timed_check(bench, path)
     for text in itertools.islice(bad_configs(), trials):
         path.write_text(text if check else GOOD, encoding="utf-8")
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = command(bench, "config", "check", "--config", path)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        done, seconds = timed_check(bench, path)
         said, shown = done.stdout + done.stderr, repr(text[:60])
         problems = [] if done.returncode == 78 else [f"{shown}: exit code {done.returncode}: {said[-200:]}"]
         if not re.search(r"bad\.yaml(:\d+)?", said):
             problems.append(f"{shown}: the file is not named: {said[-200:]}")
-        if seconds > 1:
+        if seconds > start_s + 1:
             problems.append(f"{shown}: took {seconds:.1f} s")
         if "sk-0123456789abcdef" in said or "\x1b" in said:
             problems.append(f"{shown}: shows a key or an escape")

@@ -1,10 +1,13 @@
 """Rows R8, R9 and R10: two runs in one folder, signals, purging old checkpoints."""
 import random
+import shutil
 import signal
+import subprocess
 import time
 
 from scorecard import Outcome, Row
-from world import Trial
+from storage import inject, spread, traced_run
+from world import Trial, killed
 
 SIGNALS = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 
@@ -50,7 +53,7 @@ def stop_with(bench, number, delay_s, sabotage="", ignored=False):
     started = time.monotonic()
     try:
         _, said = process.communicate(timeout=30 if not sabotage else 3 * bench.seconds + 6)
-    except Exception:
+    except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
         return None, time.monotonic() - started, ""
@@ -59,7 +62,7 @@ def stop_with(bench, number, delay_s, sabotage="", ignored=False):
 
 def signals(bench, trials, sabotage="", seed=1):
     """R9. Each signal, also where it was inherited as ignored, ends the run within 5 s with its code."""
-    stream, outcome = random.Random(seed), Outcome()
+    stream, outcome, stopped = random.Random(seed), Outcome(), 0
     for n in range(trials):
         number = list(SIGNALS)[n % 4]
         trial = Trial(bench)
@@ -72,9 +75,9 @@ def signals(bench, trials, sabotage="", seed=1):
             trial.problems += [] if bench.world.digests() == bench.expected else ["ended with 0, not whole"]
             outcome.detail = "some came after the end"
         else:
-            outcome.hits = getattr(outcome, "hits", 0) + 1
+            stopped += 1
         outcome.add([f"{signal.Signals(number).name}: {problem}" for problem in trial.finish()])
-    if getattr(outcome, "hits", 0) == 0:
+    if stopped == 0:
         outcome.failed, outcome.problems = max(outcome.failed, 1), outcome.problems + ["no signal stopped a run"]
     return outcome
 
@@ -86,7 +89,6 @@ def control_deaf(bench):
 def purge(bench, trials):
     """R10. Kills at every renaming and removal of purging old checkpoints: one verified checkpoint always stays, what is
     not ours is not touched."""
-    from storage import inject, spread, traced_run
     words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
     outcome = Outcome()
     expected = expected_of_purge(bench, words)
@@ -101,7 +103,7 @@ def purge(bench, trials):
         trial.after_fault(code, said, allowed=[0] if code == 0 else [-9, 137])
         foreign.mkdir(parents=True, exist_ok=True)
         (foreign / "mine.txt").write_text("mine")
-        problems = trial.finish()
+        problems = trial.finish() + ([] if killed(code) else ["no kill"])
         problems += [] if (foreign / "mine.txt").exists() else ["a folder of the user's is gone"]
         kept = sorted(path.parts[-3] for path in bench.world.run.glob("round-*/checkpoint/model.safetensors"))
         problems += [] if kept == ["round-03", "round-04"] else [f"weights kept: {kept}"]
@@ -120,7 +122,6 @@ def expected_of_purge(bench, words):
 
 def control_fewer_kept(bench):
     """A checkpoint that was taken away is missed."""
-    import shutil
     words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
     expected = expected_of_purge(bench, words)
     shutil.rmtree(bench.world.run / "round-03" / "checkpoint")
@@ -130,5 +131,5 @@ def control_fewer_kept(bench):
 ROWS = [
     Row("R8", "two to four runs started at once in one folder", 10, 500, races, control_no_lock),
     Row("R9", "SIGTERM, SIGHUP, SIGUSR1, SIGINT at random times, also inherited as ignored", 16, 400, signals, control_deaf),
-    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept),
+    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept, traces=True),
 ]

@@ -5,7 +5,7 @@
                  [--nightly] [--trials N] [--no-controls] [--write tests/fault/SCORECARD.md]
 
 Each row is repeated `trials` times (--nightly: the longer count). 0 failures in n trials: with 95 % confidence the rate
-of failures is below 3/n. Each row's control breaks the protection on purpose: it must be seen to fail. Exits 1 when a
+of failures is below 3/n. Each row's control breaks the protection, or damages a result, on purpose: it must be seen. Exits 1 when a
 row failed, or a control was not seen.
 """
 import argparse
@@ -13,6 +13,7 @@ import datetime
 import importlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ class Row:
     nightly: int
     run: Callable  # (bench, trials) -> Outcome
     control: Callable  # (bench) -> what was seen, or None
+    traces: bool = False  # needs strace
 
 
 @dataclass
@@ -91,7 +93,8 @@ HEAD = """# Scorecard of the fault tests
 Written by `tests/fault/scorecard.py{words}` on {day}. Each trial disturbs a small run of two rounds, then the same
 command is given again: nothing torn may lie under a final name, the journal may only grow, no call may be made twice but
 those in flight, and the artefacts must be, byte for byte, those of an undisturbed run. The rate of failures is below 3/n
-with 95 % confidence after n trials without one. A control breaks the protection on purpose; what is named was seen.
+with 95 % confidence after n trials without one. A control breaks the protection on purpose (R1, R4 to R9,
+R11) or shows the comparison a damaged or different result (the others); what is named was seen.
 
 | row | fault | result | trials | rate of failures | control |
 |---|---|---|---|---|---|
@@ -110,19 +113,28 @@ def parse_options():
     return parser.parse_args()
 
 
+def can_trace():
+    """Containers may forbid it."""
+    if not shutil.which("strace"):
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+
+
 def main():
     options = parse_options()
     options.thoughtrank, options.saboteur = options.thoughtrank.resolve(), options.saboteur.resolve()
     if missing := [path for path in (options.thoughtrank, options.saboteur) if not path.exists()]:
         sys.exit(f"{missing[0]} is not there: build it (scripts/setup.sh)")
-    if not shutil.which("strace"):
-        sys.exit("strace is not installed: see third_party/apt.txt")
     wanted = options.rows.split(",") if options.rows else None
     rows = [row for module in MODULES for row in importlib.import_module(module).ROWS]
     work = Path(tempfile.mkdtemp(prefix="fault-"))
     try:
         bench = make_bench(options, work)
-        results = [run_row(row, bench, options) for row in rows if wanted is None or row.name in wanted]
+        chosen = [row for row in rows if wanted is None or row.name in wanted]
+        if not can_trace():
+            print("skipped", ", ".join(row.name for row in chosen if row.traces), ": strace may not trace here", flush=True)
+            chosen = [row for row in chosen if not row.traces]
+        results = [run_row(row, bench, options) for row in chosen]
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if options.write:

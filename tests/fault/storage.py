@@ -145,18 +145,12 @@ def sync_order(bench, _trials, sabotage=""):
     """R4. In a clean run: a file is synced before its rename, its folder before the journal says so."""
     outcome = Outcome()
     order = Order(bench.world.run)
-    log_lines = [line for _, _, line in traced_run_with_names(bench.world, sabotage)]
-    for line in log_lines:
+    for _, _, line in traced_run(bench.world, sabotage):
         order.see(line)
     outcome.trials, outcome.problems = max(order.renames, 1), order.problems
     outcome.failed = len(order.problems)
     outcome.detail = "renames of one run"
     return outcome
-
-
-def traced_run_with_names(world, sabotage):
-    """traced_run() shows no names in quotes with -s 0: paths of renames are always whole."""
-    return traced_run(world, sabotage)
 
 
 def control_no_sync(bench):
@@ -194,10 +188,10 @@ def control_blind_errors(bench):
 
 
 ROWS = [
-    Row("R1", "SIGKILL at an operation on a file of publishing a checkpoint", 60, 3000, kill_at_each_operation,
-        control_torn_rename),
+    Row("R1", "SIGKILL at an operation on a file of publishing a checkpoint", 40, 3000, kill_at_each_operation,
+        control_torn_rename, traces=True),
     Row("R2", "SIGKILL at random times, 1 to 5 a run", 15, 1000, kill_at_random_times, control_lost_record),
-    Row("R4", "order of write, sync, rename, acknowledgement", 1, 1, sync_order, control_no_sync),
-    Row("R5", "ENOSPC, EIO, EDQUOT, EMFILE, EINTR, once and from then on", 44, 1000, errors_of_files,
-        control_blind_errors),
+    Row("R4", "order of write, sync, rename, acknowledgement", 1, 1, sync_order, control_no_sync, traces=True),
+    Row("R5", "ENOSPC, EIO, EDQUOT, EMFILE, EINTR, once and from then on", 33, 1000, errors_of_files,
+        control_blind_errors, traces=True),
 ]

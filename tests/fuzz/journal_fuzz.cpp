@@ -1,8 +1,7 @@
 // A journal of any bytes is read, cut at its torn tail, or refused; what it accepts, it accepts
 // again.
-#include "thoughtrank/core/journal.h"
-
 #include "tests/fuzz/fuzz.h"
+#include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/log.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -25,7 +25,7 @@ class Sha256 {
 };
 
 [[nodiscard]] std::string sha256(std::string_view bytes);
-// Throws Error(kIo) when the file cannot be read.
+// Error(kMissingInput) when the file is not there, Error(kIo) when it cannot be read.
 [[nodiscard]] std::string sha256_file(const std::filesystem::path& path);
 [[nodiscard]] uint32_t crc32c(std::string_view bytes);
 
