@@ -52,6 +52,10 @@ def ranking_text(prompt, taste, fault):
 def completion(request, text):
     """A chat completion body around `text`."""
     prompt_tokens = sum(len(message["content"]) for message in request["messages"]) // 4
+    limit = request.get("max_completion_tokens") or request.get("max_tokens") or 2048
+    tokens = len(text) // 4 + 1
+    finish_reason = "stop" if tokens <= limit else "length"
+    text, tokens = text[: 4 * limit], min(tokens, limit)
     return {
         "id": "mock",
         "object": "chat.completion",
@@ -60,13 +64,13 @@ def completion(request, text):
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": text},
-                "finish_reason": "stop",
+                "finish_reason": finish_reason,
             }
         ],
         "usage": {
             "prompt_tokens": prompt_tokens,
-            "completion_tokens": len(text) // 4 + 1,
-            "total_tokens": prompt_tokens + len(text) // 4 + 1,
+            "completion_tokens": tokens,
+            "total_tokens": prompt_tokens + tokens,
         },
     }
 

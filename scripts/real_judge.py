@@ -62,7 +62,7 @@ def main():
     options = parser.parse_args()
     python = environment(options.env)
     words = ["--model", find_model(python, options.model), "--model_alias", "smollm2", "--host", "127.0.0.1", "--port",
-             str(options.port), "--n_ctx", str(options.context), "--n_threads", "2"]
+             str(options.port), "--n_ctx", str(options.context), "--n_threads", "2", "--verbose", "false"]
     process = subprocess.Popen([python, "-m", "llama_cpp.server", *words], stdout=subprocess.DEVNULL)
     base_url = f"http://127.0.0.1:{options.port}/v1"
     try:

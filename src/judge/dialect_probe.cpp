@@ -26,9 +26,18 @@ Answer ask(Client& client, const Protocol& protocol, const TinyCall& tiny) {
   return client.wait().at(0);
 }
 
-}  // namespace
-
-namespace {
+// Some servers ignore a limit whose name they do not know; replies without end would cost money and
+// minutes. Asked for one token, such a server sends more; any other answer, an error too, shows
+// that the limit was read.
+bool ignores_limit(Client& client, const ChatProtocol& protocol, const Dialect& dialect) {
+  const TinyCall tiny("limit");
+  Json body = parse_json(protocol.request_body(tiny.call, tiny.shown), "request");
+  body[dialect.limit_key] = 1;
+  client.submit(0, dump_json(body));
+  const Answer answer = client.wait().at(0);
+  const std::optional<TokenUsage>& usage = answer.completion.usage;
+  return answer.outcome == Outcome::answered && usage && usage->output > 1;
+}
 
 std::string note_name(const std::string& endpoint, const std::string& model) {
   return "dialect of " + endpoint + " " + model;
@@ -70,9 +79,15 @@ void settle_dialect(Client& client,
   const std::string name = note_name(endpoint, model);
   if (speak_as_known(protocol, ledger, name)) return;
   std::string refusal;
+  std::optional<Dialect> unlimited;
   for (const Dialect& dialect : dialects()) {
     protocol.speak(dialect);
     const Answer answer = ask(client, protocol, TinyCall("dialect"));
+    if (answer.outcome == Outcome::answered && ignores_limit(client, protocol, dialect)) {
+      log_info("judge: {} takes {}, but ignores {}", endpoint, dialect.format, dialect.limit_key);
+      if (!unlimited) unlimited = dialect;
+      continue;
+    }
     if (answer.outcome == Outcome::answered) {
       log_info("judge: {} takes {} and {}", endpoint, dialect.format, dialect.limit_key);
       return speak_and_remember(protocol, dialect, ledger, name);
@@ -84,6 +99,10 @@ void settle_dialect(Client& client,
            answer.completion.failure);
     }
     if (refusal.empty()) refusal = answer.completion.failure;
+  }
+  if (unlimited) {
+    log_warning("judge: {} keeps to no limit of a reply's length", endpoint);
+    return speak_and_remember(protocol, *unlimited, ledger, name);
   }
   fail(ExitCode::kConfig,
        "the judge at {} refuses every form of request for model '{}'; the first refusal: {}. Check "

@@ -87,6 +87,14 @@ bool names_length(const std::string& words) {
   return has_any(words, kWords);
 }
 
+// A form of request that this server does not know, said with a 500 (llama-cpp-python does): to ask
+// again would not help, another form may.
+bool names_form(const std::string& words) {
+  constexpr std::array<const char*, 3> kWords = {
+      "response_format", "max_completion_tokens", "max_tokens"};
+  return has_any(words, kWords);
+}
+
 // Errors inside a 200 carry the status they stand for as "code".
 int status_of(const TransportReply& reply, const std::optional<Json>& error) {
   if (!error || reply.status != 200 || !error->is_object()) return reply.status;
@@ -128,6 +136,7 @@ Classified classify(const TransportReply& reply) {
   if (status == 413 || (status < 500 && names_length(words))) {
     return {Outcome::too_long, message, false};
   }
+  if (status == 500 && names_form(words)) return {Outcome::failed, message, false};
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }

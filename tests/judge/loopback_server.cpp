@@ -126,15 +126,27 @@ std::vector<std::pair<std::string, std::string>> shown_answers(const SeenRequest
   return shown;
 }
 
-std::string chat_response(const std::string& text, const std::string& finish_reason) {
+std::string chat_response(const std::string& text,
+                          const std::string& finish_reason,
+                          int64_t output_tokens) {
   const Json message = {{"role", "assistant"}, {"content", text}};
   const Json choice = {{"index", 0}, {"message", message}, {"finish_reason", finish_reason}};
   return http_response(
       200,
       dump_json({{"id", "x"},
                  {"choices", Json::array({choice})},
-                 {"usage", {{"prompt_tokens", 1000}, {"completion_tokens", 20}}}}));
+                 {"usage", {{"prompt_tokens", 1000}, {"completion_tokens", output_tokens}}}}));
 }
+
+namespace {
+
+// The most tokens that the request asks for.
+int64_t limit_of(const SeenRequest& request) {
+  const Json body = parse_json(request.body, "request");
+  return body.value("max_tokens", body.value("max_completion_tokens", int64_t{20}));
+}
+
+}  // namespace
 
 LoopbackServer::Handler ranks_by(std::function<double(const std::string&)> taste) {
   return [taste = std::move(taste)](const SeenRequest& request) {
@@ -146,7 +158,7 @@ LoopbackServer::Handler ranks_by(std::function<double(const std::string&)> taste
     for (const auto& [label, answer] : shown) labels.push_back(label);
     Json ranking;
     ranking["ranking"] = labels;
-    return chat_response(dump_json(ranking));
+    return chat_response(dump_json(ranking), "stop", std::min<int64_t>(20, limit_of(request)));
   };
 }
 

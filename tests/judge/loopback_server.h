@@ -60,7 +60,8 @@ void send_all(int fd, const std::string& bytes);  // stops quietly when the peer
 
 // A chat completion with this text.
 [[nodiscard]] std::string chat_response(const std::string& text,
-                                        const std::string& finish_reason = "stop");
+                                        const std::string& finish_reason = "stop",
+                                        int64_t output_tokens = 20);
 
 // Ranks by falling taste(answer).
 [[nodiscard]] LoopbackServer::Handler ranks_by(std::function<double(const std::string&)> taste);

@@ -278,6 +278,27 @@ TEST_F(ServerTest, the_dialect_falls_down_the_ladder_and_is_remembered) {
   }
 }
 
+// llama-cpp-python's server refuses json_schema with a 500 and ignores max_completion_tokens.
+TEST_F(ServerTest, a_server_that_ignores_a_limit_is_asked_with_the_other) {
+  LoopbackServer server([](const SeenRequest& request) {
+    const Json body = parse_json(request.body, "request");
+    if (request.body.find("json_schema") != std::string::npos) {
+      return http_response(500, R"({"error":{"message":"1 error: 'response_format', 'type'"}})");
+    }
+    if (!body.contains("max_tokens")) return chat_response("{", "length", 1900);
+    return ranks_by(longest)(request);
+  });
+  const auto judged = run(server_options(server.base_url()), make_tasks(1, 9));
+  EXPECT_EQ(judged[0].best.status, "trained");
+  size_t unlimited = 0;
+  for (const SeenRequest& request : server.seen()) {
+    unlimited += request.body.find("\"max_tokens\"") == std::string::npos ? 1 : 0;
+  }
+  EXPECT_EQ(unlimited, 3u);  // each format, and the limit's probe
+  EXPECT_EQ(parse_json(server.seen().back().body, "request")["response_format"]["type"],
+            "json_object");
+}
+
 TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
   // A guess that depends on nothing but the request, its random labels and nonce included.
   LoopbackServer server([](const SeenRequest& request) {
