@@ -20,7 +20,10 @@ constexpr const char* kGenerateDetails =
     "threads but for the\ncopied prompt. Exit 70 if not.\n"
     "Example: thoughtrank generate --verify --config round.yaml --set model.dtype=float32";
 
-struct NoOptions {};
+struct RunCommandOptions {
+  std::string fork_from;
+  int64_t round = 1;
+};
 
 struct JudgeCommandOptions {
   std::optional<int64_t> round;
@@ -44,8 +47,11 @@ struct SelectCommandOptions {
   std::string out;
 };
 
-void run_command(App& app, const NoOptions&) {
+void run_command(App& app, const RunCommandOptions& options) {
   const RunConfig config = app.config();
+  if (!options.fork_from.empty()) {
+    fork_run(config, {.from = options.fork_from, .round = options.round});
+  }
   const bool has_worked = run_rounds(config, app.clock, app.stop);
   if (!has_worked) log_info("all {} rounds were finished already", config.rounds);
   print(format_status(read_status(config.run_dir)));
@@ -152,14 +158,26 @@ void add_judge_command(App& app) {
 }  // namespace
 
 void add_run_commands(App& app) {
-  add_command<NoOptions>(
+  const auto run_options = std::make_shared<RunCommandOptions>();
+  CLI::App* run = add_command<RunCommandOptions>(
       app,
       "run",
       "all stages of all rounds, in order; the same command resumes whatever stopped",
       "Reads the config, writes its run_dir. Ctrl-C is safe: finished branches, judge calls and "
-      "optimizer states are kept.\nExample: thoughtrank run --config configs/quickstart.yaml",
+      "optimizer states are kept.\nExample: thoughtrank run --config configs/quickstart.yaml\n\n"
+      "--fork-from RUN --round N makes run_dir a new run that takes over RUN's rounds before N, "
+      "for another config from there on:\nnothing is computed or paid twice; model, prompts, seed "
+      "and template must be the same.\nExample: thoughtrank run --config new.yaml --fork-from "
+      "runs/first --round 3",
       run_command,
-      std::make_shared<NoOptions>());
+      run_options);
+  CLI::Option* fork =
+      run->add_option("--fork-from", run_options->fork_from, "take over rounds of this run folder");
+  CLI::Option* fork_round =
+      run->add_option("--round", run_options->round, "with --fork-from: the first round made anew")
+          ->check(CLI::Range(1, 99));
+  fork->needs(fork_round);
+  fork_round->needs(fork);
   add_generate_command(app);
   add_judge_command(app);
   const auto train_options = std::make_shared<TrainCommandOptions>();

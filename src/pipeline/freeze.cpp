@@ -114,8 +114,8 @@ Machine freeze_or_check(const std::filesystem::path& run_json,
     std::string diff;
     for (const std::string& line : lines) diff += "\n" + line;
     fail(ExitCode::kConfig,
-         "{} was started with other values:{}\nPut them back, or start a new run folder with "
-         "another run_dir "
+         "{0} was started with other values:{1}\nPut them back, or start a new run folder with "
+         "another run_dir; --fork-from {0} --round N takes its rounds before N over "
          "(rounds may go up; keys, caps and time-outs may change).",
          run_json.parent_path().string(),
          diff);
@@ -130,6 +130,33 @@ Machine freeze_or_check(const std::filesystem::path& run_json,
     log_info("threads: {} as at the first start of this run", frozen.threads);
   }
   return frozen;
+}
+
+void require_fork_keeps(const std::filesystem::path& run_json, const RunConfig& config) {
+  const std::string where = run_json.string();
+  const Json before = parse_json(read_file(run_json), where);
+  const Json& old_config = require(before, "config", where);
+  const Json& digests = require(before, "sha256", where);
+  const Json now = config_to_json(config);
+  std::string diff;
+  const auto compare = [&](const std::string& name, const Json& old_value, const Json& value) {
+    if (old_value != value) {
+      diff += fmt::format("\n  {}: {} -> {}", name, dump_json(old_value), dump_json(value));
+    }
+  };
+  for (const char* key : {"seed", "template"}) compare(key, old_config.at(key), now.at(key));
+  for (const char* key : {"per_round", "holdout"}) {
+    const std::string name = std::string("prompts.") + key;
+    compare(name, old_config.at("prompts").at(key), now.at("prompts").at(key));
+  }
+  compare("the model's weights", digests.at("model"), weights_sha256(config.model.path));
+  compare("the prompts' file", digests.at("prompts"), sha256_file(config.prompts.path));
+  if (diff.empty()) return;
+  fail(ExitCode::kConfig,
+       "a fork of {} cannot change what its finished rounds stand on:{}\nPut them back, or start "
+       "anew without --fork-from",
+       run_json.parent_path().string(),
+       diff);
 }
 
 }  // namespace thoughtrank

@@ -25,4 +25,8 @@ struct RunIdentity {
                                       const RunIdentity& identity,
                                       const std::string& utc_time);
 
+// Error(kConfig) with a line for each difference when a fork of the run changes what its finished
+// rounds stand on: the base model's weights, the prompts and which of them belong to which round.
+void require_fork_keeps(const std::filesystem::path& run_json, const RunConfig& config);
+
 }  // namespace thoughtrank

@@ -61,6 +61,37 @@ class WholeRun(ProgramTest):
         self.assertFalse(list((self.run / "round-01" / "checkpoint").glob("*.safetensors")), "not purged")
         self.start(0, "--set", "rounds=3", says="finished")
 
+    def test_a_fork_takes_rounds_over_and_gives_the_same_bytes(self):
+        self.start()
+        names = ("outputs.jsonl", "training_data.jsonl", "metrics.jsonl", "checkpoint/model.safetensors")
+        whole = {n: (self.run / "round-02" / n).read_bytes() for n in names}
+        same, other = self.folder / "same", self.folder / "other"
+        fork = ["--fork-from", self.run, "--round", "2", "--set"]
+        self.start(0, *fork, f"run_dir={same}", says="finished")
+        for name, content in whole.items():
+            self.assertEqual(content, (same / "round-02" / name).read_bytes())
+        first = [folder / "round-01" / "checkpoint" / "model.safetensors" for folder in (self.run, same)]
+        self.assertTrue(first[0].samefile(first[1]), "not a hard link")
+        self.start(0, *fork, f"run_dir={same}", says="finished")  # the same command resumes
+        hot = ["--set", "train.learning_rate=3e-3"]
+        self.start(0, *fork, f"run_dir={other}", *hot)
+        self.assertEqual(whole["outputs.jsonl"], (other / "round-02" / "outputs.jsonl").read_bytes())
+        self.assertNotEqual(whole["checkpoint/model.safetensors"],
+                            (other / "round-02" / "checkpoint" / "model.safetensors").read_bytes())
+        self.assertTrue(first[0].exists())
+
+    def test_a_fork_that_cannot_be_is_refused(self):
+        self.start()
+        fork = ["--fork-from", self.run, "--round", "2", "--set", f"run_dir={self.folder / 'new'}", "--set"]
+        self.start(78, *fork, "seed=4", says="seed: 3 -> 4")
+        self.start(78, *fork, "rounds=1", says="has rounds: 1")
+        self.start(78, "--fork-from", self.run, "--round", "2", says="holds something else")
+        self.start(66, "--fork-from", self.folder, "--round", "1", says="no run in it")
+        self.start(64, "--fork-from", self.run, says="--round")
+        self.start(0, "--set", "rounds=3")  # checkpoint.keep: 2
+        self.start(66, *fork, "rounds=3", says="checkpoint.keep")
+        self.assertFalse((self.folder / "new").exists())
+
     def test_stages_one_by_one_give_the_same_files(self):
         self.start()
         whole = {n: (self.run / "round-01" / f"{n}.jsonl").read_bytes() for n in ("outputs", "training_data", "metrics")}

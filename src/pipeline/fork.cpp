@@ -1,0 +1,143 @@
+// A fork is built in a hidden folder beside its name and renamed, so that it is whole or not there.
+// Published files are never changed in place, only replaced or removed: hard links are safe.
+#include "pipeline/freeze.h"
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/core/lock.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/data/run_log.h"
+#include "thoughtrank/pipeline/run.h"
+
+namespace thoughtrank {
+
+namespace {
+
+Json forked_record(const ForkPoint& point) {
+  return {{"event", "forked"},
+          {"from", fs::canonical(point.from).string()},
+          {"before_round", point.round}};
+}
+
+// True when `run` began as this very fork: the command was given again, to resume.
+bool is_this_fork(const RunFolder& run, const ForkPoint& point) {
+  if (!fs::exists(run.root()) || fs::is_empty(run.root())) return false;
+  Json first;
+  if (fs::exists(run.journal())) {
+    read_journal(run.journal(), [&](const Json& body) {
+      if (first.is_null()) first = body;
+    });
+  }
+  const Json wanted = forked_record(point);
+  for (const auto& [key, value] : wanted.items()) {
+    if (first.is_object() && first.value(key, Json()) == value) continue;
+    fail(ExitCode::kConfig,
+         "--fork-from makes a new run folder, but {} holds something else already. Choose another "
+         "run_dir",
+         run.root().string());
+  }
+  return true;
+}
+
+// Everything that the fork stands on is published and whole.
+void require_published(const RunFolder& from, const RunLog& log, int64_t round) {
+  for (int64_t n = 1; n < round; ++n) {
+    for (const Stage stage : {Stage::generate, Stage::judge, Stage::train}) {
+      const Json* record = log.finished(n, stage);
+      if (record == nullptr) {
+        fail(ExitCode::kMissingInput,
+             "{} has not finished round {}: {}. Fork before that round: --round {}",
+             from.root().string(),
+             n,
+             stage_name(stage),
+             n);
+      }
+      for (const auto& [name, digest] :
+           require(*record, "files", from.journal().string()).items()) {
+        const fs::path file = from.file(n, name);
+        if (fs::exists(file) && sha256_file(file) == digest.get<std::string>()) continue;
+        fail(ExitCode::kBadData, "{} is not the file that was published", file.string());
+      }
+    }
+  }
+  if (round == 1) return;
+  const fs::path checkpoint = from.checkpoint(round - 1);
+  const std::string damage = verify_folder(checkpoint);
+  if (damage.empty()) return;
+  fail(ExitCode::kMissingInput,
+       "round {} starts from {}, which is not whole ({}){}",
+       round,
+       checkpoint.string(),
+       damage,
+       log.is_purged(round - 1) ? ": its weights were removed, see checkpoint.keep" : "");
+}
+
+void link_or_copy(const fs::path& from, const fs::path& to) {
+  std::error_code failure;
+  fs::create_hard_link(from, to, failure);
+  if (failure) publish_file(to, read_file(from, 1ull << 40));  // another disk
+}
+
+// The published files of a round; what begins with a dot is work of the run that is forked.
+void link_folder(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const fs::path name = entry.path().filename();
+    if (name.string().starts_with(".")) continue;
+    if (entry.is_directory()) {
+      link_folder(entry.path(), to / name);
+    } else {
+      link_or_copy(entry.path(), to / name);
+    }
+  }
+  sync_folder(to);
+}
+
+void copy_journal(const RunFolder& from, const RunFolder& to, const ForkPoint& point) {
+  Journal journal(to.journal(), [](const Json&) {});
+  journal.append(forked_record(point));
+  read_journal(from.journal(), [&](const Json& body) {
+    if (body.value("round", int64_t{99}) < point.round) journal.append(body);
+  });
+}
+
+}  // namespace
+
+void fork_run(const RunConfig& config, const ForkPoint& point) {
+  const RunFolder from{point.from}, to{config.run_dir};
+  if (!fs::exists(from.frozen())) {
+    fail(ExitCode::kMissingInput,
+         "--fork-from {}: there is no run in it (no run.json)",
+         from.root().string());
+  }
+  if (point.round > config.rounds) {
+    fail(ExitCode::kConfig,
+         "--round {} is not in the config: it has rounds: {}",
+         point.round,
+         config.rounds);
+  }
+  if (is_this_fork(to, point)) return;
+  const RunLock lock(from.root());
+  require_fork_keeps(from.frozen(), config);
+  require_published(from, RunLog::read_only(from.journal()), point.round);
+
+  const fs::path target = fs::absolute(to.root()).lexically_normal();
+  const RunFolder made{target.parent_path() / (".tmp-fork-" + target.filename().string())};
+  fs::remove_all(made.root());
+  fs::create_directories(made.root());
+  for (int64_t n = 0; n < point.round; ++n) {
+    if (fs::exists(from.round(n))) link_folder(from.round(n), made.round(n));
+  }
+  // Calls that were paid for are answered from it; what was spent counts against judge.max_usd.
+  if (fs::exists(from.ledger())) {
+    publish_file(made.ledger(), read_file(from.ledger(), 1ull << 40), 0600);
+  }
+  copy_journal(from, made, point);
+  sync_folder(made.root());
+  fs::rename(made.root(), target);
+  sync_folder(target.parent_path());
+  log_info(
+      "{}: {} rounds taken over from {}", config.run_dir, point.round - 1, from.root().string());
+}
+
+}  // namespace thoughtrank
