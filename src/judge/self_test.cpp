@@ -156,7 +156,9 @@ Judge::TestResult examine(const std::string& judge,
     }
   }
   const int64_t judged = result.calls - result.abstained;
-  if (static_cast<double>(result.abstained) > max_abstained * static_cast<double>(result.calls)) {
+  // A judge that ranked nothing is of no use, whatever max_abstained forgives.
+  if (judged == 0 ||
+      static_cast<double>(result.abstained) > max_abstained * static_cast<double>(result.calls)) {
     result.faults.push_back(fmt::format("{} of {} calls abstained, the last one: {}",
                                         result.abstained,
                                         result.calls,

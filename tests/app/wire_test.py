@@ -87,7 +87,7 @@ class Ahead(WireTest):
         records = [json.loads(line)["body"] for line in (self.folder / name / "ledger.jsonl").read_text().splitlines()]
         judged = {row["request_sha256"] for row in rows_of(self.folder / name / "round-01" / "verdicts.jsonl")}
         asked = [r["request"] for r in records if r["type"] == "result"]
-        return len([r for r in asked if r not in judged]) - 1  # the probe is asked in both
+        return len([r for r in asked if r not in judged]) - 2  # the two probes are asked in both
 
     def judged_ahead(self, name):
         journal = [json.loads(line)["body"] for line in (self.folder / name / "journal.jsonl").read_text().splitlines()]
