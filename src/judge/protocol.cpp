@@ -18,6 +18,12 @@ Json ranking_schema(const std::vector<std::string>& labels) {
 
 Json response_format(const std::string& format, const std::vector<std::string>& labels) {
   if (format == "json_object") return {{"type", "json_object"}};
+  if (format == "json_object with schema") {
+    Json schema = ranking_schema(labels);
+    schema["properties"]["ranking"]["minItems"] = labels.size();
+    schema["properties"]["ranking"]["maxItems"] = labels.size();
+    return {{"type", "json_object"}, {"schema", schema}};
+  }
   return {
       {"type", "json_schema"},
       {"json_schema", {{"name", "ranking"}, {"strict", true}, {"schema", ranking_schema(labels)}}}};
@@ -68,6 +74,8 @@ const std::vector<Dialect>& dialects() {
   static const std::vector<Dialect> kDialects = {
       {.format = "json_schema", .limit_key = "max_completion_tokens"},
       {.format = "json_schema", .limit_key = "max_tokens"},
+      {.format = "json_object with schema", .limit_key = "max_completion_tokens"},
+      {.format = "json_object with schema", .limit_key = "max_tokens"},
       {.format = "json_object", .limit_key = "max_completion_tokens"},
       {.format = "json_object", .limit_key = "max_tokens"},
       {.format = "text", .limit_key = "max_completion_tokens"},

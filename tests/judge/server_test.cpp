@@ -271,9 +271,9 @@ TEST_F(ServerTest, the_dialect_falls_down_the_ladder_and_is_remembered) {
                    ? 1
                    : 0;
   }
-  EXPECT_EQ(refused, 5u);
+  EXPECT_EQ(refused, 7u);
   (void)run(options, make_tasks(2, 9));
-  for (size_t n = server.count(); n-- > 12;) {
+  for (size_t n = server.count(); n-- > 14;) {
     EXPECT_EQ(server.seen()[n].body.find("max_completion_tokens"), std::string::npos);
   }
 }
@@ -295,8 +295,10 @@ TEST_F(ServerTest, a_server_that_ignores_a_limit_is_asked_with_the_other) {
     unlimited += request.body.find("\"max_tokens\"") == std::string::npos ? 1 : 0;
   }
   EXPECT_EQ(unlimited, 3u);  // each format, and the limit's probe
-  EXPECT_EQ(parse_json(server.seen().back().body, "request")["response_format"]["type"],
-            "json_object");
+  const Json format = parse_json(server.seen().back().body, "request")["response_format"];
+  EXPECT_EQ(format["type"], "json_object");
+  const Json& ranking = format["schema"]["properties"]["ranking"];
+  EXPECT_EQ(ranking["minItems"], ranking["items"]["enum"].size());
 }
 
 TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
