@@ -103,9 +103,12 @@ struct ScanResult {
   bool has_torn_tail = false;
 };
 
-// Gives every good body to `replay`. Only the last line may be bad: each append was durable before
-// the next began.
-ScanResult scan(int fd, const fs::path& path, const std::function<void(const Json&)>& replay) {
+// Gives every good body to `replay`. Where each append was durable before the next began, only the
+// last line may be bad.
+ScanResult scan(int fd,
+                const fs::path& path,
+                const std::function<void(const Json&)>& replay,
+                Durability durability) {
   LineReader reader(fd, path);
   ScanResult result;
   std::string line;
@@ -121,6 +124,7 @@ ScanResult scan(int fd, const fs::path& path, const std::function<void(const Jso
     const std::optional<Record> record = unframe(line);
     if (!has_newline || !record) {
       result.has_torn_tail = true;
+      if (durability == Durability::grouped) break;
       continue;
     }
     if (record->seq != result.records) {
@@ -148,10 +152,9 @@ bool is_deeper(const Json& value, int levels) {
 }
 
 void cut_tail(int fd, const fs::path& path, uint64_t good_bytes) {
-  log_warning(
-      "{}: the last record was not finished (killed or power cut); it is cut off at byte {}",
-      path.string(),
-      good_bytes);
+  log_warning("{}: what follows byte {} was not finished (killed or power cut); it is cut off",
+              path.string(),
+              good_bytes);
   const auto length = static_cast<off_t>(good_bytes);
   if (retry_interrupted([&] { return ::ftruncate(fd, length); }) != 0) {
     fail_io(path, "cut off the unfinished last record", errno);
@@ -161,12 +164,14 @@ void cut_tail(int fd, const fs::path& path, uint64_t good_bytes) {
 
 }  // namespace
 
-Journal::Journal(fs::path path, const std::function<void(const Json& body)>& replay)
-    : path_(std::move(path)) {
+Journal::Journal(fs::path path,
+                 const std::function<void(const Json& body)>& replay,
+                 Durability durability)
+    : path_(std::move(path)), durability_(durability) {
   // The owner's only: judges' replies may be in it.
   FileHandle file = open_file(path_, O_CREAT | O_RDWR | O_APPEND, 0600);
   sync_folder(folder_of(path_));
-  const ScanResult found = scan(file.fd(), path_, replay);
+  const ScanResult found = scan(file.fd(), path_, replay, durability);
   if (found.has_torn_tail) cut_tail(file.fd(), path_, found.good_bytes);
   next_seq_ = found.records;
   fd_ = file.release();
@@ -186,16 +191,25 @@ void Journal::append(const Json& body) {
   FileHandle file(fd_);  // closes the journal for good unless the record becomes durable
   fd_ = -1;
   write_all(file.fd(), frame(next_seq_, text), path_);
-  if (retry_interrupted([&] { return ::fdatasync(file.fd()); }) != 0) {
-    fail_io(path_, "fdatasync", errno);
-  }
+  sync(file.fd());
   ++next_seq_;
   fd_ = file.release();
 }
 
+void Journal::sync(int fd) {
+  using std::chrono::steady_clock;
+  constexpr steady_clock::duration kShortest = std::chrono::seconds(1);
+  constexpr int kTimesWork = 100;  // for each unit of time spent waiting for the disk
+  const SteadyTime started = steady_clock::now();
+  if (durability_ == Durability::grouped && started < next_sync_) return;
+  if (retry_interrupted([&] { return ::fdatasync(fd); }) != 0) fail_io(path_, "fdatasync", errno);
+  const SteadyTime ended = steady_clock::now();
+  next_sync_ = ended + std::max(kShortest, kTimesWork * (ended - started));
+}
+
 void read_journal(const fs::path& path, const std::function<void(const Json& body)>& replay) {
   const FileHandle file = open_file(path, O_RDONLY);
-  scan(file.fd(), path, replay);
+  scan(file.fd(), path, replay, Durability::each_record);
 }
 
 }  // namespace thoughtrank

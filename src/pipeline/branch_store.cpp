@@ -3,10 +3,16 @@
 namespace thoughtrank {
 
 BranchStore::BranchStore(const std::filesystem::path& file, std::string model_sha256)
-    : model_sha256_(std::move(model_sha256)), journal_(file, [this, &file](const Json& body) {
-        auto row = from_json<OutputRow>(body, file.string());
-        if (row.model_sha256 == model_sha256_) rows_[{row.prompt_id, row.branch}] = std::move(row);
-      }) {}
+    : model_sha256_(std::move(model_sha256)),
+      journal_(
+          file,
+          [this, &file](const Json& body) {
+            auto row = from_json<OutputRow>(body, file.string());
+            if (row.model_sha256 == model_sha256_) {
+              rows_[{row.prompt_id, row.branch}] = std::move(row);
+            }
+          },
+          Durability::grouped) {}
 
 bool BranchStore::has(const std::string& prompt_id, int64_t branch) const {
   return rows_.contains({prompt_id, branch});

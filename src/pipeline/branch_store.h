@@ -1,5 +1,5 @@
 // Finished branches of a round in .work/, in journal format: what a killed run has generated is not
-// generated again.
+// generated again. A power cut may cost the last second's.
 #pragma once
 
 #include <filesystem>

@@ -134,6 +134,31 @@ TEST_F(ThreeRecords, GapsRepeatsAndSwapsAreRefused) {
   expect_refused(record(0) + "x\nx\n", "journal.jsonl:2: damaged");
 }
 
+TEST_F(ThreeRecords, GroupedRecordsAreCutFromTheFirstDamagedOneOn) {
+  const std::string damaged = record(0) + "x" + record(1).substr(1) + record(2);
+  write_plainly(path(), damaged);
+  std::vector<Json> bodies;
+  const std::string warnings = stderr_of([&] {
+    Journal journal(
+        path(), [&](const Json& b) { bodies.push_back(b); }, Durability::grouped);
+    journal.append({{"n", "next"}});
+  });
+  EXPECT_EQ(bodies.size(), 1u);
+  EXPECT_EQ(count(warnings, "warning"), 1u) << warnings;
+  EXPECT_EQ(open_journal(path()).bodies.size(), 2u);
+}
+
+TEST(Journal, GroupedRecordsAreWrittenAtOnce) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "journal.jsonl";
+  Journal journal(
+      path, [](const Json&) {}, Durability::grouped);
+  for (int n = 0; n < 100; ++n) {
+    journal.append({{"n", n}});
+    ASSERT_EQ(open_journal(path).bodies.size(), static_cast<size_t>(n) + 1);
+  }
+}
+
 TEST_F(ThreeRecords, ReadingLeavesATornTailAlone) {
   const std::string torn = bytes_ + record(0).substr(0, 20);
   write_plainly(path(), torn);
