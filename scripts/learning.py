@@ -21,6 +21,7 @@ import math
 import random
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -128,8 +129,22 @@ def last_number(text):
     return float(found[-1].replace(",", "")) if found else None
 
 
+def is_right(row, answers):
+    return last_number(row["answer"]) == float(answers[row["prompt_id"]])
+
+
+def branches_text(rows, answers):
+    """The share of right branches; questions, not their branches, are independent."""
+    shares = {}
+    for row in rows:
+        shares.setdefault(row["prompt_id"], []).append(is_right(row, answers))
+    means = [100 * statistics.fmean(of_one) for of_one in shares.values()]
+    half = 1.96 * statistics.stdev(means) / math.sqrt(len(means)) if len(means) > 1 else math.nan
+    return f"{statistics.fmean(means):.0f} % (± {half:.0f})"
+
+
 def accuracy_text(rows, answers):
-    right = sum(last_number(row["answer"]) == float(answers[row["prompt_id"]]) for row in rows)
+    right = sum(is_right(row, answers) for row in rows)
     low, high = wilson(right, len(rows))
     return f"{100 * right / len(rows):.0f} % ({100 * low:.0f}–{100 * high:.0f})"
 
@@ -145,8 +160,7 @@ def require_disjoint(run, rounds):
             sys.exit(f"{folder}: held-out questions among the round's: {sorted(both)}")
 
 
-def print_table(options):
-    answers = {row["id"]: row["answer"] for row in rows_of(options.out / "prompts.jsonl")}
+def print_held_out(options, answers):
     print(f"Held-out accuracy on {options.holdout} questions (95 % interval), rows trained on in brackets\n")
     print("| arm | " + " | ".join(f"round {n}" for n in range(options.rounds + 1)) + " |")
     print("|---" * (options.rounds + 2) + "|")
@@ -161,6 +175,21 @@ def print_table(options):
             note = f" [{trained}]" if number > 0 else ""
             cells.append(accuracy_text(held_out, answers) + note if held_out else "–")
         print(f"| {arm} | " + " | ".join(cells) + " |")
+
+
+def print_branches(options, answers):
+    print("\nRight branches among those generated in a round, by the model of the round before (95 % interval over questions)\n")
+    print("| arm | " + " | ".join(f"round {n}" for n in range(1, options.rounds + 1)) + " |")
+    print("|---" * (options.rounds + 1) + "|")
+    for arm in ARMS:
+        outputs = [rows_of(options.out / arm / f"round-{n:02}" / "outputs.jsonl") for n in range(1, options.rounds + 1)]
+        print(f"| {arm} | " + " | ".join(branches_text(rows, answers) if rows else "–" for rows in outputs) + " |")
+
+
+def print_table(options):
+    answers = {row["id"]: row["answer"] for row in rows_of(options.out / "prompts.jsonl")}
+    print_held_out(options, answers)
+    print_branches(options, answers)
     print(f"\nSeed {options.seed}; command: scripts/learning.py {shlex.join(sys.argv[1:])}".rstrip())
 
 
