@@ -35,7 +35,7 @@ const std::set<std::string> kFreeKeys = {
 
 void flatten(const Json& json, const std::string& prefix, std::map<std::string, Json>& flat) {
   for (const auto& [key, value] : json.items()) {
-    const std::string path = prefix.empty() ? key : prefix + "." + key;
+    const std::string path = prefix.empty() ? key : fmt::format("{}.{}", prefix, key);
     if (value.is_object() && path != "judge.extra_body" && path != "judge.price") {
       flatten(value, path, flat);
     } else {
@@ -125,7 +125,7 @@ Machine freeze_or_check(const std::filesystem::path& run_json,
     longer["config"]["rounds"] = config.rounds;
     publish_file(run_json, longer.dump(2) + "\n");
   }
-  const Machine frozen = frozen_machine(before, where);
+  Machine frozen = frozen_machine(before, where);
   if (frozen.threads != machine.threads) {
     log_info("threads: {} as at the first start of this run", frozen.threads);
   }
