@@ -7,6 +7,7 @@
 #include "judge/choice.h"
 #include "judge/conduct.h"
 #include "judge/phrases.h"
+#include "judge/ranking_round.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
@@ -130,6 +131,23 @@ Json phrases_json(const Outcomes& outcomes, Json& findings) {
   return list;
 }
 
+// Empty when a judge tells the answers apart, or when too few prompts were ranked to know; judges
+// that give scores have no sigma.
+std::string cannot_tell(const Json& judges, int64_t ranked) {
+  double sigma = 0;
+  for (const Json& judge : judges) {
+    if (judge["sigma"].is_null()) return {};
+    sigma = std::max(sigma, judge["sigma"].get<double>());
+  }
+  if (ranked < static_cast<int64_t>(kSigmaPrompts) || sigma >= kUselessSigma) return {};
+  return fmt::format(
+      "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
+      "least {}",
+      sigma,
+      ranked,
+      kUselessSigma);
+}
+
 // By name; nothing for judges that give scores.
 std::map<std::string, double> sigma_of(const std::vector<JudgeTask>& tasks,
                                        const std::vector<VerdictRow>& verdicts,
@@ -176,8 +194,14 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
                                    length.value()));
   }
   const Json phrases = phrases_json(outcomes, findings);
+  const auto ranked = std::count_if(
+      best.begin(), best.end(), [](const BestOutputRow& row) { return !row.items.empty(); });
+  if (std::string useless = cannot_tell(judges, ranked); !useless.empty()) {
+    findings.push_back(std::move(useless));
+  }
   return {{"round", round},
           {"prompts", tasks.size()},
+          {"ranked", ranked},
           {"calls", calls},
           {"usd", usd},
           {"judges", judges},
@@ -212,6 +236,11 @@ void check_gates(const Json& audit, const JudgeOptions& options) {
         options.max_length_correlation,
         audit["length_correlation"],
         "the ranking");
+  const std::string useless = cannot_tell(audit["judges"], audit["ranked"].get<int64_t>());
+  if (useless.empty()) return;
+  fail(ExitCode::kJudge,
+       "{}. The replies are kept: look at audit.json, then take a better judge or rubric",
+       useless);
 }
 
 }  // namespace thoughtrank

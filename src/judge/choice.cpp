@@ -94,13 +94,13 @@ std::map<std::string, double> sigma_by_judge(
   return sigmas;
 }
 
-Choice choose(const std::vector<JudgeTask>& tasks,
-              const std::vector<VerdictRow>& verdicts,
-              const JudgeOptions& judge,
-              const SelectOptions& select,
-              StreamKey key) {
+std::vector<BestOutputRow> choose(const std::vector<JudgeTask>& tasks,
+                                  const std::vector<VerdictRow>& verdicts,
+                                  const JudgeOptions& judge,
+                                  const SelectOptions& select,
+                                  StreamKey key) {
   const Material material = gather(tasks, verdicts, judge);
-  Choice choice{.best = {}, .sigma = material.sigma, .ranked_prompts = 0};
+  std::vector<BestOutputRow> best;
   for (size_t t = 0; t < tasks.size(); ++t) {
     const Candidates& candidates = material.candidates[t];
     const std::vector<const VerdictRow*>& rows = material.rows[t];
@@ -111,16 +111,15 @@ Choice choose(const std::vector<JudgeTask>& tasks,
       row = choose_by_scores(candidates, scores, judge.kind == "reference", select, key);
     } else {
       const RankingSet rankings = rankings_of(candidates, rows, material.sharpness);
-      choice.ranked_prompts += rankings.rankings.empty() ? 0 : 1;
       row = choose_by_rankings(candidates, rankings, material.sigma, select, key);
     }
     row.prompt_id = tasks[t].prompt.prompt_id;
     row.round = key.round;
     row.calls = static_cast<int64_t>(rows.size());
     for (const VerdictRow* verdict : rows) row.usd += verdict->usd;
-    choice.best.push_back(std::move(row));
+    best.push_back(std::move(row));
   }
-  return choice;
+  return best;
 }
 
 }  // namespace thoughtrank

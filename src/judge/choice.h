@@ -21,16 +21,11 @@ using RowsByPrompt = std::map<std::string, std::vector<const VerdictRow*>>;
     const std::vector<Candidates>& candidates,
     const std::vector<std::vector<const VerdictRow*>>& rows);  // both by task
 
-struct Choice {
-  std::vector<BestOutputRow> best;  // by task
-  double sigma = 1;                 // of the sharpest judge
-  int64_t ranked_prompts = 0;
-};
-// `key` without its prompt.
-[[nodiscard]] Choice choose(const std::vector<JudgeTask>& tasks,
-                            const std::vector<VerdictRow>& verdicts,
-                            const JudgeOptions& judge,
-                            const SelectOptions& select,
-                            StreamKey key);
+// By task. `key` without its prompt.
+[[nodiscard]] std::vector<BestOutputRow> choose(const std::vector<JudgeTask>& tasks,
+                                                const std::vector<VerdictRow>& verdicts,
+                                                const JudgeOptions& judge,
+                                                const SelectOptions& select,
+                                                StreamKey key);
 
 }  // namespace thoughtrank

@@ -119,7 +119,7 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_places) {
   EXPECT_NE(findings(found).find("shown early"), std::string::npos) << findings(found);
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
   JudgeOptions gated = options_;
-  check_gates(found, gated);
+  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"cannot tell"});
   gated.max_position_bias = 0.3;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_position_bias"});
 }

@@ -286,12 +286,26 @@ TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
     })(request);
   });
   const auto options = server_options(server.base_url());
-  for (const JudgedPrompt& prompt : run(options, make_tasks(8, 62))) {
-    EXPECT_EQ(prompt.best.status, "uncertain") << prompt.best.reason;
+  for (const size_t prompts : {8, 16}) {
+    const auto tasks = make_tasks(prompts, 62);
+    std::vector<VerdictRow> verdicts;
+    std::vector<BestOutputRow> best;
+    for (const JudgedPrompt& prompt : run(options, tasks)) {
+      EXPECT_EQ(prompt.best.status, "uncertain") << prompt.best.reason;
+      best.push_back(prompt.best);
+      verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
+    }
+    const Json audit = audit_round(tasks, verdicts, best, options, 1);
+    EXPECT_EQ(audit["ranked"], prompts);
+    if (prompts < 16) {
+      check_gates(audit, options);  // too few prompts to know
+      continue;
+    }
+    expect_error(ExitCode::kJudge,
+                 [&] { check_gates(audit, options); },
+                 {"cannot tell these answers apart", "16 prompts"});
+    EXPECT_NE(dump_json(audit["findings"]).find("cannot tell"), std::string::npos);
   }
-  expect_error(ExitCode::kJudge,
-               [&] { (void)run(options, make_tasks(16, 62)); },
-               {"cannot tell these answers apart"});
 }
 
 TEST_F(ServerTest, evaluation_compares_with_the_anchor_in_both_orders) {

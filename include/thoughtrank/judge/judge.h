@@ -141,8 +141,7 @@ class Judge {
 
   // Ranks all prompts of a round; replies already in the ledger are not asked for again. The result
   // is in the order of `tasks` and does not depend on which call finished first. Error(kJudge) when
-  // more than max_abstained of at least 20 calls abstained, or sigma < 0.2 at the end of a round of
-  // 16 prompts or more.
+  // more than max_abstained of at least 20 calls abstained.
   [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
                                                 Progress& progress);
   // Asks about these prompts what does not depend on the others, so that judge() finds the replies
@@ -207,7 +206,8 @@ struct JudgeEstimate {
                                const std::vector<BestOutputRow>& best,
                                const JudgeOptions& options,
                                int64_t round);
-// Error(kJudge) naming the gate that the audit does not pass.
+// Error(kJudge) naming the gate that the audit does not pass, or when sigma < 0.2 in a round of 16
+// ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
 
 // Winners anew from verdict rows already paid for (other rule, other thresholds): no call, no
