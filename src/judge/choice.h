@@ -16,8 +16,12 @@ namespace thoughtrank {
 using RowsByPrompt = std::map<std::string, std::vector<const VerdictRow*>>;
 [[nodiscard]] RowsByPrompt rows_by_prompt(const std::vector<VerdictRow>& verdicts);
 
-// Each ranking judge's σ, estimated from its rankings alone, by its name.
-[[nodiscard]] std::map<std::string, double> sigma_by_judge(
+// What is to be ranked of each task, with lengths under judge.length_control.
+[[nodiscard]] std::vector<Candidates> candidates_of(const std::vector<JudgeTask>& tasks,
+                                                    const JudgeOptions& judge);
+
+// Each ranking judge's taste, estimated from its rankings alone, by its name.
+[[nodiscard]] std::map<std::string, Taste> taste_by_judge(
     const std::vector<Candidates>& candidates,
     const std::vector<std::vector<const VerdictRow*>>& rows);  // both by task
 

@@ -44,6 +44,12 @@ struct Judge::Impl {
       fail(ExitCode::kInternal, "judge.kind likelihood needs an answer scorer");
     }
     if (is_pointwise_kind(setup.options.kind)) {
+      if (setup.options.length_control) {
+        fail(ExitCode::kConfig,
+             "judge.length_control is part of the fit of rankings, judge.kind {} gives scores. Set "
+             "it to false",
+             setup.options.kind);
+      }
       if (setup.options.others.empty()) return;
       fail(ExitCode::kConfig,
            "judge.others: judge.kind {} gives scores, others can only join judges that rank. "

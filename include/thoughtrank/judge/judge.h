@@ -44,6 +44,7 @@ struct JudgeOptions {
   int64_t concurrency = 16;
   int64_t group_size = 8;
   int64_t finals = 5;
+  bool length_control = false;
   int64_t max_input_tokens = 24000;
   int64_t max_output_tokens = 2048;
   double timeout_s = 600;
