@@ -210,6 +210,8 @@ int64_t Judge::import_batch(const std::filesystem::path& file) {
   return impl_->ranking.front()->import_batch(file);
 }
 
+int64_t Judge::discard_batch() { return impl_->ledger.discard_batched(); }
+
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {
   if (!is_pointwise()) return impl_->compare(tasks, progress);
   for (const EvalTask& task : tasks) impl_->pointwise.check(task.prompt);

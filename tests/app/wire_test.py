@@ -1,17 +1,24 @@
 """Runs against a judge's server as a user meets them: a replay without a network, a judge that is asked while branches
 are still being generated, batch files, secrets that stay secret."""
+import argparse
 import base64
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
 import unittest
 import urllib.parse
 from pathlib import Path
 
-from program import PROGRAM, ProgramTest, mock_judge, rows_of, run, write_run
+from program import PROGRAM, ROOT, ProgramTest, mock_judge, rows_of, run, write_run
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import mock_judge as mock  # noqa: E402, the module of that name
 
 KEPT = ("prompts.jsonl", "outputs.jsonl", "verdicts.jsonl", "best_outputs.jsonl", "training_data.jsonl",
         "preference_pairs.jsonl", "metrics.jsonl", "eval.jsonl")
@@ -129,11 +136,30 @@ class Batch(WireTest):
             files = [(self.folder / run_dir / "round-01" / f"{name}.jsonl").read_bytes() for run_dir in ("online", "batch")]
             self.assertEqual(*files, name)
 
+    def test_whole_rounds_go_by_batch_files_and_no_call_is_paid_twice(self):
+        more = [*FREE, "--set", "rounds=2"]
+        export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
+        with mock_judge("--taste", "longest") as url:
+            self.expect(0, *self.words("online", url, *more))
+            done = self.expect(0, *self.words("batch", url, *more, "--export", export), says="thoughtrank run --import")
+            self.expect(78, *self.words("batch", url, *more), says="--discard-batch")
+            shutil.copytree(self.folder / "batch", self.folder / "given-up")
+            self.expect(0, *self.words("given-up", url, *more, "--discard-batch"))
+        stages = 0
+        while "calls are in" in done.stdout:
+            stages += 1
+            self.assertLess(stages, 40)
+            self.serve(export, results)
+            done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
+        online = files_of(self.folder / "online")
+        for run_dir in ("batch", "given-up"):
+            found = files_of(self.folder / run_dir)
+            self.assertEqual(online.keys(), found.keys())
+            for name, data in online.items():
+                self.assertEqual(data, found[name], f"{run_dir}/{name}")
+
     def serve(self, export, results):
         """What a provider's batch service does, on the mock's taste."""
-        import sys
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-        import mock_judge as mock
         with open(results, "w", encoding="utf-8") as out:
             for line in reversed(export.read_text().splitlines()):
                 call = json.loads(line)

@@ -114,7 +114,7 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
-// What judge() throws in batch mode when calls are left: they stand in the file.
+// What judge() and evaluate() throw in batch mode when calls are left: they stand in the file.
 struct BatchWritten {
   int64_t calls = 0;
 };
@@ -127,7 +127,7 @@ class Judge {
     uint64_t seed = 0;
     int64_t round = 0;
     std::filesystem::path ledger;  // journal file of this run's judge calls
-    // Calls are written to this file instead of being sent; judge() ends with BatchWritten.
+    // Calls are written to this file instead of being sent; BatchWritten says so.
     std::filesystem::path batch_export = {};
     AnswerScorer scorer;  // kind likelihood
     Clock& clock;
@@ -150,6 +150,9 @@ class Judge {
   void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
   // Takes the replies of a batch file into the ledger; how many there were.
   [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
+  // Calls in batch files whose results never came may be asked again from now on; how many. Without
+  // this they are Error(kConfig) for judge() and evaluate(), since they would be paid twice.
+  [[nodiscard]] int64_t discard_batch();
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
 
