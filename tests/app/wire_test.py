@@ -116,6 +116,58 @@ class Ahead(WireTest):
             self.assertEqual(data, killed[name], name)
 
 
+class PatientJudge(mock.Handler):
+    """A judge that is down until everything is generated, and notes what there was at each refusal."""
+
+    def do_POST(self):  # noqa: N802
+        generated = self.server.count_generated()
+        if generated == self.server.expected or self.server.is_up:
+            self.server.is_up = True
+            return super().do_POST()
+        self.server.refusals.append(generated)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return self.reply(503, {"error": {"message": "the model is being loaded"}})
+
+
+@contextlib.contextmanager
+def patient_judge(count_generated, expected):
+    server = mock.Judge(argparse.Namespace(port=0, taste="longest", fault="none", after=0, log=""))
+    server.RequestHandlerClass = PatientJudge
+    server.count_generated, server.expected, server.refusals, server.is_up = count_generated, expected, [], False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class JudgeIsDown(WireTest):
+    def test_generation_goes_on_and_the_run_ends_as_an_undisturbed_one(self):
+        """16 slots, 12 branches: one prompt after the other, so that the judge is asked long before the last one."""
+        more = ["--set", "prompts.per_round=5", "--set", "generate.slots=16", "--set", "generate.answer_tokens=60"]
+        branches = self.folder / "down" / "round-01" / ".work" / "branches.jsonl"
+        outputs = branches.parent.parent / "outputs.jsonl"
+
+        def count_generated():
+            if outputs.exists():
+                return 60
+            return len(branches.read_text().splitlines()) if branches.exists() else 0
+
+        with mock_judge("--taste", "longest") as url:
+            self.expect(0, *self.words("well", url, *more))
+        with patient_judge(count_generated, 60) as (judge, url):
+            self.expect(0, *self.words("down", url, *more))
+        # It was asked, and refused, when a part was there; it answered nothing before all was.
+        self.assertTrue(judge.is_up)
+        self.assertLess(min(judge.refusals), 60)
+        well, down = files_of(self.folder / "well"), files_of(self.folder / "down")
+        self.assertEqual(well.keys(), down.keys())
+        for name, data in well.items():
+            if not name.endswith("verdicts.jsonl"):  # which count attempts
+                self.assertEqual(data, down[name], name)
+
+
 class Batch(WireTest):
     def test_a_round_judged_by_batch_files_equals_one_judged_online(self):
         with mock_judge("--taste", "longest") as url:
