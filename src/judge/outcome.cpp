@@ -87,6 +87,11 @@ bool names_length(const std::string& words) {
   return has_any(words, kWords);
 }
 
+// llama-cpp-python says status 500 to a request that its own checks refuse.
+bool names_refusal(const std::string& words) {
+  return words.find("validation error") != std::string::npos;
+}
+
 // Errors inside a 200 carry the status they stand for as "code".
 int status_of(const TransportReply& reply, const std::optional<Json>& error) {
   if (!error || reply.status != 200 || !error->is_object()) return reply.status;
@@ -131,7 +136,8 @@ Classified classify(const TransportReply& reply) {
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }
-  return {is_transient(status) ? Outcome::retry : Outcome::failed, message, false};
+  const bool may_be_better = is_transient(status) && !names_refusal(words);
+  return {may_be_better ? Outcome::retry : Outcome::failed, message, false};
 }
 
 bool is_overload(const TransportReply& reply) {

@@ -28,7 +28,8 @@ struct Completion {
 
 // How much of the OpenAI dialect a server knows; found by a probe, remembered in the ledger.
 struct Dialect {
-  std::string format = "json_schema";               // json_schema | json_object | text
+  // json_schema | json_object_schema (llama.cpp's way of giving one) | json_object | text
+  std::string format = "json_schema";
   std::string limit_key = "max_completion_tokens";  // or max_tokens
 };
 // From the most to the least demanding.

@@ -271,11 +271,29 @@ TEST_F(ServerTest, the_dialect_falls_down_the_ladder_and_is_remembered) {
                    ? 1
                    : 0;
   }
-  EXPECT_EQ(refused, 5u);
+  EXPECT_EQ(refused, 7u);
   (void)run(options, make_tasks(2, 9));
-  for (size_t n = server.count(); n-- > 12;) {
+  for (size_t n = server.count(); n-- > 14;) {
     EXPECT_EQ(server.seen()[n].body.find("max_completion_tokens"), std::string::npos);
   }
+}
+
+TEST_F(ServerTest, a_server_that_takes_a_schema_in_its_own_way_is_understood) {
+  LoopbackServer server([](const SeenRequest& request) {
+    const Json format = parse_json(request.body, "request")["response_format"];
+    if (format["type"] != "json_object") {  // as llama-cpp-python says it
+      return http_response(500,
+                           R"({"error":{"message":"1 validation error:\n  {'type': )"
+                           R"('literal_error', 'loc': ('body', 'response_format')}"}})");
+    }
+    return ranks_by(longest)(request);
+  });
+  const auto judged = run(server_options(server.base_url()), make_tasks(1, 9));
+  EXPECT_EQ(judged[0].best.status, "trained");
+  const Json format = parse_json(server.seen().back().body, "request")["response_format"];
+  const Json ranking = format["schema"]["properties"]["ranking"];
+  EXPECT_EQ(ranking["minItems"], ranking["items"]["enum"].size());
+  EXPECT_EQ(ranking["maxItems"], ranking["items"]["enum"].size());
 }
 
 TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
