@@ -2,12 +2,18 @@
 """Records what a judge server on loopback answers, for the corpus of replies that the tests walk.
 
     scripts/real_judge.py --port 8091 &
-    scripts/record_replies.py http://127.0.0.1:8091/v1 "llama-cpp-python 0.3.36, SmolLM2-135M-Instruct Q4_1"
+    scripts/record_replies.py http://127.0.0.1:8091/v1 "llama-cpp-python 0.3.36, SmolLM2-135M-Instruct Q4_1" smollm2
 
-Writes tests/data/judge_replies/recorded/*.json in the form that make_replies.py there describes. What must come of a
-reply is worked out here by another, simpler reading than the program's: read it before you keep it.
+    transformers serve --port 8092 --device cpu &
+    scripts/record_replies.py http://127.0.0.1:8092/v1 "transformers-serve 5.23.0, SmolLM2-135M-Instruct" \
+        models/SmolLM2-135M-Instruct
+
+Writes tests/data/judge_replies/recorded/*.json in the form that make_replies.py there describes; the server's own folder
+in tracebacks is left out. What must come of a reply is worked out here by another, simpler reading than the program's:
+read it before you keep it.
 """
 import json
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -28,7 +34,7 @@ def schema():
 
 def request_of(place, city, **more):
     messages = [{"role": "system", "content": RULES}, {"role": "user", "content": QUESTION.format(place, city, city)}]
-    return {"model": "smollm2", "messages": messages, "max_tokens": 60, "temperature": 0, **more}
+    return {"messages": messages, "max_tokens": 60, "temperature": 0, **more}
 
 
 def requests():
@@ -44,8 +50,8 @@ def requests():
     yield "cut-at-5-tokens", "/chat/completions", request_of(*PLACES[0], max_tokens=5, response_format=strict)
     yield "max-completion-tokens", "/chat/completions", request_of(*PLACES[1], max_completion_tokens=5)
     yield "too-long", "/chat/completions", request_of("France", "Paris " * 3000)
-    yield "no-messages", "/chat/completions", {"model": "smollm2"}
-    yield "wrong-role", "/chat/completions", {"model": "smollm2", "messages": [{"role": "judge", "content": "x"}]}
+    yield "no-messages", "/chat/completions", {}
+    yield "wrong-role", "/chat/completions", {"messages": [{"role": "judge", "content": "x"}]}
     yield "negative-limit", "/chat/completions", request_of(*PLACES[0], max_tokens=-1)
     yield "not-json", "/chat/completions", None
     yield "wrong-path", "/chat/complet", request_of(*PLACES[0])
@@ -55,7 +61,7 @@ def ask(url, body):
     data = b"{not json" if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=300) as reply:
+        with urllib.request.urlopen(request, timeout=900) as reply:
             return reply.status, reply.headers.get("Content-Type", ""), reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers.get("Content-Type", ""), error.read().decode()
@@ -66,7 +72,7 @@ def meaning(status, body):
     if status != 200:
         if "context" in body and "tokens" in body:
             return "too_long", None
-        return ("retry" if status >= 500 else "failed"), None
+        return ("retry" if status >= 500 and "validation error" not in body else "failed"), None
     choice = json.loads(body)["choices"][0]
     try:
         ranking = json.loads(choice["message"]["content"])["ranking"]
@@ -77,18 +83,20 @@ def meaning(status, body):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    base_url, server = sys.argv[1:]
+    base_url, server, model = sys.argv[1:]
+    provider = server.split()[0]
     OUT.mkdir(parents=True, exist_ok=True)
     for name, path, body in requests():
-        status, content_type, text = ask(base_url + path, body)
+        status, content_type, text = ask(base_url + path, body if body is None else {**body, "model": model})
+        text = re.sub(r"/[^\s\"]*/site-packages/", "site-packages/", text)
         expect, ranking = meaning(status, text)
-        made = {"origin": f"recorded from {server}", "provider": "llama-cpp-python", "status": status,
+        made = {"origin": f"recorded from {server}", "provider": provider, "status": status,
                 "content_type": content_type, "pieces": [[text, 1]], "expect": expect}
         if ranking:
             made["ranking"] = ranking
-        (OUT / f"llama-cpp-python-{name.lower()}.json").write_text(json.dumps(made, indent=1) + "\n")
+        (OUT / f"{provider}-{name.lower()}.json").write_text(json.dumps(made, indent=1) + "\n")
         print(f"{name:24} {status} {expect:10} {text[:150]!r}")
 
 

@@ -23,6 +23,7 @@ constexpr const char* kGenerateDetails =
 struct RunCommandOptions {
   std::string fork_from;
   int64_t round = 1;
+  BatchFiles batch;
 };
 
 struct JudgeCommandOptions {
@@ -47,14 +48,32 @@ struct SelectCommandOptions {
   std::string out;
 };
 
+// Does `work`, or says what to do with the calls that it wrote to a batch file; `again`: the
+// command that goes on.
+template <class Work>
+void work_with_batches(const std::string& again, const fs::path& file, const Work& work) {
+  try {
+    work();
+  } catch (const BatchWritten& written) {
+    print(
+        fmt::format("{0} calls are in {1}\nnext: hand the file to your provider's batch service, "
+                    "then thoughtrank {2} --import RESULTS --export {1} --config …\n",
+                    written.calls,
+                    file.string(),
+                    again));
+  }
+}
+
 void run_command(App& app, const RunCommandOptions& options) {
   const RunConfig config = app.config();
   if (!options.fork_from.empty()) {
     fork_run(config, {.from = options.fork_from, .round = options.round});
   }
-  const bool has_worked = run_rounds(config, app.clock, app.stop);
-  if (!has_worked) log_info("all {} rounds were finished already", config.rounds);
-  print(format_status(read_status(config.run_dir)));
+  work_with_batches("run", options.batch.to, [&] {
+    const bool has_worked = run_rounds(config, app.clock, app.stop, options.batch);
+    if (!has_worked) log_info("all {} rounds were finished already", config.rounds);
+    print(format_status(read_status(config.run_dir)));
+  });
 }
 
 void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& round) {
@@ -65,16 +84,10 @@ void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& roun
 
 void judge_command(App& app, const JudgeCommandOptions& options) {
   const RunConfig config = app.config();
-  try {
+  work_with_batches("judge", options.batch.to, [&] {
     run_one_stage(config, Stage::judge, options.round, app.clock, app.stop, options.batch);
     print(format_status(read_status(config.run_dir)));
-  } catch (const BatchWritten& written) {
-    print(
-        fmt::format("{0} calls are in {1}\nnext: hand the file to your provider's batch service, "
-                    "then thoughtrank judge --import RESULTS --export {1} --config …\n",
-                    written.calls,
-                    options.batch.to.string()));
-  }
+  });
 }
 
 void generate_command(App& app, const GenerateCommandOptions& options) {
@@ -135,6 +148,14 @@ void add_generate_command(App& app) {
       ->needs(verify);
 }
 
+void add_batch_options(CLI::App& command, BatchFiles& batch) {
+  command.add_option("--import", batch.from, "take the results of a batch file");
+  command.add_option("--export", batch.to, "write the judge's calls to this batch file");
+  command.add_flag("--discard-batch",
+                   batch.is_discarded,
+                   "give up exported calls without results; they may be asked (and paid) again");
+}
+
 void add_judge_command(App& app) {
   const auto options = std::make_shared<JudgeCommandOptions>();
   CLI::App* command = add_command<JudgeCommandOptions>(
@@ -147,12 +168,13 @@ void add_judge_command(App& app) {
       "(OpenAI, Anthropic).\n"
       "--import RESULTS takes the batch's results; with --export FILE as well, the next calls go "
       "into FILE, until\n"
-      "none are left and the round is finished: about eight times.",
+      "none are left and the round is finished: about eight times. `run` takes the same options "
+      "and "
+      "goes on with training\nand the held-out comparison, whose calls are the file after that.",
       judge_command,
       options);
   add_round_option(*command, options->round);
-  command->add_option("--export", options->batch.to, "write the calls to this batch file");
-  command->add_option("--import", options->batch.from, "take the results of a batch file");
+  add_batch_options(*command, options->batch);
 }
 
 }  // namespace
@@ -165,6 +187,9 @@ void add_run_commands(App& app) {
       "all stages of all rounds, in order; the same command resumes whatever stopped",
       "Reads the config, writes its run_dir. Ctrl-C is safe: finished branches, judge calls and "
       "optimizer states are kept.\nExample: thoughtrank run --config configs/quickstart.yaml\n\n"
+      "--export FILE asks no judge: it stops where judging is due, with the calls in FILE; "
+      "--import "
+      "RESULTS --export FILE\ngoes on from there (see `judge --help`).\n\n"
       "--fork-from RUN --round N makes run_dir a new run that takes over RUN's rounds before N, "
       "for another config from there on:\nnothing is computed or paid twice; model, prompts, seed "
       "and template must be the same.\nExample: thoughtrank run --config new.yaml --fork-from "
@@ -178,6 +203,7 @@ void add_run_commands(App& app) {
           ->check(CLI::Range(1, 99));
   fork->needs(fork_round);
   fork_round->needs(fork);
+  add_batch_options(*run, run_options->batch);
   add_generate_command(app);
   add_judge_command(app);
   const auto train_options = std::make_shared<TrainCommandOptions>();

@@ -7,6 +7,7 @@
 #include "judge/choice.h"
 #include "judge/conduct.h"
 #include "judge/phrases.h"
+#include "judge/ranking_round.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
@@ -23,7 +24,8 @@ constexpr int64_t kFewRepeats = 10;
 constexpr size_t kFewWinners = 20;
 constexpr size_t kFewItems = 5;  // for a correlation over one prompt's answers
 
-Json to_json(const std::string& name, const Json& sigma, const Conduct& conduct) {
+Json to_json(const std::string& name, const Taste* taste, const Conduct& conduct) {
+  const Json sigma = taste == nullptr ? Json() : Json(taste->sigma);
   return {{"judge", name},
           {"calls", conduct.calls},
           {"sigma", sigma},
@@ -83,13 +85,6 @@ struct Outcomes {
   std::vector<std::string> answers;
 };
 
-// Characters, as a reader sees length.
-double length_of(const std::string& text) {
-  return static_cast<double>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
                      const std::vector<BestOutputRow>& best,
                      const DropOptions& drop) {
@@ -130,19 +125,32 @@ Json phrases_json(const Outcomes& outcomes, Json& findings) {
   return list;
 }
 
+// Empty when a judge tells the answers apart, or when too few prompts were ranked to know; judges
+// that give scores have no sigma.
+std::string cannot_tell(const Json& judges, int64_t ranked) {
+  double sigma = 0;
+  for (const Json& judge : judges) {
+    if (judge["sigma"].is_null()) return {};
+    sigma = std::max(sigma, judge["sigma"].get<double>());
+  }
+  if (ranked < static_cast<int64_t>(kSigmaPrompts) || sigma >= kUselessSigma) return {};
+  return fmt::format(
+      "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
+      "least {}",
+      sigma,
+      ranked,
+      kUselessSigma);
+}
+
 // By name; nothing for judges that give scores.
-std::map<std::string, double> sigma_of(const std::vector<JudgeTask>& tasks,
+std::map<std::string, Taste> tastes_of(const std::vector<JudgeTask>& tasks,
                                        const std::vector<VerdictRow>& verdicts,
                                        const JudgeOptions& options) {
   if (is_pointwise_kind(options.kind)) return {};
   RowsByPrompt rows = rows_by_prompt(verdicts);
-  std::vector<Candidates> candidates;
   std::vector<std::vector<const VerdictRow*>> by_task;
-  for (const JudgeTask& task : tasks) {
-    candidates.push_back(collect_candidates(task, options.drop));
-    by_task.push_back(rows[task.prompt.prompt_id]);
-  }
-  return sigma_by_judge(candidates, by_task);
+  for (const JudgeTask& task : tasks) by_task.push_back(rows[task.prompt.prompt_id]);
+  return taste_by_judge(candidates_of(tasks, options), by_task);
 }
 
 }  // namespace
@@ -157,13 +165,14 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
     for (const VerdictRow* row : rows) by_judge[row->judge].push_back(row);
   }
   Json findings = Json::array(), judges = Json::array();
-  const std::map<std::string, double> sigmas = sigma_of(tasks, verdicts, options);
+  const std::map<std::string, Taste> tastes = tastes_of(tasks, verdicts, options);
   double usd = 0;
   int64_t calls = 0;
   for (const auto& [name, rows] : by_judge) {
     const Conduct conduct = conduct_of(rows);
-    const auto sigma = sigmas.find(name);
-    judges.push_back(to_json(name, sigma == sigmas.end() ? Json() : Json(sigma->second), conduct));
+    const auto taste = tastes.find(name);
+    judges.push_back(to_json(name, taste == tastes.end() ? nullptr : &taste->second, conduct));
+    if (options.length_control) judges.back()["length_effect"] = taste->second.length_effect;
     add_findings(name, conduct, findings);
     calls += conduct.calls;
     usd += conduct.usd;
@@ -176,8 +185,14 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
                                    length.value()));
   }
   const Json phrases = phrases_json(outcomes, findings);
+  const auto ranked = std::count_if(
+      best.begin(), best.end(), [](const BestOutputRow& row) { return !row.items.empty(); });
+  if (std::string useless = cannot_tell(judges, ranked); !useless.empty()) {
+    findings.push_back(std::move(useless));
+  }
   return {{"round", round},
           {"prompts", tasks.size()},
+          {"ranked", ranked},
           {"calls", calls},
           {"usd", usd},
           {"judges", judges},
@@ -212,6 +227,11 @@ void check_gates(const Json& audit, const JudgeOptions& options) {
         options.max_length_correlation,
         audit["length_correlation"],
         "the ranking");
+  const std::string useless = cannot_tell(audit["judges"], audit["ranked"].get<int64_t>());
+  if (useless.empty()) return;
+  fail(ExitCode::kJudge,
+       "{}. The replies are kept: look at audit.json, then take a better judge or rubric",
+       useless);
 }
 
 }  // namespace thoughtrank

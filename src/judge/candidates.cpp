@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace thoughtrank {
@@ -160,6 +161,30 @@ Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop) {
     }
   }
   return found;
+}
+
+double length_of(const std::string& text) {
+  return static_cast<double>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+std::vector<double> standard_lengths(const std::vector<Candidate>& items) {
+  std::vector<double> lengths;
+  double sum = 0, squares = 0;
+  for (const Candidate& item : items) {
+    lengths.push_back(std::log(length_of(item.answer)));
+    sum += lengths.back();
+  }
+  const double mean = sum / static_cast<double>(items.size());
+  for (double& length : lengths) {
+    length -= mean;
+    squares += length * length;
+  }
+  const double deviation = std::sqrt(squares / static_cast<double>(items.size()));
+  constexpr double kEquallyLong = 1e-9;
+  for (double& length : lengths) length = deviation > kEquallyLong ? length / deviation : 0;
+  return lengths;
 }
 
 std::string describe_dropped(const std::map<std::string, int64_t>& dropped) {

@@ -21,6 +21,7 @@ struct Candidate {
 struct Candidates {
   std::vector<Candidate> items;            // by branch
   std::map<std::string, int64_t> dropped;  // reason -> branches
+  std::vector<double> lengths = {};        // of the items, for length control; empty: none
 };
 
 // " a\n  b " -> "a\n  b" (ASCII white space)
@@ -35,6 +36,13 @@ struct Candidates {
                                       const DropOptions& drop);
 
 [[nodiscard]] Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop);
+
+// Characters, as a reader sees length.
+[[nodiscard]] double length_of(const std::string& text);
+
+// log length of each answer, less the mean, in deviations: mean 0 and deviation 1 over the items,
+// or all 0 where the answers are equally long.
+[[nodiscard]] std::vector<double> standard_lengths(const std::vector<Candidate>& items);
 
 // "loop 3, empty 1"
 [[nodiscard]] std::string describe_dropped(const std::map<std::string, int64_t>& dropped);

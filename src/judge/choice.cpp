@@ -30,7 +30,7 @@ std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& ro
 struct Material {
   std::vector<std::vector<const VerdictRow*>> rows;  // by task
   std::vector<Candidates> candidates;                // by task
-  std::map<std::string, double> sharpness;           // by judge
+  std::map<std::string, Taste> tastes;               // by judge
   double sigma = 1;
 };
 
@@ -42,15 +42,11 @@ Material gather(const std::vector<JudgeTask>& tasks,
   for (const JudgeTask& task : tasks) {
     const auto found = rows.find(task.prompt.prompt_id);
     material.rows.push_back(found == rows.end() ? std::vector<const VerdictRow*>() : found->second);
-    material.candidates.push_back(collect_candidates(task, judge.drop));
   }
+  material.candidates = candidates_of(tasks, judge);
   if (is_pointwise_kind(judge.kind)) return material;
-  material.sharpness = sigma_by_judge(material.candidates, material.rows);
-  material.sigma = kLowestSigma;
-  for (const auto& [name, sigma] : material.sharpness) {
-    material.sigma = std::max(material.sigma, sigma);
-  }
-  for (auto& [name, sharpness] : material.sharpness) sharpness /= material.sigma;
+  material.tastes = taste_by_judge(material.candidates, material.rows);
+  material.sigma = greatest_sigma(material.tastes);
   return material;
 }
 
@@ -72,14 +68,24 @@ RowsByPrompt rows_by_prompt(const std::vector<VerdictRow>& verdicts) {
   return rows;
 }
 
-std::map<std::string, double> sigma_by_judge(
+std::vector<Candidates> candidates_of(const std::vector<JudgeTask>& tasks,
+                                      const JudgeOptions& judge) {
+  std::vector<Candidates> all;
+  for (const JudgeTask& task : tasks) {
+    Candidates& candidates = all.emplace_back(collect_candidates(task, judge.drop));
+    if (judge.length_control) candidates.lengths = standard_lengths(candidates.items);
+  }
+  return all;
+}
+
+std::map<std::string, Taste> taste_by_judge(
     const std::vector<Candidates>& candidates,
     const std::vector<std::vector<const VerdictRow*>>& rows) {
   std::set<std::string> names;
   for (const auto& of_task : rows) {
     for (const VerdictRow* row : of_task) names.insert(row->judge);
   }
-  std::map<std::string, double> sigmas;
+  std::map<std::string, Taste> tastes;
   for (const std::string& name : names) {
     std::vector<RankingSet> sets;
     for (size_t t = 0; t < rows.size(); ++t) {
@@ -89,18 +95,18 @@ std::map<std::string, double> sigma_by_judge(
       }
       sets.push_back(rankings_of(candidates[t], mine));
     }
-    sigmas[name] = estimate_sigma(sets);
+    tastes[name] = estimate_taste(std::move(sets));
   }
-  return sigmas;
+  return tastes;
 }
 
-Choice choose(const std::vector<JudgeTask>& tasks,
-              const std::vector<VerdictRow>& verdicts,
-              const JudgeOptions& judge,
-              const SelectOptions& select,
-              StreamKey key) {
+std::vector<BestOutputRow> choose(const std::vector<JudgeTask>& tasks,
+                                  const std::vector<VerdictRow>& verdicts,
+                                  const JudgeOptions& judge,
+                                  const SelectOptions& select,
+                                  StreamKey key) {
   const Material material = gather(tasks, verdicts, judge);
-  Choice choice{.best = {}, .sigma = material.sigma, .ranked_prompts = 0};
+  std::vector<BestOutputRow> best;
   for (size_t t = 0; t < tasks.size(); ++t) {
     const Candidates& candidates = material.candidates[t];
     const std::vector<const VerdictRow*>& rows = material.rows[t];
@@ -110,17 +116,16 @@ Choice choose(const std::vector<JudgeTask>& tasks,
       const auto scores = rows.empty() ? std::vector<double>() : scores_of(candidates, *rows[0]);
       row = choose_by_scores(candidates, scores, judge.kind == "reference", select, key);
     } else {
-      const RankingSet rankings = rankings_of(candidates, rows, material.sharpness);
-      choice.ranked_prompts += rankings.rankings.empty() ? 0 : 1;
+      const RankingSet rankings = rankings_of(candidates, rows, material.tastes);
       row = choose_by_rankings(candidates, rankings, material.sigma, select, key);
     }
     row.prompt_id = tasks[t].prompt.prompt_id;
     row.round = key.round;
     row.calls = static_cast<int64_t>(rows.size());
     for (const VerdictRow* verdict : rows) row.usd += verdict->usd;
-    choice.best.push_back(std::move(row));
+    best.push_back(std::move(row));
   }
-  return choice;
+  return best;
 }
 
 }  // namespace thoughtrank

@@ -16,21 +16,20 @@ namespace thoughtrank {
 using RowsByPrompt = std::map<std::string, std::vector<const VerdictRow*>>;
 [[nodiscard]] RowsByPrompt rows_by_prompt(const std::vector<VerdictRow>& verdicts);
 
-// Each ranking judge's σ, estimated from its rankings alone, by its name.
-[[nodiscard]] std::map<std::string, double> sigma_by_judge(
+// What is to be ranked of each task, with lengths under judge.length_control.
+[[nodiscard]] std::vector<Candidates> candidates_of(const std::vector<JudgeTask>& tasks,
+                                                    const JudgeOptions& judge);
+
+// Each ranking judge's taste, estimated from its rankings alone, by its name.
+[[nodiscard]] std::map<std::string, Taste> taste_by_judge(
     const std::vector<Candidates>& candidates,
     const std::vector<std::vector<const VerdictRow*>>& rows);  // both by task
 
-struct Choice {
-  std::vector<BestOutputRow> best;  // by task
-  double sigma = 1;                 // of the sharpest judge
-  int64_t ranked_prompts = 0;
-};
-// `key` without its prompt.
-[[nodiscard]] Choice choose(const std::vector<JudgeTask>& tasks,
-                            const std::vector<VerdictRow>& verdicts,
-                            const JudgeOptions& judge,
-                            const SelectOptions& select,
-                            StreamKey key);
+// By task. `key` without its prompt.
+[[nodiscard]] std::vector<BestOutputRow> choose(const std::vector<JudgeTask>& tasks,
+                                                const std::vector<VerdictRow>& verdicts,
+                                                const JudgeOptions& judge,
+                                                const SelectOptions& select,
+                                                StreamKey key);
 
 }  // namespace thoughtrank

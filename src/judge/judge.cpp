@@ -18,24 +18,6 @@
 namespace thoughtrank {
 namespace {
 
-bool is_useless(const Choice& choice) {
-  return choice.ranked_prompts >= static_cast<int64_t>(kSigmaPrompts) &&
-         choice.sigma < kUselessSigma;
-}
-
-// `findings`: what the audit says about a judge that knows nothing.
-[[noreturn]] void fail_useless(const Choice& choice, const Json& findings) {
-  std::string audited;
-  for (const Json& finding : findings) audited += " " + finding.get<std::string>() + ".";
-  fail(ExitCode::kJudge,
-       "this judge cannot tell these answers apart: sigma is {:.2f} over {} prompts, expected at "
-       "least {}.{} Take a better judge or rubric; the replies are kept",
-       choice.sigma,
-       choice.ranked_prompts,
-       kUselessSigma,
-       audited);
-}
-
 void log_dropped(const std::vector<JudgeTask>& tasks, const DropOptions& drop) {
   std::map<std::string, int64_t> dropped;
   int64_t answers = 0, distinct = 0;
@@ -62,6 +44,12 @@ struct Judge::Impl {
       fail(ExitCode::kInternal, "judge.kind likelihood needs an answer scorer");
     }
     if (is_pointwise_kind(setup.options.kind)) {
+      if (setup.options.length_control) {
+        fail(ExitCode::kConfig,
+             "judge.length_control is part of the fit of rankings, judge.kind {} gives scores. Set "
+             "it to false",
+             setup.options.kind);
+      }
       if (setup.options.others.empty()) return;
       fail(ExitCode::kConfig,
            "judge.others: judge.kind {} gives scores, others can only join judges that rank. "
@@ -200,17 +188,13 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
   const std::vector<VerdictRow> rows =
       is_pointwise() ? impl_->score_round(tasks, progress) : impl_->rank_round(tasks, progress);
   const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
-  const Choice choice = choose(tasks, rows, setup.options, setup.select, key);
-  if (!is_pointwise() && is_useless(choice)) {
-    fail_useless(choice,
-                 audit_round(tasks, rows, choice.best, setup.options, setup.round)["findings"]);
-  }
+  const std::vector<BestOutputRow> best = choose(tasks, rows, setup.options, setup.select, key);
   std::map<std::string, std::vector<VerdictRow>> of_prompt;
   for (const VerdictRow& row : rows) of_prompt[row.prompt_id].push_back(row);
   std::vector<JudgedPrompt> judged;
   for (size_t t = 0; t < tasks.size(); ++t) {
     judged.push_back(
-        {.best = choice.best[t], .verdicts = std::move(of_prompt[tasks[t].prompt.prompt_id])});
+        {.best = best[t], .verdicts = std::move(of_prompt[tasks[t].prompt.prompt_id])});
   }
   return judged;
 }
@@ -225,6 +209,8 @@ int64_t Judge::import_batch(const std::filesystem::path& file) {
   }
   return impl_->ranking.front()->import_batch(file);
 }
+
+int64_t Judge::discard_batch() { return impl_->ledger.discard_batched(); }
 
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {
   if (!is_pointwise()) return impl_->compare(tasks, progress);
@@ -279,7 +265,7 @@ std::vector<BestOutputRow> select_winners(const std::vector<JudgeTask>& tasks,
                                           const SelectOptions& select,
                                           uint64_t seed,
                                           int64_t round) {
-  return choose(tasks, verdicts, judge, select, {.seed = seed, .round = round, .prompt = 0}).best;
+  return choose(tasks, verdicts, judge, select, {.seed = seed, .round = round, .prompt = 0});
 }
 
 }  // namespace thoughtrank

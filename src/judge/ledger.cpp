@@ -112,6 +112,12 @@ void Ledger::put_into_batch(const std::string& request, double reserved_usd) {
   append({{"type", "batched"}, {"request", request}, {"reserved_usd", reserved_usd}});
 }
 
+int64_t Ledger::discard_batched() {
+  const std::set<std::string> discarded = batched_;
+  for (const std::string& request : discarded) lose(request, 0, "its batch file was discarded");
+  return std::ssize(discarded);
+}
+
 const Json* Ledger::note(const std::string& name) const {
   const auto found = notes_.find(name);
   return found == notes_.end() ? nullptr : &found->second;

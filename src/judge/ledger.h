@@ -50,6 +50,9 @@ class Ledger {
   [[nodiscard]] bool is_in_batch(const std::string& request) const {
     return batched_.contains(request);
   }
+  [[nodiscard]] int64_t batched() const { return std::ssize(batched_); }
+  // The batch files are given up: their calls cost nothing and may be made again. How many.
+  int64_t discard_batched();
 
   // Small facts found once and remembered (a server's dialect, computed scores), by name.
   [[nodiscard]] const Json* note(const std::string& name) const;

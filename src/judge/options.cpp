@@ -33,6 +33,10 @@ void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
   if (is_first) {
     v.integer("group_size", group_size, {2, 26}, "answers in one call");
     v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
+    v.boolean(
+        "length_control",
+        length_control,
+        "utilities at equal length: what a judge likes in length itself is fitted and removed");
     v.integer("max_input_tokens", max_input_tokens, {1000, 10000000}, "bound of one request");
   }
   v.integer("max_output_tokens", max_output_tokens, {16, 1000000}, "bound of one reply");

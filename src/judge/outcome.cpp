@@ -87,11 +87,9 @@ bool names_length(const std::string& words) {
   return has_any(words, kWords);
 }
 
-// A form of request that this server does not know, said with a 500 (llama-cpp-python does): to ask
-// again would not help, another form may.
-bool names_form(const std::string& words) {
-  constexpr std::array<const char*, 3> kWords = {
-      "response_format", "max_completion_tokens", "max_tokens"};
+// llama-cpp-python says status 500 to a request that its own checks refuse.
+bool names_refusal(const std::string& words) {
+  constexpr std::array<const char*, 2> kWords = {"validation error", "response_format"};
   return has_any(words, kWords);
 }
 
@@ -136,11 +134,11 @@ Classified classify(const TransportReply& reply) {
   if (status == 413 || (status < 500 && names_length(words))) {
     return {Outcome::too_long, message, false};
   }
-  if (status == 500 && names_form(words)) return {Outcome::failed, message, false};
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }
-  return {is_transient(status) ? Outcome::retry : Outcome::failed, message, false};
+  const bool may_be_better = is_transient(status) && !names_refusal(words);
+  return {may_be_better ? Outcome::retry : Outcome::failed, message, false};
 }
 
 bool is_overload(const TransportReply& reply) {

@@ -12,16 +12,24 @@ double sharpness_of(const RankingSet& set, size_t ranking) {
   return set.sharpness.empty() ? 1 : set.sharpness[ranking];
 }
 
-// log Σ_{l ≥ j} exp(sharpness · u of place l), for each place j of the ranking.
-std::vector<double> log_tails(const Ranking& ranking,
-                              double sharpness,
-                              const std::vector<double>& u) {
-  std::vector<double> tails(ranking.size());
+// What the ranking's judge sees in its items, by place: s·u + e·length.
+std::vector<double> seen(const RankingSet& set, size_t ranking, const std::vector<double>& u) {
+  std::vector<double> values;
+  for (const size_t item : set.rankings[ranking]) {
+    double value = sharpness_of(set, ranking) * u[item];
+    if (!set.length_effects.empty()) value += set.length_effects[ranking] * set.lengths[item];
+    values.push_back(value);
+  }
+  return values;
+}
+
+// log Σ_{l ≥ j} exp(value of place l), for each place j.
+std::vector<double> log_tails(const std::vector<double>& values) {
+  std::vector<double> tails(values.size());
   double tail = -std::numeric_limits<double>::infinity();
-  for (size_t j = ranking.size(); j-- > 0;) {
-    const double value = sharpness * u[ranking[j]];
-    const double high = std::max(value, tail);
-    tail = high + std::log(std::exp(value - high) + std::exp(tail - high));
+  for (size_t j = values.size(); j-- > 0;) {
+    const double high = std::max(values[j], tail);
+    tail = high + std::log(std::exp(values[j] - high) + std::exp(tail - high));
     tails[j] = tail;
   }
   return tails;
@@ -38,20 +46,23 @@ struct Derivatives {
   SquareMatrix curvature;        // its negative Hessian; lower half only
 };
 
-// The pick at one place adds softmax p of s·u over the items left: gradient s (e_picked − p),
-// negative Hessian s² (diag(p) − p pᵀ).
-void add_pick(const Ranking& ranking,
-              size_t place,
-              double log_tail,
-              double sharpness,
-              const std::vector<double>& u,
-              Derivatives& d) {
+// A ranking of a judge of sharpness s, and what that judge sees in its items.
+struct Sight {
+  const Ranking& ranking;
+  double sharpness;
+  std::vector<double> values;  // by place
+};
+
+// The pick at one place adds softmax p of the values left: gradient s (e_picked − p), negative
+// Hessian s² (diag(p) − p pᵀ).
+void add_pick(const Sight& sight, size_t place, double log_tail, Derivatives& d) {
+  const auto& [ranking, sharpness, values] = sight;
   const double square = sharpness * sharpness;
   std::vector<double> p(ranking.size(), 0.0);
   d.gradient[ranking[place]] += sharpness;
   for (size_t l = place; l < ranking.size(); ++l) {
     const size_t item = ranking[l];
-    p[l] = std::exp(sharpness * u[item] - log_tail);
+    p[l] = std::exp(values[l] - log_tail);
     d.gradient[item] -= sharpness * p[l];
     d.curvature.at(item, item) += square * p[l] * (1 - p[l]);
     for (size_t m = place; m < l; ++m) {
@@ -69,10 +80,9 @@ Derivatives derivatives(const RankingSet& set, const std::vector<double>& u, dou
     d.curvature.at(i, i) = precision;
   }
   for (size_t r = 0; r < set.rankings.size(); ++r) {
-    const Ranking& ranking = set.rankings[r];
-    const double sharpness = sharpness_of(set, r);
-    const std::vector<double> tails = log_tails(ranking, sharpness, u);
-    for (size_t j = 0; j < ranking.size(); ++j) add_pick(ranking, j, tails[j], sharpness, u, d);
+    const Sight sight{set.rankings[r], sharpness_of(set, r), seen(set, r, u)};
+    const std::vector<double> tails = log_tails(sight.values);
+    for (size_t j = 0; j < tails.size(); ++j) add_pick(sight, j, tails[j], d);
   }
   return d;
 }
@@ -133,12 +143,9 @@ double Posterior::deviation_of(std::vector<double> contrast) const {
 double log_likelihood(const RankingSet& set, const std::vector<double>& utilities) {
   double sum = 0;
   for (size_t r = 0; r < set.rankings.size(); ++r) {
-    const Ranking& ranking = set.rankings[r];
-    const double sharpness = sharpness_of(set, r);
-    const std::vector<double> tails = log_tails(ranking, sharpness, utilities);
-    for (size_t j = 0; j < ranking.size(); ++j) {
-      sum += sharpness * utilities[ranking[j]] - tails[j];
-    }
+    const std::vector<double> values = seen(set, r, utilities);
+    const std::vector<double> tails = log_tails(values);
+    for (size_t j = 0; j < tails.size(); ++j) sum += values[j] - tails[j];
   }
   return sum;
 }
@@ -196,11 +203,55 @@ double estimate_sigma(const std::vector<RankingSet>& sets) {
   return std::exp((from + to) / 2);
 }
 
+// Newton on the profile of e, at which the utilities have their best values û: as the prior's and
+// the rankings' gradients cancel there, it has the slope lengthᵀû/σ² and the curvature
+// lengthᵀ(I/σ² − C⁻¹/σ⁴)length, C being the precision of the utilities.
+double estimate_length_effect(std::vector<RankingSet> sets, double sigma) {
+  constexpr int kMostSteps = 30;
+  constexpr double kLongestStep = 1, kLastStep = 1e-4;
+  const double precision = 1 / (sigma * sigma);
+  std::vector<std::vector<double>> means(sets.size());
+  double effect = 0, step = kLongestStep;
+  for (int n = 0; n < kMostSteps && std::abs(step) > kLastStep; ++n) {
+    double slope = -effect, curvature = 1;  // of the prior
+    for (size_t s = 0; s < sets.size(); ++s) {
+      RankingSet& set = sets[s];
+      set.length_effects.assign(set.rankings.size(), effect);
+      Posterior posterior = fit(set, sigma, std::move(means[s]));
+      const double deviation = precision * posterior.deviation_of(set.lengths);
+      slope += precision * dot(set.lengths, posterior.mean);
+      curvature += precision * dot(set.lengths, set.lengths) - deviation * deviation;
+      means[s] = std::move(posterior.mean);
+    }
+    step = std::clamp(slope / curvature, -kLongestStep, kLongestStep);
+    effect += step;
+  }
+  return effect;
+}
+
+Taste estimate_taste(std::vector<RankingSet> sets) {
+  constexpr int kTurns = 2;
+  Taste taste{.sigma = estimate_sigma(sets), .length_effect = 0};
+  const bool has_lengths = std::any_of(
+      sets.begin(), sets.end(), [](const RankingSet& set) { return !set.lengths.empty(); });
+  if (!has_lengths) return taste;
+  for (int n = 0; n < kTurns; ++n) {
+    taste.length_effect = estimate_length_effect(sets, taste.sigma);
+    for (RankingSet& set : sets) {
+      set.length_effects.assign(set.rankings.size(), taste.length_effect);
+    }
+    taste.sigma = estimate_sigma(sets);
+  }
+  return taste;
+}
+
 Scale estimate_scale(const std::vector<std::vector<RankingSet>>& sets) {
-  Scale scale{.sigma = kLowestSigma, .sharpness = {}};
+  Scale scale{.sigma = kLowestSigma, .sharpness = {}, .length_effects = {}};
   for (const std::vector<RankingSet>& of_judge : sets) {
-    scale.sharpness.push_back(estimate_sigma(of_judge));
-    scale.sigma = std::max(scale.sigma, scale.sharpness.back());
+    const Taste taste = estimate_taste(of_judge);
+    scale.sharpness.push_back(taste.sigma);
+    scale.length_effects.push_back(taste.length_effect);
+    scale.sigma = std::max(scale.sigma, taste.sigma);
   }
   for (double& sharpness : scale.sharpness) sharpness /= scale.sigma;
   return scale;

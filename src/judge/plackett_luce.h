@@ -3,6 +3,11 @@
 // utilities by damped Newton with the full Hessian and the Laplace approximation around them; σ is
 // estimated by maximising the Laplace evidence over many prompts, so that a judge that guesses
 // shows σ → 0. Rankings may hold any subset of the items; nothing is filled in.
+//
+// Length control: where `lengths` are given, a judge of length effect e sees u_i + e·length_i, with
+// the prior e ~ N(0, 1), one for all its prompts; utilities are then what it likes at equal length.
+// After length-controlled AlpacaEval (Dubois et al. 2024, arXiv 2404.04475), where a length term of
+// the fit is set to zero.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +24,9 @@ using Ranking = std::vector<size_t>;  // items, best first
 struct RankingSet {
   size_t items = 0;
   std::vector<Ranking> rankings;
-  std::vector<double> sharpness = {};  // of each ranking's judge; empty: all 1
+  std::vector<double> sharpness = {};       // of each ranking's judge; empty: all 1
+  std::vector<double> lengths = {};         // (items), standardised; empty: no length control
+  std::vector<double> length_effects = {};  // of each ranking's judge; empty: all 0
 };
 
 // N(mean, precision⁻¹) and the log evidence of the rankings under the prior deviation used.
@@ -44,10 +51,23 @@ inline constexpr double kHighestSigma = 8.0;
 // nothing is known.
 [[nodiscard]] double estimate_sigma(const std::vector<RankingSet>& sets);
 
-// σ in units of the noise of the sharpest judge, and how sharp the others are beside it, (0, 1].
+// The length effect of one judge with the greatest posterior over all sets, the utilities
+// integrated out (Laplace): what a deviation of length is worth to it, in units of its noise.
+[[nodiscard]] double estimate_length_effect(std::vector<RankingSet> sets, double sigma);
+
+// One judge's σ and, where the sets have lengths, its length effect.
+struct Taste {
+  double sigma = 1;
+  double length_effect = 0;
+};
+[[nodiscard]] Taste estimate_taste(std::vector<RankingSet> sets);
+
+// σ in units of the noise of the sharpest judge, how sharp the others are beside it, (0, 1], and
+// the length effect of each in units of its own noise.
 struct Scale {
   double sigma = 1;
-  std::vector<double> sharpness = {1};  // by judge
+  std::vector<double> sharpness = {1};      // by judge
+  std::vector<double> length_effects = {};  // by judge; empty: all 0
 };
 // `sets[j]`: the rankings of judge j alone. Each judge's own σ is estimated as if it were the only
 // one; their ratios are the sharpness.

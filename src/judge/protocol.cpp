@@ -18,15 +18,14 @@ Json ranking_schema(const std::vector<std::string>& labels) {
 
 Json response_format(const std::string& format, const std::vector<std::string>& labels) {
   if (format == "json_object") return {{"type", "json_object"}};
-  if (format == "json_object with schema") {
-    Json schema = ranking_schema(labels);
-    schema["properties"]["ranking"]["minItems"] = labels.size();
-    schema["properties"]["ranking"]["maxItems"] = labels.size();
+  Json schema = ranking_schema(labels);
+  if (format == "json_object_schema") {  // becomes a grammar, which knows counts
+    Json& ranking = schema["properties"]["ranking"];
+    ranking["minItems"] = ranking["maxItems"] = labels.size();
     return {{"type", "json_object"}, {"schema", schema}};
   }
-  return {
-      {"type", "json_schema"},
-      {"json_schema", {{"name", "ranking"}, {"strict", true}, {"schema", ranking_schema(labels)}}}};
+  return {{"type", "json_schema"},
+          {"json_schema", {{"name", "ranking"}, {"strict", true}, {"schema", schema}}}};
 }
 
 // Both counts, or nothing: half a bill is no bill.
@@ -74,8 +73,8 @@ const std::vector<Dialect>& dialects() {
   static const std::vector<Dialect> kDialects = {
       {.format = "json_schema", .limit_key = "max_completion_tokens"},
       {.format = "json_schema", .limit_key = "max_tokens"},
-      {.format = "json_object with schema", .limit_key = "max_completion_tokens"},
-      {.format = "json_object with schema", .limit_key = "max_tokens"},
+      {.format = "json_object_schema", .limit_key = "max_completion_tokens"},
+      {.format = "json_object_schema", .limit_key = "max_tokens"},
       {.format = "json_object", .limit_key = "max_completion_tokens"},
       {.format = "json_object", .limit_key = "max_tokens"},
       {.format = "text", .limit_key = "max_completion_tokens"},

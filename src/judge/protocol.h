@@ -28,8 +28,7 @@ struct Completion {
 
 // How much of the OpenAI dialect a server knows; found by a probe, remembered in the ledger.
 struct Dialect {
-  // json_schema | json_object with schema (llama.cpp's servers, Together, Fireworks) | json_object
-  // | text
+  // json_schema | json_object_schema (llama.cpp's way of giving one) | json_object | text
   std::string format = "json_schema";
   std::string limit_key = "max_completion_tokens";  // or max_tokens
 };

@@ -96,7 +96,19 @@ void RankingJudge::settle() {
   settle_dialect(*client_, *connection_.chat, ledger_, connection_.endpoint, options_.model);
 }
 
+// What is in a batch file would be paid a second time.
+void RankingJudge::require_no_batch_out() const {
+  if (ledger_.batched() == 0 || !batch_export_.empty() || options_.kind == "replay") return;
+  fail(
+      ExitCode::kConfig,
+      "{} calls are in a batch file whose results were not imported: asking for them now would pay "
+      "for them twice. Import them (thoughtrank judge --import RESULTS), or give the file up "
+      "(thoughtrank judge --discard-batch) if nobody works on it any more",
+      ledger_.batched());
+}
+
 RankCaller RankingJudge::open_caller() {
+  require_no_batch_out();
   settle();
   return make_caller();
 }
@@ -119,6 +131,7 @@ int64_t RankingJudge::import_batch(const std::filesystem::path& file) {
 
 std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tasks,
                                                 Progress& progress) {
+  require_no_batch_out();
   std::vector<EvalVerdict> verdicts(tasks.size());
   RankCaller caller = make_caller();
   const int64_t most_tokens = (options_.max_input_tokens - system_tokens()) / 4;

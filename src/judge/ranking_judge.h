@@ -38,6 +38,7 @@ class RankingJudge {
 
  private:
   void settle();
+  void require_no_batch_out() const;
   [[nodiscard]] RankCaller make_caller();
 
   const JudgeOptions options_;

@@ -122,6 +122,8 @@ class Round {
       return;
     }
     std::vector<int64_t> tokens;
+    std::vector<double> lengths;
+    if (options_.length_control) lengths = standard_lengths(items);
     for (Candidate& item : items) {
       item.answer = cut_to_tokens(item.answer, most_tokens);
       tokens.push_back(estimated_tokens(item.answer) + kFenceTokens);
@@ -131,12 +133,12 @@ class Round {
     StreamKey own = key;
     own.prompt = stable_hash(task.prompt.prompt_id);
     by_task_[index] = contests_.size();
-    contests_.push_back(
-        {.task = index,
-         .prompt = &task.prompt,
-         .items = std::move(items),
-         .room = room,
-         .tournament = std::make_unique<Tournament>(std::move(tokens), scheme, own)});
+    contests_.push_back({.task = index,
+                         .prompt = &task.prompt,
+                         .items = std::move(items),
+                         .room = room,
+                         .tournament = std::make_unique<Tournament>(
+                             std::move(tokens), scheme, own, std::move(lengths))});
   }
 
   // Every juror ranks every group, each in its own order and under its own labels.
@@ -231,6 +233,10 @@ class Round {
     }
     scale_ = estimate_scale(sets);
     log_info("judge: sigma {:.2f} before the finals, from {} prompts", scale_->sigma, first);
+    if (options_.length_control) {
+      log_info("judge: length effects {:.2f} before the finals",
+               fmt::join(scale_->length_effects, ", "));
+    }
     for (const size_t task : std::exchange(at_finals_, {})) {
       Contest& contest = contests_[*by_task_[task]];
       start(contest, contest.tournament->next_final(*scale_));

@@ -76,10 +76,11 @@ bool reaches(double score, const std::optional<double>& min_score) {
 
 RankingSet rankings_of(const Candidates& candidates,
                        const std::vector<const VerdictRow*>& verdicts,
-                       const std::map<std::string, double>& sharpness) {
+                       const std::map<std::string, Taste>& tastes) {
   std::map<int64_t, size_t> item_of;
   for (size_t i = 0; i < candidates.items.size(); ++i) item_of[candidates.items[i].branch] = i;
-  RankingSet set{.items = candidates.items.size(), .rankings = {}};
+  RankingSet set{.items = candidates.items.size(), .rankings = {}, .lengths = candidates.lengths};
+  const double sharpest = greatest_sigma(tastes);
   for (const VerdictRow* verdict : verdicts) {
     if (verdict->abstained) continue;
     Ranking ranking;
@@ -89,9 +90,18 @@ RankingSet rankings_of(const Candidates& candidates,
     }
     if (ranking.size() < 2) continue;
     set.rankings.push_back(std::move(ranking));
-    if (!sharpness.empty()) set.sharpness.push_back(sharpness.at(verdict->judge));
+    if (tastes.empty()) continue;
+    const Taste& taste = tastes.at(verdict->judge);
+    set.sharpness.push_back(taste.sigma / sharpest);
+    if (!set.lengths.empty()) set.length_effects.push_back(taste.length_effect);
   }
   return set;
+}
+
+double greatest_sigma(const std::map<std::string, Taste>& tastes) {
+  double greatest = kLowestSigma;
+  for (const auto& [name, taste] : tastes) greatest = std::max(greatest, taste.sigma);
+  return greatest;
 }
 
 BestOutputRow choose_by_rankings(const Candidates& candidates,

@@ -11,10 +11,13 @@
 namespace thoughtrank {
 
 // The valid rankings of one prompt as items of `candidates`; branches that are no candidates (any
-// more, or planted ones) are left out. `sharpness` by the judge's name; empty: all 1.
+// more, or planted ones) are left out. `tastes` by the judge's name; empty: all alike.
 [[nodiscard]] RankingSet rankings_of(const Candidates& candidates,
                                      const std::vector<const VerdictRow*>& verdicts,
-                                     const std::map<std::string, double>& sharpness = {});
+                                     const std::map<std::string, Taste>& tastes = {});
+
+// Of the sharpest judge; the lowest where there is none.
+[[nodiscard]] double greatest_sigma(const std::map<std::string, Taste>& tastes);
 
 // A coin-flip is not a winner: "trained" only if regret/σ <= max_regret and P(winner better than
 // the average answer) >= min_confidence. `regret` of the row is in units of σ.

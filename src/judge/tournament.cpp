@@ -75,9 +75,13 @@ std::vector<Group> random_groups(std::vector<size_t> items,
   return groups;
 }
 
-Tournament::Tournament(std::vector<int64_t> tokens, TournamentOptions options, StreamKey key)
+Tournament::Tournament(std::vector<int64_t> tokens,
+                       TournamentOptions options,
+                       StreamKey key,
+                       std::vector<double> lengths)
     : tokens_(std::move(tokens)), options_(options), key_(key) {
   set_.items = tokens_.size();
+  set_.lengths = std::move(lengths);
   remaining_.resize(tokens_.size());
   std::iota(remaining_.begin(), remaining_.end(), size_t{0});
 }
@@ -94,6 +98,7 @@ TournamentStage Tournament::halve() {
   for (const size_t item : remaining_) is_left[item] = true;
   std::vector<size_t> kept;
   const size_t count = kept_of(remaining_.size(), options_);
+  control_lengths(effects_so_far());
   for (const size_t item : by_mean(fit(set_, kHalvingSigma))) {
     if (is_left[item] && kept.size() < count) kept.push_back(item);
   }
@@ -108,11 +113,29 @@ void Tournament::add(Ranking ranking, size_t judge) {
 }
 
 RankingSet Tournament::rankings_of(size_t judge) const {
-  RankingSet mine{.items = set_.items, .rankings = {}};
+  RankingSet mine{.items = set_.items, .rankings = {}, .lengths = set_.lengths};
   for (size_t r = 0; r < judges_.size(); ++r) {
     if (judges_[r] == judge) mine.rankings.push_back(set_.rankings[r]);
   }
   return mine;
+}
+
+// Each judge's length effect, as far as this prompt alone tells it: halving waits for no other.
+std::vector<double> Tournament::effects_so_far() const {
+  std::vector<double> effects;
+  if (set_.lengths.empty() || judges_.empty()) return effects;
+  const size_t last = *std::max_element(judges_.begin(), judges_.end());
+  for (size_t j = 0; j <= last; ++j) {
+    effects.push_back(estimate_length_effect({rankings_of(j)}, kHalvingSigma));
+  }
+  return effects;
+}
+
+// `effects` by judge.
+void Tournament::control_lengths(const std::vector<double>& effects) {
+  if (set_.lengths.empty()) return;
+  set_.length_effects.clear();
+  for (const size_t judge : judges_) set_.length_effects.push_back(effects[judge]);
 }
 
 TournamentStage Tournament::next_final(const Scale& scale) {
@@ -120,10 +143,11 @@ TournamentStage Tournament::next_final(const Scale& scale) {
   if (finals_ == options_.finals) return stage;
   const auto number = static_cast<uint64_t>(finals_++);
   for (size_t r = 0; r < judges_.size(); ++r) set_.sharpness[r] = scale.sharpness[judges_[r]];
+  control_lengths(scale.length_effects);
   const Posterior posterior = fit(set_, scale.sigma);
   const Outlook outlook =
       look_ahead(posterior, by_mean(posterior)[0], key_.stream("outlook", number));
-  if (outlook.regret < kGoodRegret * scale.sigma) return stage;
+  if (outlook.regret < options_.good_regret * scale.sigma) return stage;
   const size_t places = std::min({options_.finalists, options_.group_size, set_.items});
   stage.groups = {fitting(thompson_choice(posterior, places, key_.stream("thompson", number)))};
   return stage;

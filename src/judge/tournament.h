@@ -46,6 +46,7 @@ struct TournamentOptions {
   double kept = 0.5;           // share of the items that each halving keeps
   size_t finals_from = 8;      // finals begin when so many items are left, or one group holds them
   size_t finalists = 4;        // items of a final
+  double good_regret = 0.1;    // of σ: finals end
 };
 
 [[nodiscard]] TournamentOptions scheme_of(const JudgeOptions& options);
@@ -57,10 +58,11 @@ struct TournamentStage {
 
 class Tournament {
  public:
-  static constexpr double kGoodRegret = 0.1;  // of σ: finals end
-
-  // `tokens` of each item; at least two items.
-  Tournament(std::vector<int64_t> tokens, TournamentOptions options, StreamKey key);
+  // `tokens` of each item; at least two items. `lengths`: see RankingSet.
+  Tournament(std::vector<int64_t> tokens,
+             TournamentOptions options,
+             StreamKey key,
+             std::vector<double> lengths = {});
 
   [[nodiscard]] TournamentStage pass_a();
   // The next stage, once every group of the last one has been ranked or abstained. While more items
@@ -71,13 +73,15 @@ class Tournament {
   [[nodiscard]] TournamentStage halve();
   // Then the next final; no groups: done.
   [[nodiscard]] TournamentStage next_final(const Scale& scale);
-  void add(Ranking ranking, size_t judge = 0);
+  void add(Ranking ranking, size_t judge = 0);  // judges are numbered from 0
   [[nodiscard]] const RankingSet& rankings() const { return set_; }
   [[nodiscard]] RankingSet rankings_of(size_t judge) const;
 
  private:
   [[nodiscard]] std::vector<Group> group(const std::vector<size_t>& items);
   [[nodiscard]] Group fitting(Group chosen) const;
+  void control_lengths(const std::vector<double>& effects);
+  [[nodiscard]] std::vector<double> effects_so_far() const;
 
   std::vector<int64_t> tokens_;
   TournamentOptions options_;

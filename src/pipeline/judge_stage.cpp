@@ -13,7 +13,6 @@ namespace thoughtrank {
 StageReport judge_stage(Session& session, int64_t round) {
   const auto tasks = read_judge_tasks(session.folder, round);
   const auto judge = open_judge(session, round);
-  if (!session.batch.from.empty()) (void)judge->import_batch(session.batch.from);
   Progress progress({.stage = fmt::format("round {} judge", round),
                      .unit = "prompts",
                      .total = static_cast<int64_t>(tasks.size()),

@@ -133,9 +133,11 @@ std::vector<std::pair<int64_t, Stage>> all_stages(const RunConfig& config) {
 
 }  // namespace
 
-bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop) {
+bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const BatchFiles& batch) {
   const auto session = open_session(config, clock, stop);
-  session->judges_ahead = true;
+  session->batch = batch;
+  session->judges_ahead = batch.to.empty();
+  settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
@@ -162,6 +164,7 @@ void run_one_stage(const RunConfig& config,
   }
   const auto session = open_session(config, clock, stop);
   session->batch = batch;
+  settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   for (const auto& [n, before] : all_stages(config)) {
     const bool is_wanted = before == stage && n > 0 && (!round || *round == n);

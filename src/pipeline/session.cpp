@@ -158,6 +158,15 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFla
   return judge;
 }
 
+void settle_batch(Session& session) {
+  if (session.batch.from.empty() && !session.batch.is_discarded) return;
+  const auto judge = open_judge(session, /*round=*/0);
+  if (!session.batch.from.empty()) (void)judge->import_batch(session.batch.from);
+  if (session.batch.is_discarded) {
+    log_info("judge: {} exported calls are given up", judge->discard_batch());
+  }
+}
+
 std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, const StopFlag& stop) {
   hide_judge_keys(config.judge);
   TextKit kit = load_text_kit(config.model.path, config.chat_template);

@@ -58,6 +58,9 @@ struct Session {
                                        const std::string& model_sha256,
                                        int64_t round);
 
+// Takes the results of session.batch.from into the ledger, or gives up what was exported.
+void settle_batch(Session& session);
+
 // The judge of this run, for `round`.
 [[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session, int64_t round);
 [[nodiscard]] std::unique_ptr<Judge> open_judge(Session& session,

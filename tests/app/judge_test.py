@@ -85,6 +85,19 @@ class Audit(ProgramTest):
         self.expect(0, "status", self.folder / "run", says="length and utility correlate")
         self.expect(0, "inspect", self.folder / "run", says="longer answers rank higher")
 
+    def test_a_judge_that_guesses_stops_the_round_and_the_audit_says_why(self):
+        config = write_run(self.folder, prompts=20)
+        with mock_judge("--taste", "random") as url:
+            self.expect(69, "run", "-q", "--config", config, *SERVER, "--set", "prompts.per_round=18", "--set", "judge.finals=20", "--set",
+                        f"judge.base_url={url}", says="cannot tell these answers apart")
+        folder = self.folder / "run" / "round-01"
+        audit = json.loads((folder / "audit.json").read_text())
+        self.assertEqual(audit["ranked"], 18)
+        self.assertLess(audit["judges"][0]["sigma"], 0.2)
+        self.assertEqual(audit["calls"], len(rows_of(folder / "verdicts.jsonl")))
+        self.assertFalse((folder / "best_outputs.jsonl").exists())
+        self.expect(0, "status", self.folder / "run", says="! this judge cannot tell these answers apart")
+
     def test_two_judges_join_and_a_replay_gives_the_same_bytes(self):
         config = write_run(self.folder)
         words = ["run", "-q", "--config", config, *SERVER]

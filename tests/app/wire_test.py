@@ -1,17 +1,24 @@
 """Runs against a judge's server as a user meets them: a replay without a network, a judge that is asked while branches
 are still being generated, batch files, secrets that stay secret."""
+import argparse
 import base64
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
 import unittest
 import urllib.parse
 from pathlib import Path
 
-from program import PROGRAM, ProgramTest, mock_judge, rows_of, run, write_run
+from program import PROGRAM, ROOT, ProgramTest, mock_judge, rows_of, run, write_run
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import mock_judge as mock  # noqa: E402, the module of that name
 
 KEPT = ("prompts.jsonl", "outputs.jsonl", "verdicts.jsonl", "best_outputs.jsonl", "training_data.jsonl",
         "preference_pairs.jsonl", "metrics.jsonl", "eval.jsonl")
@@ -109,6 +116,58 @@ class Ahead(WireTest):
             self.assertEqual(data, killed[name], name)
 
 
+class PatientJudge(mock.Handler):
+    """A judge that is down until everything is generated, and notes what there was at each refusal."""
+
+    def do_POST(self):  # noqa: N802
+        generated = self.server.count_generated()
+        if generated == self.server.expected or self.server.is_up:
+            self.server.is_up = True
+            return super().do_POST()
+        self.server.refusals.append(generated)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return self.reply(503, {"error": {"message": "the model is being loaded"}})
+
+
+@contextlib.contextmanager
+def patient_judge(count_generated, expected):
+    server = mock.Judge(argparse.Namespace(port=0, taste="longest", fault="none", after=0, log=""))
+    server.RequestHandlerClass = PatientJudge
+    server.count_generated, server.expected, server.refusals, server.is_up = count_generated, expected, [], False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class JudgeIsDown(WireTest):
+    def test_generation_goes_on_and_the_run_ends_as_an_undisturbed_one(self):
+        """16 slots, 12 branches: one prompt after the other, so that the judge is asked long before the last one."""
+        more = ["--set", "prompts.per_round=5", "--set", "generate.slots=16", "--set", "generate.answer_tokens=60"]
+        branches = self.folder / "down" / "round-01" / ".work" / "branches.jsonl"
+        outputs = branches.parent.parent / "outputs.jsonl"
+
+        def count_generated():
+            if outputs.exists():
+                return 60
+            return len(branches.read_text().splitlines()) if branches.exists() else 0
+
+        with mock_judge("--taste", "longest") as url:
+            self.expect(0, *self.words("well", url, *more))
+        with patient_judge(count_generated, 60) as (judge, url):
+            self.expect(0, *self.words("down", url, *more))
+        # It was asked, and refused, when a part was there; it answered nothing before all was.
+        self.assertTrue(judge.is_up)
+        self.assertLess(min(judge.refusals), 60)
+        well, down = files_of(self.folder / "well"), files_of(self.folder / "down")
+        self.assertEqual(well.keys(), down.keys())
+        for name, data in well.items():
+            if not name.endswith("verdicts.jsonl"):  # which count attempts
+                self.assertEqual(data, down[name], name)
+
+
 class Batch(WireTest):
     def test_a_round_judged_by_batch_files_equals_one_judged_online(self):
         with mock_judge("--taste", "longest") as url:
@@ -129,11 +188,30 @@ class Batch(WireTest):
             files = [(self.folder / run_dir / "round-01" / f"{name}.jsonl").read_bytes() for run_dir in ("online", "batch")]
             self.assertEqual(*files, name)
 
+    def test_whole_rounds_go_by_batch_files_and_no_call_is_paid_twice(self):
+        more = [*FREE, "--set", "rounds=2"]
+        export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
+        with mock_judge("--taste", "longest") as url:
+            self.expect(0, *self.words("online", url, *more))
+            done = self.expect(0, *self.words("batch", url, *more, "--export", export), says="thoughtrank run --import")
+            self.expect(78, *self.words("batch", url, *more), says="--discard-batch")
+            shutil.copytree(self.folder / "batch", self.folder / "given-up")
+            self.expect(0, *self.words("given-up", url, *more, "--discard-batch"))
+        stages = 0
+        while "calls are in" in done.stdout:
+            stages += 1
+            self.assertLess(stages, 40)
+            self.serve(export, results)
+            done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
+        online = files_of(self.folder / "online")
+        for run_dir in ("batch", "given-up"):
+            found = files_of(self.folder / run_dir)
+            self.assertEqual(online.keys(), found.keys())
+            for name, data in online.items():
+                self.assertEqual(data, found[name], f"{run_dir}/{name}")
+
     def serve(self, export, results):
         """What a provider's batch service does, on the mock's taste."""
-        import sys
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-        import mock_judge as mock
         with open(results, "w", encoding="utf-8") as out:
             for line in reversed(export.read_text().splitlines()):
                 call = json.loads(line)

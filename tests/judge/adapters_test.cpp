@@ -173,6 +173,68 @@ TEST_F(AdaptersTest, a_batch_is_reserved_once_and_within_the_cap) {
   expect_error(ExitCode::kMissingInput, [&] { (void)export_batch(options, tasks); }, {"results"});
 }
 
+TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_given_up) {
+  LoopbackServer server(ranks_by(longest));
+  JudgeOptions options = anthropic(server.base_url());
+  options.kind = "openai";
+  const auto tasks = make_tasks(2, 20);
+  const int64_t calls = export_batch(options, tasks);
+  const EvalTask heldout{tasks[0].prompt, "a long answer", "short"};
+  Progress progress = silent_progress();
+  const std::vector<std::string> says = {
+      fmt::format("{} calls are in a batch file", calls), "--import", "--discard-batch"};
+  expect_error(
+      ExitCode::kConfig, [&] { (void)run(options, tasks); }, says);
+  expect_error(
+      ExitCode::kConfig, [&] { open(options).judge_ahead(tasks, progress); }, says);
+  expect_error(
+      ExitCode::kConfig, [&] { (void)open(options).evaluate({heldout}, progress); }, says);
+  EXPECT_EQ(server.count(), 0u);
+
+  answer_batch(/*is_anthropic=*/false, /*fail_every=*/1000);
+  EXPECT_EQ(open(options).import_batch(folder_ / "results.jsonl"), calls);
+  const std::string finished = bytes_of(run(options, tasks));
+  const size_t asked = server.count();
+
+  std::filesystem::remove(ledger());
+  std::filesystem::remove(folder_ / "results.jsonl");
+  (void)export_batch(options, tasks);
+  EXPECT_EQ(open(options).discard_batch(), calls);
+  EXPECT_EQ(open(options).discard_batch(), 0);
+  EXPECT_EQ(Ledger(ledger()).reserved_usd(), 0);
+  EXPECT_EQ(bytes_of(run(options, tasks)), finished);
+  EXPECT_EQ(server.count(), 2 * asked + static_cast<size_t>(calls)) << "paid once each";
+}
+
+TEST_F(AdaptersTest, the_heldout_comparison_goes_by_batch_files_too) {
+  LoopbackServer server(ranks_by(longest));
+  JudgeOptions options = anthropic(server.base_url());
+  options.kind = "openai";
+  const PromptRow prompt = prompt_row("p", "Q?");
+  const std::vector<EvalTask> tasks = {{prompt, "a long answer", "short"},
+                                       {prompt, "no", "a long anchor"},
+                                       {prompt, "same", "same"}};
+  Progress progress = silent_progress();
+  Judge::Setup setup{.options = options,
+                     .select = select_,
+                     .seed = 7,
+                     .round = 1,
+                     .ledger = ledger(),
+                     .batch_export = folder_ / "batch.jsonl",
+                     .scorer = {},
+                     .clock = clock_,
+                     .stop = stop_};
+  EXPECT_THROW((void)Judge(setup).evaluate(tasks, progress), BatchWritten);
+  answer_batch(/*is_anthropic=*/false, /*fail_every=*/1000);
+  Judge judge(setup);
+  EXPECT_EQ(judge.import_batch(folder_ / "results.jsonl"), 4);
+  const auto verdicts = judge.evaluate(tasks, progress);
+  EXPECT_EQ(verdicts[0].win, 1);
+  EXPECT_EQ(verdicts[1].win, 0);
+  EXPECT_EQ(verdicts[2].win, 0.5);
+  EXPECT_EQ(server.count(), 0u);
+}
+
 TEST_F(AdaptersTest, prompts_asked_about_ahead_change_nothing_and_cost_nothing_twice) {
   const auto tasks = make_tasks(6, 30);
   LoopbackServer server(ranks_by(longest));

@@ -119,7 +119,7 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_places) {
   EXPECT_NE(findings(found).find("shown early"), std::string::npos) << findings(found);
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
   JudgeOptions gated = options_;
-  check_gates(found, gated);
+  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"cannot tell"});
   gated.max_position_bias = 0.3;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_position_bias"});
 }
@@ -132,6 +132,36 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_length) {
   JudgeOptions gated = options_;
   gated.max_length_correlation = 0.5;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_length_correlation"});
+}
+
+double likes_length(const ShownAnswer& answer, RandomStream& noise) {
+  return fair(answer, noise) + 0.25 * static_cast<double>(answer.text.size());
+}
+
+TEST_F(AuditTest, length_control_takes_length_out_of_the_ranking) {
+  const Json plain = audit({likes_length});
+  EXPECT_GT(mean(plain["length_correlation"]), 0.6);
+  EXPECT_FALSE(plain["judges"][0].contains("length_effect"));
+  options_.length_control = true;
+  const Json controlled = audit({likes_length});
+  EXPECT_LT(std::abs(mean(controlled["length_correlation"])), 0.15);
+  EXPECT_LT(mean(controlled["chosen_minus_median_length"]),
+            mean(plain["chosen_minus_median_length"]) / 2);
+  EXPECT_GT(controlled["judges"][0]["length_effect"].get<double>(), 1);
+}
+
+TEST_F(AuditTest, verdicts_paid_for_may_be_selected_from_with_length_control) {
+  const auto tasks = make_tasks(kPrompts, 20);
+  const auto rows = verdicts(tasks, {likes_length});
+  const auto mean_winner = [&](bool length_control) {
+    options_.length_control = length_control;
+    double sum = 0;
+    for (const BestOutputRow& row : select_winners(tasks, rows, options_, select_, 1, 1)) {
+      sum += static_cast<double>(row.winner) / kPrompts;
+    }
+    return sum;
+  };
+  EXPECT_GT(mean_winner(false), mean_winner(true) + 2) << "a branch is as long as its number";
 }
 
 TEST_F(AuditTest, a_judge_that_guesses_trains_on_nothing_and_contradicts_itself) {

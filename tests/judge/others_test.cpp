@@ -73,6 +73,9 @@ TEST_F(OthersTest, only_ranking_judges_can_join) {
   expect_error(ExitCode::kConfig, [&] { (void)open(options); }, {"judge.others", "reference"});
   scores.others = {server_options("http://127.0.0.1:9/v1")};
   expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.others"});
+  scores.others.clear();
+  scores.length_control = true;
+  expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.length_control"});
 }
 
 }  // namespace

@@ -156,6 +156,62 @@ TEST(PlackettLuce, sharpness_scales_the_utilities) {
   EXPECT_NEAR(a.log_evidence, b.log_evidence, 1e-6);
 }
 
+// `length_effect` is what a deviation of length is worth to the judge; lengths know nothing of `u`.
+std::vector<RankingSet> sets_with_lengths(double length_effect, size_t prompts) {
+  std::vector<RankingSet> sets;
+  RandomStream random(9, "lengths");
+  for (size_t p = 0; p < prompts; ++p) {
+    RankingSet set{.items = 24, .rankings = {}};
+    std::vector<double> u(set.items);
+    for (double& value : u) value = random.normal();
+    for (size_t i = 0; i < set.items; ++i) set.lengths.push_back(random.normal());
+    for (int call = 0; call < 6; ++call) {
+      std::vector<std::pair<double, size_t>> drawn;
+      for (size_t i = 0; i < set.items; ++i) {
+        const double gumbel = -std::log(-std::log(1 - random.uniform()));
+        drawn.emplace_back(-(u[i] + length_effect * set.lengths[i] + gumbel), i);
+      }
+      random.shuffle(drawn);
+      drawn.resize(8);
+      std::sort(drawn.begin(), drawn.end());
+      Ranking ranking;
+      for (const auto& [key, item] : drawn) ranking.push_back(item);
+      set.rankings.push_back(ranking);
+    }
+    sets.push_back(set);
+  }
+  return sets;
+}
+
+TEST(LengthControl, recovers_sigma_and_what_length_is_worth) {
+  for (const double effect : {-1.0, 0.0, 2.0}) {
+    const Taste taste = estimate_taste(sets_with_lengths(effect, 16));
+    EXPECT_NEAR(taste.length_effect, effect, 0.2);
+    EXPECT_NEAR(taste.sigma, 1, 0.25) << effect;
+  }
+  std::vector<RankingSet> without = sets_with_lengths(2, 16);
+  for (RankingSet& set : without) set.lengths.clear();
+  const Taste taste = estimate_taste(without);
+  EXPECT_EQ(taste.length_effect, 0);
+  EXPECT_GT(taste.sigma, 1.7) << "length is taken for quality";
+}
+
+TEST(LengthControl, the_estimate_is_the_top_of_its_evidence) {
+  const std::vector<RankingSet> sets = sets_with_lengths(1, 4);
+  const double effect = estimate_length_effect(sets, 1);
+  const auto best_at = [&](double e) {  // log posterior of e at the best utilities
+    double sum = -0.5 * e * e;
+    for (RankingSet set : sets) {
+      set.length_effects.assign(set.rankings.size(), e);
+      const Posterior posterior = fit(set, 1);
+      sum += log_likelihood(set, posterior.mean) + log_prior(posterior.mean, 1);
+    }
+    return sum;
+  };
+  EXPECT_GT(best_at(effect), best_at(effect + 0.01));
+  EXPECT_GT(best_at(effect), best_at(effect - 0.01));
+}
+
 TEST(Decision, probabilities_agree_with_a_two_item_normal) {
   const Posterior posterior = fit({.items = 2, .rankings = {{0, 1}, {0, 1}, {0, 1}}}, 1.0);
   const double gap = posterior.mean[0] - posterior.mean[1];

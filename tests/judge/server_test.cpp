@@ -283,7 +283,7 @@ TEST_F(ServerTest, a_server_that_ignores_a_limit_is_asked_with_the_other) {
   LoopbackServer server([](const SeenRequest& request) {
     const Json body = parse_json(request.body, "request");
     if (request.body.find("json_schema") != std::string::npos) {
-      return http_response(500, R"({"error":{"message":"1 error: 'response_format', 'type'"}})");
+      return http_response(500, R"({"error":{"message":"1 validation error: 'type'"}})");
     }
     if (!body.contains("max_tokens")) return chat_response("{", "length", 1900);
     return ranks_by(longest)(request);
@@ -299,6 +299,7 @@ TEST_F(ServerTest, a_server_that_ignores_a_limit_is_asked_with_the_other) {
   EXPECT_EQ(format["type"], "json_object");
   const Json& ranking = format["schema"]["properties"]["ranking"];
   EXPECT_EQ(ranking["minItems"], ranking["items"]["enum"].size());
+  EXPECT_EQ(ranking["maxItems"], ranking["items"]["enum"].size());
 }
 
 TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
@@ -309,12 +310,26 @@ TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
     })(request);
   });
   const auto options = server_options(server.base_url());
-  for (const JudgedPrompt& prompt : run(options, make_tasks(8, 62))) {
-    EXPECT_EQ(prompt.best.status, "uncertain") << prompt.best.reason;
+  for (const size_t prompts : {8, 16}) {
+    const auto tasks = make_tasks(prompts, 62);
+    std::vector<VerdictRow> verdicts;
+    std::vector<BestOutputRow> best;
+    for (const JudgedPrompt& prompt : run(options, tasks)) {
+      EXPECT_EQ(prompt.best.status, "uncertain") << prompt.best.reason;
+      best.push_back(prompt.best);
+      verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
+    }
+    const Json audit = audit_round(tasks, verdicts, best, options, 1);
+    EXPECT_EQ(audit["ranked"], prompts);
+    if (prompts < 16) {
+      check_gates(audit, options);  // too few prompts to know
+      continue;
+    }
+    expect_error(ExitCode::kJudge,
+                 [&] { check_gates(audit, options); },
+                 {"cannot tell these answers apart", "16 prompts"});
+    EXPECT_NE(dump_json(audit["findings"]).find("cannot tell"), std::string::npos);
   }
-  expect_error(ExitCode::kJudge,
-               [&] { (void)run(options, make_tasks(16, 62)); },
-               {"cannot tell these answers apart"});
 }
 
 TEST_F(ServerTest, evaluation_compares_with_the_anchor_in_both_orders) {

@@ -93,7 +93,10 @@ Pick keep_three(SimulatedJudge& judge, size_t answers, RandomStream random) {
 struct Contest {
   Contest(const TrialOptions& options, const TournamentOptions& scheme, uint64_t trial)
       : answers(answers_of_trial(options, trial)),
-        tournament(std::vector<int64_t>(options.answers, 1), scheme, {.seed = trial}) {
+        tournament(std::vector<int64_t>(options.answers, 1),
+                   scheme,
+                   {.seed = trial},
+                   options.has_length_control ? answers.length : std::vector<double>()) {
     judges.emplace_back(answers, options.judge, RandomStream(trial, "noise"));
     if (options.second) {
       judges.emplace_back(answers, *options.second, RandomStream(trial, "second noise"));
@@ -122,8 +125,11 @@ struct Contest {
           {.branch = static_cast<int64_t>(i), .multiplicity = 1, .answer = {}});
     }
     RankingSet rankings = tournament.rankings();
+    if (!rankings.lengths.empty()) rankings.length_effects.resize(rankings.rankings.size());
     for (size_t r = 0; r < rankings.sharpness.size(); ++r) {  // the judges take turns
       rankings.sharpness[r] = scale.sharpness[r % judges.size()];
+      if (rankings.lengths.empty()) continue;
+      rankings.length_effects[r] = scale.length_effects[r % judges.size()];
     }
     const BestOutputRow row =
         choose_by_rankings(candidates, rankings, scale.sigma, {}, {.seed = trial});

@@ -34,6 +34,7 @@ struct TrialOptions {
   JudgeCharacter judge = {};
   std::optional<JudgeCharacter> second = {};  // ours only: ranks every group as well
   bool is_pooled = false;  // both judges count the same, however consistent they are
+  bool has_length_control = false;
 };
 
 // The program's scheme: Tournament, σ from the first 16 prompts for the finals and from 64 prompts

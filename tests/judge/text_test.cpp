@@ -1,6 +1,7 @@
 // The pure parts around the call: candidates, request text, references, selection, addresses.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "judge/candidates.h"
@@ -62,6 +63,24 @@ RankCall example_call(const PromptRow& prompt) {
   call.answers = {"first", "second", "third"};
   call.branches = {4, 9, 30};
   return call;
+}
+
+TEST(Candidates, lengths_are_standardised_logarithms_of_characters) {
+  const auto items = [](const std::vector<std::string>& answers) {
+    std::vector<Candidate> list;
+    for (const std::string& answer : answers) {
+      list.push_back({.branch = 0, .multiplicity = 1, .answer = answer});
+    }
+    return list;
+  };
+  const std::vector<double> found =
+      standard_lengths(items({"a", "\xE6\x97\xA5xxx", std::string(16, 'x')}));
+  const double deviation = std::log(4.0) * std::sqrt(2.0 / 3);
+  EXPECT_NEAR(found[0], -std::log(4.0) / deviation, 1e-12);
+  EXPECT_NEAR(found[1], 0, 1e-12);
+  EXPECT_NEAR(found[2], std::log(4.0) / deviation, 1e-12);
+  EXPECT_EQ(standard_lengths(items({"abc", "xyz"})), (std::vector<double>{0, 0}));
+  EXPECT_TRUE(standard_lengths({}).empty());
 }
 
 TEST(RequestText, is_the_same_for_the_same_work_and_shuffled_for_other_work) {

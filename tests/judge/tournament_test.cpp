@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "judge/strategies.h"
@@ -81,6 +82,32 @@ TEST(Tournament, finds_a_good_winner_for_few_calls) {
   EXPECT_LE(regret, 0.15);
   EXPECT_LE(most_calls, 20);
   EXPECT_LE(most_reads, 140);
+}
+
+// What the winners of `kLengthTrials` prompts are: {regret, length in deviations}, means.
+std::pair<double, double> winners_of(double length_weight, bool has_length_control) {
+  constexpr uint64_t kLengthTrials = 128;
+  const TrialOptions options{.trials = kLengthTrials,
+                             .judge = {.temperature = 0.5, .length_weight = length_weight},
+                             .has_length_control = has_length_control};
+  const Campaign campaign = run_ours(options, {});
+  double regret = 0, length = 0;
+  for (uint64_t trial = 0; trial < kLengthTrials; ++trial) {
+    const SimulatedAnswers answers = answers_of_trial(options, trial);
+    regret += answers.regret(campaign.picks[trial].winner) / kLengthTrials;
+    length += answers.length[campaign.picks[trial].winner] / kLengthTrials;
+  }
+  return {regret, length};
+}
+
+TEST(Tournament, length_control_takes_a_liking_for_length_out) {
+  const auto [plain_regret, plain_length] = winners_of(/*length_weight=*/1, false);
+  const auto [regret, length] = winners_of(/*length_weight=*/1, true);
+  EXPECT_GT(plain_length, 1);
+  EXPECT_LT(std::abs(length), 0.3);
+  EXPECT_LT(regret, plain_regret / 2);
+  const auto [fair_regret, fair_length] = winners_of(/*length_weight=*/0, true);
+  EXPECT_LT(fair_regret, 0.2) << "it costs a fair judge little";
 }
 
 TEST(Tournament, a_coin_flip_trains_on_nothing) {

@@ -44,6 +44,7 @@ struct JudgeOptions {
   int64_t concurrency = 16;
   int64_t group_size = 8;
   int64_t finals = 5;
+  bool length_control = false;
   int64_t max_input_tokens = 24000;
   int64_t max_output_tokens = 2048;
   double timeout_s = 600;
@@ -113,7 +114,7 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
-// What judge() throws in batch mode when calls are left: they stand in the file.
+// What judge() and evaluate() throw in batch mode when calls are left: they stand in the file.
 struct BatchWritten {
   int64_t calls = 0;
 };
@@ -126,7 +127,7 @@ class Judge {
     uint64_t seed = 0;
     int64_t round = 0;
     std::filesystem::path ledger;  // journal file of this run's judge calls
-    // Calls are written to this file instead of being sent; judge() ends with BatchWritten.
+    // Calls are written to this file instead of being sent; BatchWritten says so.
     std::filesystem::path batch_export = {};
     AnswerScorer scorer;  // kind likelihood
     Clock& clock;
@@ -141,8 +142,7 @@ class Judge {
 
   // Ranks all prompts of a round; replies already in the ledger are not asked for again. The result
   // is in the order of `tasks` and does not depend on which call finished first. Error(kJudge) when
-  // more than max_abstained of at least 20 calls abstained, or sigma < 0.2 at the end of a round of
-  // 16 prompts or more.
+  // more than max_abstained of at least 20 calls abstained.
   [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
                                                 Progress& progress);
   // Asks about these prompts what does not depend on the others, so that judge() finds the replies
@@ -150,6 +150,9 @@ class Judge {
   void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
   // Takes the replies of a batch file into the ledger; how many there were.
   [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
+  // Calls in batch files whose results never came may be asked again from now on; how many. Without
+  // this they are Error(kConfig) for judge() and evaluate(), since they would be paid twice.
+  [[nodiscard]] int64_t discard_batch();
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
 
@@ -207,7 +210,8 @@ struct JudgeEstimate {
                                const std::vector<BestOutputRow>& best,
                                const JudgeOptions& options,
                                int64_t round);
-// Error(kJudge) naming the gate that the audit does not pass.
+// Error(kJudge) naming the gate that the audit does not pass, or when sigma < 0.2 in a round of 16
+// ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
 
 // Winners anew from verdict rows already paid for (other rule, other thresholds): no call, no

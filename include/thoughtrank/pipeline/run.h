@@ -12,10 +12,6 @@
 
 namespace thoughtrank {
 
-// Every stage of every round, in order; what is finished already is skipped, what was begun goes
-// on. Returns false when everything had been finished before.
-bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop);
-
 // `run --fork-from FOLDER --round N`.
 struct ForkPoint {
   std::filesystem::path from;
@@ -29,15 +25,23 @@ struct ForkPoint {
 // the weights that round N starts from were purged; Error(kLocked) while the other runs.
 void fork_run(const RunConfig& config, const ForkPoint& point);
 
-// `judge --export FILE` and `judge --import FILE`; empty: not given.
+// `--export FILE`, `--import FILE` and `--discard-batch` of `run` and `judge`; empty: not given.
 struct BatchFiles {
   std::filesystem::path to;
   std::filesystem::path from;
+  bool is_discarded = false;  // what was exported before and never imported
 };
 
+// Every stage of every round, in order; what is finished already is skipped, what was begun goes
+// on. Returns false when everything had been finished before. Throws BatchWritten when a judge's
+// calls went into batch.to and the stage waits for their results.
+bool run_rounds(const RunConfig& config,
+                Clock& clock,
+                StopFlag& stop,
+                const BatchFiles& batch = {});
+
 // One stage of `round` (nullopt: the first round whose stage is not finished). The stages before it
-// must be finished: Error(kMissingInput) names the one that is not. Throws BatchWritten when the
-// judge's calls went into batch.to and the stage waits for their results.
+// must be finished: Error(kMissingInput) names the one that is not. BatchWritten as above.
 void run_one_stage(const RunConfig& config,
                    Stage stage,
                    std::optional<int64_t> round,
