@@ -48,7 +48,7 @@ train:
 """
 REFERENCE = "{kind: reference, match: numeric}"
 SURE = "select: {max_regret: 100, min_confidence: 0}\n"
-RANDOM = "{{kind: command, group_size: 26, finals: 0, command: [{python}, -S, -E, {script}, {seed}]}}"
+RANDOM = "{{kind: command, group_size: 8, finals: 3, command: [{python}, -S, -E, {script}, {seed}]}}"
 
 
 def listed(numbers):

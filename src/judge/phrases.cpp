@@ -67,7 +67,9 @@ std::vector<Phrase> common_phrases(const std::vector<std::string>& winners,
     return a.second > b.second;
   });
   std::vector<Phrase> phrases;
-  for (const auto& [words, count] : sorted) {
+  for (const auto& entry : sorted) {
+    const std::string& words = entry.first;
+    const int64_t count = entry.second;
     if (phrases.size() == most || count < 2) break;
     const bool is_known = std::any_of(phrases.begin(), phrases.end(), [&](const Phrase& other) {
       return overlap(words, other.words);
