@@ -46,7 +46,7 @@ struct TournamentOptions {
   double kept = 0.5;           // share of the items that each halving keeps
   size_t finals_from = 8;      // finals begin when so many items are left, or one group holds them
   size_t finalists = 4;        // items of a final
-  double good_regret = 0.1;    // of σ: finals end
+  double good_regret = 0.05;   // of σ: finals end
 };
 
 [[nodiscard]] TournamentOptions scheme_of(const JudgeOptions& options);

@@ -2,8 +2,10 @@
 // simulated judges, and whether the posterior says the truth about itself. Prints Markdown.
 //
 //     judge_simulation table [TRIALS [N]]     the strategies, with each judge or with the N-th
-//     judge_simulation variations [TRIALS]    other sizes of the scheme's parts
+//     judge_simulation variations [TRIALS [N]]  other sizes of the scheme's parts, in brackets the
+//                                             mean difference to ours over the same answers
 //     judge_simulation judges [TRIALS]        a second judge beside the first
+//     judge_simulation length [TRIALS]        judge.length_control with judges that like length
 //     judge_simulation calibration [TRIALS]   predicted and true P(best) and regret; time of a fit
 #include <chrono>
 #include <cstdio>
@@ -101,24 +103,28 @@ struct Variation {
   TournamentOptions scheme;
 };
 
-void print_variations(uint64_t trials) {
+void print_variations(uint64_t trials, size_t only) {
   const std::vector<Variation> variations = {
       {"ours", {}},
-      {"finals 4 of 4", {.finals = 4}},
+      {"finals until regret .1", {.good_regret = 0.1}},
+      {"finals until regret .03", {.good_regret = 0.03}},
+      {"all finals", {.good_regret = 0}},
       {"finals 3 of 6", {.finals = 3, .finalists = 6}},
       {"finals 4 of 5", {.finals = 4, .finalists = 5}},
-      {"finals 6 of 3", {.finals = 6, .finalists = 3}},
+      {"finals 5 of 3", {.finals = 5, .finalists = 3}},
       {"finals 5 of 6 from 16 on", {.finals = 5, .finals_from = 16, .finalists = 6}},
-      {"keep .45, finals 5 of 6", {.finals = 5, .kept = 0.45, .finalists = 6}},
-      {"keep .4, finals 6 of 6", {.finals = 6, .kept = 0.4, .finalists = 6}},
-      {"keep .4, finals 8 of 4", {.finals = 8, .kept = 0.4, .finalists = 4}},
-      {"groups of 10, finals 5 of 4", {.group_size = 10, .finals = 5}},
-      {"groups of 12, finals 6 of 4", {.group_size = 12, .finals = 6}},
+      {"keep .375, finals 7 of 6 from 9 on",
+       {.finals = 7, .kept = 0.375, .finals_from = 9, .finalists = 6}},
+      {"keep .375, finals 5 of 8 from 9 on",
+       {.finals = 5, .kept = 0.375, .finals_from = 9, .finalists = 8}},
       {"groups of 16, finals 8 of 4", {.group_size = 16, .finals = 8}}};
-  for (const size_t j : {1u, 3u}) {
+  for (const size_t j : {0u, 1u, 3u}) {
+    if (only > 0 && j + 1 != only) continue;
     const TrialOptions options{.trials = trials, .judge = judges()[j].character};
     print(fmt::format("\n{}:\n\n{}", judges()[j].name, kHeader));
     const Campaign ours = run_ours(options, {});
+    print_row(
+        "keep 3 of 8, three finals", options, run_other(options, other_strategies()[0]), &ours);
     for (const Variation& variation : variations) {
       print_row(variation.name, options, run_ours(options, variation.scheme), &ours);
     }
@@ -141,6 +147,31 @@ void print_judges(uint64_t trials) {
   row("the same, all rankings alike", poor, true);
   row("noise .5 and a coin", coin, false);
   row("the same, all rankings alike", coin, true);
+}
+
+void print_length(uint64_t trials) {
+  print(
+      "\n| worth of a deviation of length | length control | regret | winner's length, deviations "
+      "|\n|---|---|---|---|");
+  for (const double weight : {0.0, 0.5, 1.0, 2.0}) {
+    for (const bool has_control : {false, true}) {
+      const TrialOptions options{.trials = trials,
+                                 .judge = {.temperature = 0.5, .length_weight = weight},
+                                 .has_length_control = has_control};
+      const Campaign campaign = run_ours(options, {});
+      MonteCarlo regret, length;
+      for (uint64_t trial = 0; trial < trials; ++trial) {
+        const SimulatedAnswers answers = answers_of_trial(options, trial);
+        regret.add(answers.regret(campaign.picks[trial].winner));
+        length.add(answers.length[campaign.picks[trial].winner]);
+      }
+      print(fmt::format("| {} | {} | {} | {} |",
+                        weight,
+                        has_control ? "on" : "off",
+                        regret.text(),
+                        length.text()));
+    }
+  }
 }
 
 void print_calibration(uint64_t trials) {
@@ -211,14 +242,16 @@ int simulate(const std::string& what, uint64_t trials, size_t only) {
   if (what == "table") {
     print_table(trials, only);
   } else if (what == "variations") {
-    print_variations(trials);
+    print_variations(trials, only);
   } else if (what == "judges") {
     print_judges(trials);
+  } else if (what == "length") {
+    print_length(trials);
   } else if (what == "calibration") {
     print_calibration(trials);
     print_fit_time();
   } else {
-    std::fputs("judge_simulation table|variations|judges|calibration [TRIALS]\n", stderr);
+    std::fputs("judge_simulation table|variations|judges|length|calibration [TRIALS]\n", stderr);
     return 64;
   }
   return 0;
