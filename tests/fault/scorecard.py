@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-MODULES = ["storage", "damage", "processes", "inputs"]
+MODULES = ["storage", "damage", "power", "processes", "inputs", "degenerate", "recorded", "programs"]
 
 
 @dataclass
@@ -46,6 +46,8 @@ class Row:
     run: Callable  # (bench, trials) -> Outcome
     control: Callable  # (bench) -> what was seen, or None
     traces: bool = False  # needs strace
+    cuts_power: bool = False  # needs root and a loop device
+    is_program: bool = False  # runs C++ tests, which are tests of their own, too
 
 
 @dataclass
@@ -55,6 +57,12 @@ class Bench:
     done: Path  # a copy of the run when it had ended
     expected: dict  # its digests
     seconds: float  # that it took
+    build: Path  # the folder that the programs were built in
+
+
+def place(row):
+    """By number, but R28 at the end: it searches what the others left."""
+    return row.name == "R28", int(row.name.removeprefix("R"))
 
 
 def make_bench(options, work):
@@ -66,7 +74,7 @@ def make_bench(options, work):
         sys.exit(f"the undisturbed run ended with {code}: {said}")
     seconds = time.monotonic() - started
     world.save(work / "done")
-    return Bench(world, work / "done", world.digests(), seconds)
+    return Bench(world, work / "done", world.digests(), seconds, options.thoughtrank.parent)
 
 
 def rate_text(outcome):
@@ -108,9 +116,25 @@ def parse_options():
     parser.add_argument("--rows", help="R1,R5,… (default: all)")
     parser.add_argument("--nightly", action="store_true", help="the longer trial counts")
     parser.add_argument("--trials", type=int, help="of each row, instead of its own count")
+    parser.add_argument("--skip-programs", action="store_true", help="not the rows that only run C++ tests")
     parser.add_argument("--no-controls", dest="controls", action="store_false")
     parser.add_argument("--write", type=Path, help="write the table to this file")
     return parser.parse_args()
+
+
+def possible(rows, needs, is_there, why_not):
+    """The rows without those whose need is not met; says which are left out."""
+    needy = [row for row in rows if getattr(row, needs)]
+    if not needy or is_there():
+        return rows
+    print("skipped", ", ".join(row.name for row in needy), ":", why_not, flush=True)
+    return [row for row in rows if row not in needy]
+
+
+def can_cut_power(work):
+    folder = work / "try"
+    folder.mkdir()
+    return importlib.import_module("power").can_cut(folder)
 
 
 def can_trace():
@@ -126,20 +150,20 @@ def main():
     if missing := [path for path in (options.thoughtrank, options.saboteur) if not path.exists()]:
         sys.exit(f"{missing[0]} is not there: build it (scripts/setup.sh)")
     wanted = options.rows.split(",") if options.rows else None
-    rows = [row for module in MODULES for row in importlib.import_module(module).ROWS]
+    rows = sorted((row for module in MODULES for row in importlib.import_module(module).ROWS), key=place)
     work = Path(tempfile.mkdtemp(prefix="fault-"))
     try:
         bench = make_bench(options, work)
         chosen = [row for row in rows if wanted is None or row.name in wanted]
-        if not can_trace():
-            print("skipped", ", ".join(row.name for row in chosen if row.traces), ": strace may not trace here", flush=True)
-            chosen = [row for row in chosen if not row.traces]
+        chosen = [row for row in chosen if not (options.skip_programs and row.is_program)]
+        chosen = possible(chosen, "traces", can_trace, "strace may not trace here")
+        chosen = possible(chosen, "cuts_power", lambda: can_cut_power(work), "no file system can be made and cut off here")
         results = [run_row(row, bench, options) for row in chosen]
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if options.write:
         words = " --nightly" if options.nightly else ""
-        lines = "\n".join(line for _, line in results) + "\n"
+        lines = "\n".join(sorted((line for _, line in results), key=lambda line: int(line.split()[1][1:]))) + "\n"
         options.write.write_text(HEAD.format(words=words, day=datetime.date.today()) + lines)
     good = sum(is_good for is_good, _ in results)
     print(f"{good} of {len(results)} rows passed, with their controls seen")

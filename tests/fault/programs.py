@@ -1,0 +1,111 @@
+"""Rows whose faults are made inside of C++ tests: each names gtest programs and which of their tests are the row. The
+control runs the same tests in a program with one protection broken (mutants.py): they must fail."""
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+
+from mutants import Mutant, build_mutant
+from scorecard import Outcome, Row
+
+LIMIT_S = 3600
+
+
+@dataclass(frozen=True)
+class Part:
+    program: str  # below the build folder
+    tests: str  # as --gtest_filter takes them
+
+
+@dataclass(frozen=True)
+class Control:
+    part: Part  # a few tests are enough
+    mutant: Mutant
+
+
+def run_tests(path, tests, times, folder, more=None):
+    """(exit code, the tests that ran as gtest reports them)."""
+    report = folder / "gtest.json"
+    report.unlink(missing_ok=True)
+    environment = {**os.environ, "THOUGHTRANK_TRIALS": str(times), "OMP_WAIT_POLICY": "passive", **(more or {})}
+    done = subprocess.run([path, f"--gtest_filter={tests}", f"--gtest_output=json:{report}"], env=environment,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT_S, check=False)
+    suites = json.loads(report.read_text())["testsuites"] if report.exists() else []
+    return done.returncode, [case for suite in suites for case in suite["testsuite"] if case["result"] == "COMPLETED"]
+
+
+def run_parts(bench, parts, times):
+    outcome = Outcome()
+    for part in parts:
+        code, cases = run_tests(bench.build / part.program, part.tests, times, bench.world.folder)
+        for case in cases:
+            outcome.trials += int(case.get("trials", 1))
+            if "failures" in case:
+                outcome.failed += 1
+                outcome.problems.append(f"{case['classname']}.{case['name']}: {case['failures'][0]['failure'][:300]}")
+        if (code != 0 and outcome.failed == 0) or not cases:
+            outcome.failed, outcome.problems = outcome.failed + 1, outcome.problems + [f"{part} ended with {code}"]
+    return outcome
+
+
+def fails(bench, control):
+    """Whether the row's tests see the broken protection. A crash proves nothing: the report must say what failed."""
+    made = build_mutant(bench.build, control.part.program, control.mutant, bench.world.folder / "mutant")
+    try:
+        more = {"MONEY_DRIVER": str(made)} if control.part.program.endswith("_driver") else {}
+        tested = bench.build / DRIVERS.get(control.part.program, "") if more else made
+        _, cases = run_tests(tested, control.part.tests, 1, bench.world.folder, more)
+    finally:
+        made.unlink()
+    return any("failures" in case for case in cases)
+
+
+# A program that a test starts, and that test.
+DRIVERS = {"tests/judge/judge_money_driver": "tests/judge/judge_fault_test"}
+
+
+def row(name, title, parts, controls):
+    def run(bench, trials):
+        return run_parts(bench, parts, trials)
+
+    def control(bench):
+        missed = [control.mutant.says for control in controls if not fails(bench, control)]
+        return None if missed else "; ".join(control.mutant.says for control in controls)
+
+    return Row(name, title, 1, 20, run, control, is_program=True)
+
+
+CORE = "tests/core/core_test"
+JUDGE, FAULTS, MONEY = "tests/judge/judge_test", "tests/judge/judge_fault_test", "tests/judge/judge_money_driver"
+
+ROWS = [
+    row("R23", "judge: 23 faults of a server, now and then and always", [Part(FAULTS, "*FaultMatrixTest*")],
+        [Control(Part(FAULTS, "*FaultMatrixTest*500_50"),
+                 Mutant("src/judge/client.cpp", "call.attempts < kMostAttempts", "call.attempts <= kMostAttempts",
+                        "a fourth try is seen"))]),
+    row("R24", "judge: replies of every wrong kind, shuffles, damaged bytes", [Part(JUDGE, "Reply.*:RepliesTest.*")],
+        [Control(Part(JUDGE, "Reply.*"),
+                 Mutant("src/judge/reply.cpp", "if (!seen.insert(label).second) return", "if (labels.empty()) return",
+                        "a label ranked twice is seen"))]),
+    row("R25", "judge: redirects, bad certificates, keys that break lines",
+        [Part(FAULTS, "WireSafetyTest.no_redirect*:WireSafetyTest.a_bad*:WireSafetyTest.keys*")],
+        [Control(Part(FAULTS, "WireSafetyTest.no_redirect*"),
+                 Mutant("src/judge/curl_transport.cpp", "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L",
+                        "a redirect that is followed is seen")),
+         Control(Part(FAULTS, "WireSafetyTest.a_bad*"),
+                 Mutant("src/judge/curl_transport.cpp", "CURLOPT_SSL_VERIFYPEER, 1L", "CURLOPT_SSL_VERIFYPEER, 0L",
+                        "an unverified certificate is seen"))]),
+    row("R26", "judge: bodies, headers and trailers without end",
+        [Part(FAULTS, "WireSafetyTest.bombs*"), Part(JUDGE, "ServerTest.a_gzip*")],
+        [Control(Part(FAULTS, "WireSafetyTest.bombs*"),
+                 Mutant("src/judge/curl_transport.cpp", "transfer.reply.body.size() + bytes > kMostBodyBytes",
+                        "transfer.reply.body.size() + bytes > (size_t{64} << 20)", "a body of 52 MB is seen"))]),
+    row("R27", "judge: the bill of a server under kills and resumes, never above the cap", [Part(FAULTS, "Spending.*")],
+        [Control(Part(MONEY, "Spending.*"),
+                 Mutant("src/judge/client.cpp", "parts_.ledger.spent_usd() + parts_.ledger.reserved_usd() + call.reserved_usd",
+                        "parts_.ledger.spent_usd() + call.reserved_usd", "a bill above the cap is seen"))]),
+    row("R29", "judge: 60 answers that try to win by what they say", [Part(FAULTS, "InjectionTest.*")],
+        [Control(Part(FAULTS, "InjectionTest.an_obedient*"),
+                 Mutant("src/judge/request_text.cpp", "  return nonce;", '  return "0123456789ab";',
+                        "answers that guess the fence are seen to win"))]),
+]
