@@ -9,7 +9,8 @@
 // Others make a fault that no test can make from outside:
 //   spoil_weights  the SABOTAGE_AT-th sync of a *.safetensors file writes garbage into it first
 //   no_memory      the SABOTAGE_AT-th allocation after the signal handlers are installed fails;
-//                  with SABOTAGE_ONWARDS all after it do, too
+//                  with SABOTAGE_ONWARDS all after it do, too; their number goes to the file
+//                  SABOTAGE_COUNT
 // With SABOTAGE_LOG each sync that was acknowledged is a line "size path" in that file; after the
 // SABOTAGE_CUT-th of them the power is cut: the file system is shut down as it is on the disk
 // (SABOTAGE_FLUSH: with its journal flushed first), and the process is killed.
@@ -122,15 +123,26 @@ int sync_with(const char* name, int fd) {
 }
 
 std::atomic<bool> counts_memory = false;
+std::atomic<long> allocations = 0;
 
 bool is_out_of_memory() {
-  static std::atomic<long> allocations = 0;
   if (!counts_memory) return false;
   static const long at = number("SABOTAGE_AT");
   static const bool onwards = number("SABOTAGE_ONWARDS") != 0;
   const long n = ++allocations;
   return n == at || (onwards && n > at);
 }
+
+// How many there were to fail, for whoever sweeps over them.
+struct CountAtTheEnd {
+  ~CountAtTheEnd() {
+    const char* log = breaks("no_memory") ? ::getenv("SABOTAGE_COUNT") : nullptr;
+    const int out = log == nullptr ? -1 : ::open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (out < 0) return;
+    ::dprintf(out, "%ld\n", allocations.load());
+    ::close(out);
+  }
+} count_at_the_end;
 
 }  // namespace
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
 
-MODULES = ["storage", "damage", "power", "processes", "inputs", "degenerate", "recorded", "programs"]
+MODULES = ["storage", "damage", "power", "processes", "inputs", "degenerate", "recorded", "memory", "programs"]
 
 
 @dataclass
