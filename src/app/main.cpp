@@ -112,6 +112,12 @@ int run(int count, char** words) {
   } catch (const std::bad_alloc&) {
     return report("out of memory: lower generate.slots or train.sequence_length",
                   ExitCode::kInternal);
+  } catch (const c10::OutOfMemoryError& error) {
+    return report(first_line(error.what_without_backtrace()), ExitCode::kDevice);
+  } catch (const c10::AcceleratorError& error) {  // it stays until the process ends
+    return report(first_line(error.what_without_backtrace()) +
+                      "; nothing is lost: run again, and if it comes back, look at the device",
+                  ExitCode::kDevice);
   } catch (const c10::Error& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kInternal);
   } catch (const std::filesystem::filesystem_error& error) {

@@ -5,7 +5,7 @@ import struct
 import subprocess
 from dataclasses import dataclass, field
 
-from mutants import Mutant, build_mutant
+from mutants import Mutant, broken
 from scorecard import Outcome, Row
 from world import ROOT, Trial, torn
 
@@ -21,6 +21,7 @@ class Case:
     judge: str = ""  # what is wrong with it from round 2 on
     weights: tuple = ()  # a tensor of the model, and the value that fills it
     eos: list = field(default_factory=lambda: [2])
+    quarantined: int = 0  # training steps that were skipped and noted
 
 
 EQUAL_LOGITS = ("model.embed_tokens.weight", 0.0)  # so that token 0 always wins
@@ -42,6 +43,7 @@ CASES = [
     Case("no logit is finite", DATA, "", weights=("model.norm.weight", 3e38)),
     Case("the held-out loss rises", HEALTH, "held-out",
          sets={"train.learning_rate": 0.5, "train.max_heldout_worse": 0, "judge.kind": "likelihood"}),
+    Case("no gradient is finite", HEALTH, "bad steps in a row", weights=("model.norm.weight", 1e37), quarantined=3),
     Case("one usable sample", 0, "finished", sets={"prompts.per_round": 1}),
 ]
 
@@ -87,6 +89,10 @@ def examine(bench, case, code, said, last_good):
         problems.append(f"exit code {code}, expected {case.code}: {said[-200:]}")
     if case.says not in shown:
         problems.append(f"status does not say '{case.says}': {shown[-300:]}")
+    noted = [json.loads(line) for file in run.glob("round-*/.work/train/quarantine.jsonl")
+             for line in file.read_text().splitlines()]
+    if len(noted) != case.quarantined or not all(row["prompt_ids"] for row in noted):
+        problems.append(f"{case.quarantined} steps should be quarantined: {noted}")
     if case.code == 0:
         return problems
     if (run / f"round-{last_good + 1:02}" / "checkpoint").exists():
@@ -129,16 +135,19 @@ def degenerate_rounds(bench, trials):
     return outcome
 
 
+def gradients_overflow(bench):
+    """Logits are finite and gradients are not: such a model generates and is judged, and no step is taken."""
+    outcome = Outcome()
+    outcome.add(dull_round(bench, next(case for case in CASES if case.quarantined)))
+    return outcome
+
+
 def control_no_gate(bench):
     """A program that makes a checkpoint of a round without winners."""
     mutant = Mutant("src/pipeline/train_stage.cpp", "if (plan.rows.empty() && plan.pairs.empty()) {", "if (round < 0) {", "")
-    program, bench.world.program = bench.world.program, build_mutant(bench.build, "thoughtrank", mutant, bench.world.folder / "mutant")
-    try:
+    with broken(bench, mutant):
         case = next(case for case in CASES if case.sets == UNCERTAIN)
         return "a round without winners is seen" if dull_round(bench, case) else None
-    finally:
-        bench.world.program.unlink()
-        bench.world.program = program
 
 
 ROWS = [Row("R15", "rounds without anything to learn from: 7 bad judges, empty, equal, over-long answers, …", len(CASES),

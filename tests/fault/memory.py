@@ -1,7 +1,7 @@
 """Row R22: the host's memory runs out at the n-th allocation of a run, once or for good."""
 import random
 
-from mutants import Mutant, build_mutant
+from mutants import Mutant, broken
 from scorecard import Outcome, Row
 from world import Trial
 
@@ -44,12 +44,8 @@ def allocations_fail(bench, trials, seed=1):
 def control_uncaught(bench):
     """A program that ends as C++ ends it where memory stays away."""
     mutant = Mutant("src/app/main.cpp", "  std::set_terminate(thoughtrank::end_at_once);\n", "", "")
-    program, bench.world.program = bench.world.program, build_mutant(bench.build, "thoughtrank", mutant, bench.world.folder / "mutant")
-    try:
+    with broken(bench, mutant):
         return "an end by signal is seen" if allocation_fails(bench, 20000, onwards=True) else None
-    finally:
-        bench.world.program.unlink()
-        bench.world.program = program
 
 
 ROWS = [Row("R22", "memory of the host that runs out at an allocation of a run, once and for good", 24, 4000, allocations_fail,

@@ -1,6 +1,8 @@
 """Programs with one protection broken: one source file of the program is changed, compiled and linked in front of the
 libraries, so that the linker takes the changed code. The row's own test must then fail: that is its control."""
+import contextlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -57,8 +59,21 @@ def build_mutant(build, program, mutant, folder):
     folder.mkdir(parents=True, exist_ok=True)
     changed = mutated_object(build, mutant, folder)
     entry = commands(build)[0][program]
-    words = shlex.split(re.sub(r"^: && | && :.*$", "", entry["command"]))
-    made = build / (program + ".mutant")
+    original = commands(build)[1][str(ROOT / mutant.source)]["output"]
+    words = [word for word in shlex.split(re.sub(r"^: && | && :.*$", "", entry["command"])) if word != original]
+    made = build / f"{program}.mutant-{os.getpid()}"
     at = after(words, "-o")
     run(words[:at] + [str(made), str(changed)] + words[at + 1:], entry["directory"])
     return made
+
+
+@contextlib.contextmanager
+def broken(bench, mutant):
+    """The bench's program is one with this change."""
+    sound, bench.world.program = bench.world.program, build_mutant(bench.build, "thoughtrank", mutant,
+                                                                   bench.world.folder / "mutant")
+    try:
+        yield
+    finally:
+        bench.world.program.unlink()
+        bench.world.program = sound

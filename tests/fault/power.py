@@ -44,6 +44,8 @@ class Disk:
             call("umount", self.root)
 
     def cut(self, how=NO_FLUSH):
+        if not self.root.is_mount():  # never the machine's own
+            raise RuntimeError(f"{self.root} is no file system of its own")
         folder = os.open(self.root, os.O_RDONLY)
         fcntl.ioctl(folder, SHUT_DOWN, struct.pack("I", how))
         os.close(folder)
@@ -72,10 +74,15 @@ class PoweredWorld(World):
         if not self.disk.mount():
             raise RuntimeError("the disk could not be mounted after the power cut")
 
+    @property
+    def noting(self):
+        """What is acknowledged, for the saboteur."""
+        return {"SABOTAGE_LOG": self.acknowledged, "SABOTAGE_DISK": f"{self.disk.root}/"}
+
     def go_until_cut(self, sync, how, sabotage):
         """The power is cut right after the `sync`-th sync was acknowledged."""
         flush = {"SABOTAGE_FLUSH": "1"} if how == FLUSH_LOG else {}
-        return self.go(sabotage=sabotage, settings={"SABOTAGE_LOG": self.acknowledged, "SABOTAGE_CUT": sync, **flush})
+        return self.go(sabotage=sabotage, settings={**self.noting, "SABOTAGE_CUT": sync, **flush})
 
 
 def can_cut(folder):
@@ -113,14 +120,14 @@ def lost(world):
 
 def syncs_of_a_run(world):
     world.reset()
-    code, said = world.go(sabotage="nothing", settings={"SABOTAGE_LOG": world.acknowledged})
+    code, said = world.go(sabotage="nothing", settings=world.noting)
     if code != 0:
         raise RuntimeError(f"the undisturbed run on a disk of its own ended with {code}: {said}")
     return len(world.acknowledged.read_text().splitlines())
 
 
 def cut_at_random(world, stream, seconds, how, sabotage):
-    process = world.start(sabotage=sabotage, settings={"SABOTAGE_LOG": world.acknowledged})
+    process = world.start(sabotage=sabotage, settings=world.noting)
     time.sleep(stream.uniform(0.1, 1.0) * seconds)
     world.disk.cut(how)
     process.kill()

@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
+from degenerate import gradients_overflow
 from mutants import Mutant, build_mutant
 from scorecard import Outcome, Row
 
@@ -64,9 +65,14 @@ def fails(bench, control):
 DRIVERS = {"tests/judge/judge_money_driver": "tests/judge/judge_fault_test"}
 
 
-def row(name, title, parts, controls):
+def joined(first, second):
+    return Outcome(first.trials + second.trials, first.failed + second.failed, first.problems + second.problems)
+
+
+def row(name, title, parts, controls, also=None):
+    """`also`: the same as a user meets it, (bench) -> Outcome."""
     def run(bench, trials):
-        return run_parts(bench, parts, trials)
+        return joined(also(bench) if also else Outcome(), run_parts(bench, parts, trials))
 
     def control(bench):
         missed = [control.mutant.says for control in controls if not fails(bench, control)]
@@ -88,7 +94,7 @@ ROWS = [
                         "a step on a loss that is not finite is seen")),
          Control(Part(TRAIN, "Checkpoints.RefuseAny*"),
                  Mutant("src/train/checkpoint.cpp", "!at::isfinite(tensor).all().item<bool>()", "false",
-                        "a published NaN is seen"))]),
+                        "a published NaN is seen"))], also=gradients_overflow),
     row("R14", "losses ten and a hundred times as high, rows of noise, very short and very long ones",
         [Part(TRAIN, "Spike*:InBackwardRules.ASpike*")],
         [Control(Part(TRAIN, "Spikes.ARow*"),

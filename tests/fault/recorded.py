@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from mutants import Mutant
-from programs import CORE, JUDGE, Control, Part, fails, run_parts
+from programs import CORE, JUDGE, Control, Part, fails, joined, run_parts
 from scorecard import Outcome, Row
 from world import CANARY, Trial
 
@@ -55,10 +55,6 @@ def replays(bench, trials, seed=1):
             outcome.add(stops(bench, b"".join(lines[:at] + [changed] + lines[at + 1:]), 65))
     return joined(outcome, run_parts(bench, [Part(JUDGE, "ServerTest.replay*:ServerTest.resume*:AdaptersTest.a_replay*"),
                                              Part(JUDGE, "OthersTest.both*:PacedClientTest.replay*")], trials))
-
-
-def joined(first, second):
-    return Outcome(first.trials + second.trials, first.failed + second.failed, first.problems + second.problems)
 
 
 def control_other_request(bench):

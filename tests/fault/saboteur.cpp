@@ -8,13 +8,15 @@
 //                  ignored
 // Others make a fault that no test can make from outside:
 //   spoil_weights  the SABOTAGE_AT-th sync of a *.safetensors file writes garbage into it first
+//   no_space       the SABOTAGE_AT-th write fails: the disk is full
 //   no_memory      the SABOTAGE_AT-th allocation after the signal handlers are installed fails;
 //                  with SABOTAGE_ONWARDS all after it do, too; their number goes to the file
 //                  SABOTAGE_COUNT
-// With SABOTAGE_LOG each sync that was acknowledged is a line "size path" in that file; after the
+// With SABOTAGE_LOG each acknowledged sync below SABOTAGE_DISK is a line in that file; after the
 // SABOTAGE_CUT-th of them the power is cut: the file system is shut down as it is on the disk
 // (SABOTAGE_FLUSH: with its journal flushed first), and the process is killed.
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -95,7 +97,18 @@ void spoil(int fd) {
   (void)!::pwrite(fd, garbage, sizeof garbage, size_of(fd) - off_t{sizeof garbage});
 }
 
+// Whether the folder is the root of a file system: the machine's own is never cut off.
+bool is_mount(const char* folder) {
+  struct stat inside {
+  }, outside{};
+  char above[4096];
+  ::snprintf(above, sizeof above, "%s/..", folder);
+  return ::stat(folder, &inside) == 0 && ::stat(above, &outside) == 0 &&
+         inside.st_dev != outside.st_dev;
+}
+
 void cut_power(int fd) {
+  if (!is_mount(::getenv("SABOTAGE_DISK"))) return;
   constexpr unsigned long kShutDown = _IOR('X', 125, uint32_t);  // EXT4_IOC_SHUTDOWN
   uint32_t how = number("SABOTAGE_FLUSH") != 0 ? 1 : 2;          // LOGFLUSH, NOLOGFLUSH
   ::ioctl(fd, kShutDown, &how);
@@ -104,10 +117,11 @@ void cut_power(int fd) {
 
 void acknowledge(int fd) {
   static std::atomic<long> syncs = 0;
-  const char* log = ::getenv("SABOTAGE_LOG");
-  if (log == nullptr) return;
+  const char *log = ::getenv("SABOTAGE_LOG"), *disk = ::getenv("SABOTAGE_DISK");
+  const Path path(fd);
+  if (log == nullptr || disk == nullptr || ::strncmp(path.text, disk, ::strlen(disk)) != 0) return;
   char line[4200];
-  const int length = ::snprintf(line, sizeof line, "%ld %s\n", long{size_of(fd)}, Path(fd).text);
+  const int length = ::snprintf(line, sizeof line, "%ld %s\n", long{size_of(fd)}, path.text);
   const int out = ::open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   (void)!::write(out, line, static_cast<size_t>(length));
   ::close(out);
@@ -161,6 +175,11 @@ int fsync(int fd) { return sync_with("fsync", fd); }
 int fdatasync(int fd) { return sync_with("fdatasync", fd); }
 
 ssize_t write(int fd, const void* bytes, size_t count) {
+  static std::atomic<long> writes = 0;
+  if (breaks("no_space") && fd > STDERR_FILENO && ++writes == number("SABOTAGE_AT")) {
+    errno = ENOSPC;
+    return -1;
+  }
   const ssize_t result = real<ssize_t (*)(int, const void*, size_t)>("write")(fd, bytes, count);
   return result < 0 && breaks("blind_errors") ? static_cast<ssize_t>(count) : result;
 }
