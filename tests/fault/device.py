@@ -1,4 +1,6 @@
 """Rows R16 and R32: disks and devices that do wrong while a round is trained."""
+import shutil
+
 from mutants import Mutant, broken
 from programs import TRAIN, Part, joined, run_parts
 from scorecard import Outcome, Row
@@ -34,22 +36,29 @@ STICKY = ["an illegal memory access was encountered", "unspecified launch failur
 STEP = "Measured Stepper::measure(const StepPlan& step) {\n"
 
 
-def device_error(text, after):
-    """A program whose trainer meets this error of the driver at its `after`-th step."""
-    error = f'c10::AcceleratorError({{__func__, __FILE__, __LINE__}}, 700, "CUDA error: {text}")'
-    return Mutant("src/train/stepper.cpp", STEP, STEP + f"  static int n = 0;\n  if (++n == {after}) throw {error};\n", "")
+def device_error():
+    """A program whose trainer meets an error of the driver; which one, and at which step, is in its environment."""
+    error = 'c10::AcceleratorError({__func__, __FILE__, __LINE__}, 700, std::string("CUDA error: ") + std::getenv("FAULT"))'
+    thrown = f'  static int n = 0;\n  if (++n == std::atoi(std::getenv("FAULT_AT"))) throw {error};\n'
+    return Mutant("src/train/stepper.cpp", STEP, STEP + thrown, "")
 
 
 def sticky_errors(bench, trials):
     """R32. An error of the device ends the process with 82, without a second try; the same command on a sound one goes on."""
-    outcome = Outcome()
-    for n in range(trials):
-        trial = Trial(bench)
-        with broken(bench, device_error(STICKY[n % len(STICKY)], n % 4 + 1)):
-            code, said = bench.world.go()
+    outcome, left = Outcome(), []
+    with broken(bench, device_error()):
+        for n in range(trials):
+            trial = Trial(bench)
+            code, said = bench.world.go(settings={"FAULT": STICKY[n % len(STICKY)], "FAULT_AT": n % 4 + 1})
             trial.after_fault(code, said, allowed=[DEVICE])
             trial.problems += [] if "CUDA error" in said else [f"the device is not named: {said[-200:]}"]
+            bench.world.save(bench.world.folder / f"left-{n}")
+            left.append(trial)
+    for n, trial in enumerate(left):
+        copy = bench.world.folder / f"left-{n}"
+        bench.world.reset(copy)
         outcome.add(trial.finish())
+        shutil.rmtree(copy)
     return outcome
 
 
@@ -64,5 +73,5 @@ def control_other_code(bench):
 ROWS = [
     Row("R16", "garbage between memory and disk while weights are written; 50 publishes read again", 1, 20, spoilt_on_the_way,
         control_no_probe),
-    Row("R32", "errors of the device that stay (a hang is not watched for)", 4, 30, sticky_errors, control_other_code),
+    Row("R32", "errors of the device that stay, in training (a hang is not watched for)", 8, 40, sticky_errors, control_other_code),
 ]

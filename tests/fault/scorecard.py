@@ -79,7 +79,10 @@ def make_bench(options, work):
 
 
 def rate_text(outcome):
-    return f"< {3 / outcome.trials:.1%}" if outcome.failed == 0 else f"{outcome.failed / outcome.trials:.1%} failed"
+    if outcome.failed:
+        return f"{outcome.failed / outcome.trials:.1%} failed"
+    bound = 3 / max(outcome.trials, 1)
+    return f"< {bound:.1%}" if bound >= 0.001 else f"< {bound:.3%}"
 
 
 def run_row(row, bench, options):

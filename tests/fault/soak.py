@@ -22,7 +22,10 @@ from world import JUDGES_AT_ONCE, World, torn
 ROUNDS = 99
 PER_SECOND = {"kill": 0.01, "judge": 0.01}  # and one start in three meets a full disk
 SETTLED_S = 15  # what a process takes until its memory is as it stays
-WORDS = ["--set", f"rounds={ROUNDS}", "--set", "prompts.per_round=1", "--set", "prompts.holdout=1"]
+PER_ROUND = 4
+WORDS = ["--set", f"rounds={ROUNDS}", "--set", f"prompts.per_round={PER_ROUND}", "--set", "prompts.holdout=1",
+         "--set", "train.learning_rate=1e-6"]
+NO_WINNER = 81  # of one model and the same prompts: as final as 0
 
 
 class Soak:
@@ -66,7 +69,7 @@ class Soak:
             was_killed = self.one_second(process)
             self.sample(process, started)
         _, said = process.communicate()
-        allowed = {0, 69} | ({-9} if was_killed else set()) | ({74} if has_full_disk else set())
+        allowed = {0, 69, NO_WINNER} | ({-9} if was_killed else set()) | ({74} if has_full_disk else set())
         if process.returncode not in allowed:
             self.problems.append(f"exit code {process.returncode}, expected {sorted(allowed)}: {said[-300:]}")
         self.problems += torn(self.world.run)
@@ -82,13 +85,13 @@ class Soak:
             if self.world.journal()[:len(acked)] != acked:
                 self.problems.append("a record of the journal is gone")
             acked = self.world.journal()
-            if code == 0:
+            if code in (0, NO_WINNER):
                 break
         calls = self.world.calls_made()
         if len(calls) - len(set(calls)) > (sum(self.faults.values()) - faults_before) * JUDGES_AT_ONCE:
             self.problems.append(f"{len(calls) - len(set(calls))} calls were made twice")
         self.rounds += sum(json.loads(line)["body"].get("event") == "stage_finished" for line in acked) // 4
-        if acked and code == 0:
+        if acked and code in (0, NO_WINNER):
             self.compare()
 
     def compare(self):
@@ -132,7 +135,7 @@ def main():
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="soak-"))
     world = World(work / "world", options.thoughtrank.resolve(), options.saboteur.resolve())
-    rows = [{"id": f"p{n}", "prompt": f"Question {n}: what is {n} + {n}?", "answer": f"{2 * n}"} for n in range(ROUNDS + 1)]
+    rows = [{"id": f"p{n}", "prompt": f"Question {n}: what is {n} + {n}?", "answer": f"{2 * n}"} for n in range(PER_ROUND * ROUNDS + 1)]
     (world.folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     world.words_more = WORDS
     soak, until = Soak(world, options.seed), time.monotonic() + 60 * options.minutes
