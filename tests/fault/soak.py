@@ -110,7 +110,7 @@ def slope(points):
 
 
 def report(soak, minutes):
-    settled = [[point for point in life if point[0] > SETTLED_S] for life in soak.lives]
+    settled = [[point for point in life[:-2] if point[0] > SETTLED_S] for life in soak.lives]  # the last ones see its end
     longest = max(settled, key=len, default=[])
     print(f"{minutes:g} minutes, {soak.rounds} rounds, {soak.runs} runs to their end, {len(soak.lives)} processes, "
           f"faults {soak.faults}")
