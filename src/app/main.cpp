@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -79,6 +81,20 @@ int report(const std::string& message, ExitCode code) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+// Where memory runs out in a thread, in a destructor or for the message itself, nothing can catch
+// it. To end at once is as safe as a kill, and this needs no memory.
+[[noreturn]] void end_at_once() noexcept {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    static constexpr char kMessage[] = "out of memory; run again to resume\n";
+    (void)!::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+    ::_exit(static_cast<int>(ExitCode::kInternal));
+  } catch (...) {  // no business of ours
+  }
+  std::abort();
+}
+
 int run(int count, char** words) {
   App app;
   declare(app);
@@ -96,6 +112,12 @@ int run(int count, char** words) {
   } catch (const std::bad_alloc&) {
     return report("out of memory: lower generate.slots or train.sequence_length",
                   ExitCode::kInternal);
+  } catch (const c10::OutOfMemoryError& error) {
+    return report(first_line(error.what_without_backtrace()), ExitCode::kDevice);
+  } catch (const c10::AcceleratorError& error) {  // it stays until the process ends
+    return report(first_line(error.what_without_backtrace()) +
+                      "; nothing is lost: run again, and if it comes back, look at the device",
+                  ExitCode::kDevice);
   } catch (const c10::Error& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kInternal);
   } catch (const std::filesystem::filesystem_error& error) {
@@ -127,4 +149,7 @@ RunConfig App::config() const {
 
 }  // namespace thoughtrank
 
-int main(int count, char** words) { return thoughtrank::run(count, words); }
+int main(int count, char** words) {
+  std::set_terminate(thoughtrank::end_at_once);
+  return thoughtrank::run(count, words);
+}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/trials.h"
 #include "decode/random_llama.h"
 #include "thoughtrank/core/error.h"
 
@@ -190,6 +191,55 @@ TEST(Decoder, NotANumberBreaksItsOwnBranchOnly) {
   EXPECT_NE(found.at({0, 11}).error.find("not finite"), std::string::npos);
   EXPECT_GE(compared, 10);
 }
+
+// R33 of the reliability rows: whichever of 62 branches it is, in whatever slots.
+struct Poisoned {
+  int64_t slots;
+  at::ScalarType dtype;
+};
+
+class NotANumber : public testing::TestWithParam<Poisoned> {};
+
+TEST_P(NotANumber, InAnyBranchLeavesTheOthersAsTheyWere) {
+  constexpr int64_t kBranches = 62, kFirstHead = 10;
+  const auto group = [] {
+    std::vector<BranchGroup> groups;
+    groups.push_back({.group = 0, .shared_ids = {1, 2, 3}, .branches = {}});
+    for (int64_t b = 0; b < kBranches; ++b) {
+      groups[0].branches.push_back(start_of(b, {kFirstHead + b}, 4));
+    }
+    return groups;
+  };
+  const auto run_with = [&](std::optional<int64_t> poison) {
+    Llama llama = random_llama(GetParam().dtype);
+    llama.lm_head = llama.embed_tokens.clone();
+    llama.embed_tokens = llama.embed_tokens.clone();
+    if (poison) llama.embed_tokens[*poison].fill_(std::numeric_limits<float>::quiet_NaN());
+    Decoder decoder(std::move(llama), {.slots = GetParam().slots, .threads = 2});
+    return run_groups(decoder, group());
+  };
+  const auto expected = run_with(std::nullopt);
+  int64_t compared = 0;
+  for (int64_t poison = kFirstHead; poison < kFirstHead + kBranches; ++poison) {
+    for (const auto& [key, branch] : run_with(poison)) {
+      const std::vector<int64_t>& ids = expected.at(key).token_ids;
+      const bool reads_poison = std::find(ids.begin(), ids.end() - 1, poison) != ids.end() - 1;
+      EXPECT_EQ(!branch.error.empty(), reads_poison) << poison << ": " << branch.error;
+      if (reads_poison) continue;
+      EXPECT_EQ(told(branch), told(expected.at(key))) << poison;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, kBranches * (kBranches - 12));
+  record_trials(kBranches);
+}
+
+INSTANTIATE_TEST_SUITE_P(Slots,
+                         NotANumber,
+                         testing::Values(Poisoned{16, at::kFloat},
+                                         Poisoned{64, at::kFloat},
+                                         Poisoned{16, at::kBFloat16},
+                                         Poisoned{64, at::kBFloat16}));
 
 TEST(Decoder, StopFlagEndsTheRunAndTheDecoderLivesOn) {
   Decoder decoder = decoder_with(16);

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import unicodedata
 
+from mutants import Mutant, broken
 from scorecard import Outcome, Row
 from world import Trial, frame
 
@@ -115,11 +116,23 @@ def other_batches(bench, trials):
     return outcome
 
 
-def control_other_seed(bench):
-    """Another number of tokens is seen as a difference."""
-    Trial(bench)
-    bench.world.go("--set", "generate.answer_tokens=9")
-    return "other outputs are seen" if bench.world.digests() != bench.expected else None
+def control_order_of_the_file(bench):
+    """A program that takes prompts in the order of the file, run on another order."""
+    sorted_by = "return std::tie(a.first, a.second.prompt_id) < std::tie(b.first, b.second.prompt_id);"
+    mutant = Mutant("src/pipeline/prompt_plan.cpp", sorted_by, "return &a == nullptr && &b == nullptr;", "")
+    prompts = bench.world.folder / "prompts.jsonl"
+    before = prompts.read_text()
+    with broken(bench, mutant):
+        try:
+            Trial(bench)
+            bench.world.go()
+            straight = bench.world.digests()
+            Trial(bench)
+            prompts.write_text("".join(reversed(before.splitlines(keepends=True))))
+            bench.world.go()
+        finally:
+            prompts.write_text(before)
+        return "another order of prompts is seen" if bench.world.digests() != straight else None
 
 
 GOOD = """\
@@ -171,14 +184,14 @@ def timed_check(bench, path):
     return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def bad_yaml(bench, trials, check=True):
+def bad_yaml(bench, trials, texts=None):
     """R20. Each bad config ends with 78, names the file, shows no key, and costs less than a second more than a good one."""
     outcome = Outcome()
     path = bench.world.folder / "bad.yaml"
     path.write_text(GOOD)
     _, start_s = timed_check(bench, path)
-    for text in itertools.islice(bad_configs(), trials):
-        path.write_text(text if check else GOOD, encoding="utf-8")
+    for text in itertools.islice(texts or bad_configs(), trials):
+        path.write_text(text, encoding="utf-8")
         done, seconds = timed_check(bench, path)
         said, shown = done.stdout + done.stderr, repr(text[:60])
         problems = [] if done.returncode == 78 else [f"{shown}: exit code {done.returncode}: {said[-200:]}"]
@@ -192,8 +205,11 @@ def bad_yaml(bench, trials, check=True):
     return outcome
 
 
-def control_good_yaml(bench):
-    return "a good config is no error" if bad_yaml(bench, 1, check=False).failed else None
+def control_lenient_yaml(bench):
+    """A program that takes a key twice."""
+    with broken(bench, Mutant("src/core/yaml_tree.cpp", "if (earlier.key != entry.key) continue;", "continue;", "")):
+        found = bad_yaml(bench, 1, [GOOD + "rounds: 3\n"])
+    return "a key that is taken twice is seen" if found.failed else None
 
 
 def odd_text(stream):
@@ -208,7 +224,7 @@ def unsafe_characters(text):
             if (unicodedata.category(character) in ("Cc", "Cf") and character not in "\n\t\u200d\u200b\u200c\ufeff\u00ad")}
 
 
-def odd_prompts(bench, trials, look=None):
+def odd_prompts(bench, trials):
     """R21. Prompts of control characters, escapes and special tokens' names: kept without loss, never sent to the
     terminal as they are."""
     outcome, stream = Outcome(), random.Random(1)
@@ -224,7 +240,7 @@ def odd_prompts(bench, trials, look=None):
                 for line in file.read_text().split("\n")[:-1]]
         problems += [f"{row['prompt_id']} was changed" for row in rows if row["prompt"] != texts[row["prompt_id"]]]
         for prompt in {row["prompt_id"] for row in rows}:
-            shown = (look or inspect)(bench, prompt)
+            shown = inspect(bench, prompt)
             if unsafe := unsafe_characters(shown + said):
                 problems.append(f"{prompt}: shows {sorted(map(ascii, unsafe))}")
         outcome.add(problems)
@@ -238,16 +254,14 @@ def inspect(bench, prompt):
 
 
 def control_raw_text(bench):
-    """The same texts shown as they are."""
-    raw = odd_prompts(bench, 1, look=lambda b, prompt: next(
-        row["prompt"] for file in b.world.run.glob("round-*/prompts.jsonl")
-        for row in map(json.loads, file.read_text().split("\n")[:-1]) if row["prompt_id"] == prompt))
-    return "raw text is seen" if raw.failed else None
+    """A program that shows texts as they are."""
+    with broken(bench, Mutant("src/core/utf8.cpp", "if (!is_control(code)) {", "if (true) {", "")):
+        return "raw text is seen" if odd_prompts(bench, 1).failed else None
 
 
 ROWS = [
     Row("R11", "each key of the config changed on resume", 100, 100, drift, control_forged_record),
-    Row("R12", "threads, slots, calls in flight, order of prompts", 8, 300, other_batches, control_other_seed),
-    Row("R20", "bad YAML: typos, types, ranges, shapes, bombs, a key in the file", 80, 80, bad_yaml, control_good_yaml),
+    Row("R12", "threads, slots, calls in flight, order of prompts", 8, 300, other_batches, control_order_of_the_file),
+    Row("R20", "bad YAML: typos, types, ranges, shapes, bombs, a key in the file", 80, 80, bad_yaml, control_lenient_yaml),
     Row("R21", "runs on prompts of control characters, escapes, special tokens' names", 5, 200, odd_prompts, control_raw_text),
 ]

@@ -1,10 +1,10 @@
 """Rows R8, R9 and R10: two runs in one folder, signals, purging old checkpoints."""
 import random
-import shutil
 import signal
 import subprocess
 import time
 
+from mutants import Mutant, broken
 from scorecard import Outcome, Row
 from storage import inject, spread, traced_run
 from world import Trial, killed
@@ -86,50 +86,69 @@ def control_deaf(bench):
     return "a run that goes on is seen" if signals(bench, 4, "deaf").failed else None
 
 
+def purging_phase(operations, run):
+    """From the record that says so to the last removal, of each purge."""
+    ours = [n for n, (_, _, line) in enumerate(operations) if "/checkpoint/.trash-" in line and str(run) in line]
+    near = {m for n in ours for m in range(n - 6, n + 5) if 0 <= m < len(operations)}
+    return [operations[m][:2] for m in sorted(near) if str(run) in operations[m][2]]
+
+
+def put_foreign_files(run):
+    """A folder of the user's, and one that looks like a checkpoint that was not finished."""
+    for name in ("notes/mine.txt", "round-01/mine/model.safetensors"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("mine")
+
+
+def killed_purge(bench, expected, keep, name, number):
+    trial = Trial(bench)
+    trial.expected = expected
+    put_foreign_files(bench.world.run)
+    code, said = bench.world.go(before=inject(name, number, "signal=KILL"))
+    trial.after_fault(code, said, allowed=[0] if code == 0 else [-9, 137])
+    problems = trial.finish() + ([] if killed(code) else ["no kill"])
+    mine = [bench.world.run / name for name in ("notes/mine.txt", "round-01/mine/model.safetensors")]
+    problems += [f"{path.name} of the user's is gone" for path in mine if not path.exists()]
+    kept = sorted(path.parts[-3] for path in bench.world.run.glob("round-*/checkpoint/model.safetensors"))
+    rounds = [f"round-{n:02}" for n in range(3, keep + 3)]
+    return problems + ([] if kept == rounds else [f"weights kept: {kept}, expected {rounds}"])
+
+
 def purge(bench, trials):
-    """R10. Kills at every renaming and removal of purging old checkpoints: one verified checkpoint always stays, what is
-    not ours is not touched."""
-    words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
-    outcome = Outcome()
-    expected = expected_of_purge(bench, words)
-    bench.world.words_more = words
-    operations = [(name, number) for name, number, line in traced_run(bench.world)
-                  if name.startswith(("unlink", "rename")) and "/checkpoint/.trash-" in line and str(bench.world.run) in line]
-    for name, number in spread(operations, trials):
-        trial = Trial(bench)
-        trial.expected = expected
-        foreign = bench.world.run / "round-00" / "notes"
-        code, said = bench.world.go(before=inject(name, number, "signal=KILL"))
-        trial.after_fault(code, said, allowed=[0] if code == 0 else [-9, 137])
-        foreign.mkdir(parents=True, exist_ok=True)
-        (foreign / "mine.txt").write_text("mine")
-        problems = trial.finish() + ([] if killed(code) else ["no kill"])
-        problems += [] if (foreign / "mine.txt").exists() else ["a folder of the user's is gone"]
-        kept = sorted(path.parts[-3] for path in bench.world.run.glob("round-*/checkpoint/model.safetensors"))
-        problems += [] if kept == ["round-03", "round-04"] else [f"weights kept: {kept}"]
-        outcome.add([f"{name} {number}: {problem}" for problem in problems])
-    bench.world.words_more = []
+    """R10. Kills at every operation of purging old checkpoints: verified ones always stay, what is not ours is not touched."""
+    outcome, keeps = Outcome(), (2, 3, 4) if trials > 100 else (2,)
+    for keep in keeps:
+        bench.world.words_more = ["--set", f"checkpoint.keep={keep}", "--set", f"rounds={keep + 2}"]
+        try:
+            expected = expected_of_purge(bench)
+            chosen = purging_phase(traced_run(bench.world), bench.world.run)
+            for name, number in spread(chosen, trials // len(keeps)):
+                outcome.add([f"keep {keep}, {name} {number}: {p}" for p in killed_purge(bench, expected, keep, name, number)])
+        finally:
+            bench.world.words_more = []
     return outcome
 
 
-def expected_of_purge(bench, words):
+def expected_of_purge(bench):
     bench.world.reset()
-    code, said = bench.world.go(*words)
+    code, said = bench.world.go()
     if code != 0:
-        raise RuntimeError(f"the undisturbed run of four rounds ended with {code}: {said}")
+        raise RuntimeError(f"the undisturbed run that purges ended with {code}: {said}")
     return bench.world.digests()
 
 
-def control_fewer_kept(bench):
-    """A checkpoint that was taken away is missed."""
-    words = ["--set", "checkpoint.keep=2", "--set", "rounds=4"]
-    expected = expected_of_purge(bench, words)
-    shutil.rmtree(bench.world.run / "round-03" / "checkpoint")
-    return "a missing checkpoint is seen" if bench.world.digests() != expected else None
+def control_one_too_many(bench):
+    """A program that purges one checkpoint more than it may."""
+    mutant = Mutant("src/pipeline/purge.cpp", "round <= newest_round - keep;", "round <= newest_round - keep + 1;", "")
+    with broken(bench, mutant):
+        bench.world.reset()
+        bench.world.go("--set", "checkpoint.keep=2", "--set", "rounds=4")
+        kept = list(bench.world.run.glob("round-*/checkpoint/model.safetensors"))
+    return "a checkpoint too few is seen" if len(kept) < 2 else None
 
 
 ROWS = [
     Row("R8", "two to four runs started at once in one folder", 10, 500, races, control_no_lock),
     Row("R9", "SIGTERM, SIGHUP, SIGUSR1, SIGINT at random times, also inherited as ignored", 16, 400, signals, control_deaf),
-    Row("R10", "SIGKILL while old checkpoints are purged", 12, 300, purge, control_fewer_kept, traces=True),
+    Row("R10", "SIGKILL while old checkpoints are purged, beside files of the user's", 16, 300, purge, control_one_too_many, traces=True),
 ]

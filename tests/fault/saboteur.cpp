@@ -5,16 +5,30 @@
 //   torn_rename    a rename copies slowly into the final name instead of replacing it at once
 //   no_lock        every flock succeeds
 //   deaf           handlers for SIGTERM, SIGINT, SIGHUP and SIGUSR1 are not installed; they are
-//   ignored
+//                  ignored
+// Others make a fault that no test can make from outside:
+//   spoil_weights  the SABOTAGE_AT-th sync of a *.safetensors file writes garbage into it first
+//   no_space       the SABOTAGE_AT-th write fails: the disk is full
+//   no_memory      the SABOTAGE_AT-th allocation after the signal handlers are installed fails;
+//                  with SABOTAGE_ONWARDS all after it do, too; their number goes to the file
+//                  SABOTAGE_COUNT
+// With SABOTAGE_LOG each acknowledged sync below SABOTAGE_DISK is a line in that file; after the
+// SABOTAGE_CUT-th of them the power is cut: the file system is shut down as it is on the disk
+// (SABOTAGE_FLUSH: with its journal flushed first), and the process is killed.
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
+#include <new>
 
 namespace {
 
@@ -49,23 +63,123 @@ int copy_slowly(const char* from, const char* to) {
   return is_whole && ::unlink(from) == 0 ? 0 : -1;
 }
 
+// 0 where it is not set.
+long number(const char* name) {
+  const char* text = ::getenv(name);
+  return text == nullptr ? 0 : ::atol(text);
+}
+
+// The file of a descriptor; empty where it has none.
+struct Path {
+  char text[4096] = "";
+  explicit Path(int fd) {
+    char link[64];
+    ::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t length = ::readlink(link, text, sizeof text - 1);
+    text[length < 0 ? 0 : length] = '\0';
+  }
+  [[nodiscard]] bool ends_with(const char* end) const {
+    const size_t length = ::strlen(text), tail = ::strlen(end);
+    return length >= tail && ::strcmp(text + length - tail, end) == 0;
+  }
+};
+
+off_t size_of(int fd) {
+  struct stat about {};
+  return ::fstat(fd, &about) == 0 ? about.st_size : 0;
+}
+
+void spoil(int fd) {
+  static std::atomic<long> files = 0;
+  if (!Path(fd).ends_with(".safetensors") || ++files != number("SABOTAGE_AT")) return;
+  char garbage[1 << 14];
+  ::memset(garbage, 0x3f, sizeof garbage);  // floats of 0.747
+  (void)!::pwrite(fd, garbage, sizeof garbage, size_of(fd) - off_t{sizeof garbage});
+}
+
+// Whether the folder is the root of a file system: the machine's own is never cut off.
+bool is_mount(const char* folder) {
+  struct stat inside {
+  }, outside{};
+  char above[4096];
+  ::snprintf(above, sizeof above, "%s/..", folder);
+  return ::stat(folder, &inside) == 0 && ::stat(above, &outside) == 0 &&
+         inside.st_dev != outside.st_dev;
+}
+
+void cut_power(int fd) {
+  if (!is_mount(::getenv("SABOTAGE_DISK"))) return;
+  constexpr unsigned long kShutDown = _IOR('X', 125, uint32_t);  // EXT4_IOC_SHUTDOWN
+  uint32_t how = number("SABOTAGE_FLUSH") != 0 ? 1 : 2;          // LOGFLUSH, NOLOGFLUSH
+  ::ioctl(fd, kShutDown, &how);
+  ::kill(::getpid(), SIGKILL);
+}
+
+void acknowledge(int fd) {
+  static std::atomic<long> syncs = 0;
+  const char *log = ::getenv("SABOTAGE_LOG"), *disk = ::getenv("SABOTAGE_DISK");
+  const Path path(fd);
+  if (log == nullptr || disk == nullptr || ::strncmp(path.text, disk, ::strlen(disk)) != 0) return;
+  char line[4200];
+  const int length = ::snprintf(line, sizeof line, "%ld %s\n", long{size_of(fd)}, path.text);
+  const int out = ::open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  (void)!::write(out, line, static_cast<size_t>(length));
+  ::close(out);
+  if (++syncs == number("SABOTAGE_CUT")) cut_power(fd);
+}
+
+int sync_with(const char* name, int fd) {
+  if (breaks("spoil_weights")) spoil(fd);
+  int result = breaks("no_sync") ? 0 : real<int (*)(int)>(name)(fd);
+  if (breaks("blind_errors")) result = 0;
+  if (result == 0) acknowledge(fd);
+  return result;
+}
+
+std::atomic<bool> counts_memory = false;
+std::atomic<long> allocations = 0;
+
+bool is_out_of_memory() {
+  if (!counts_memory) return false;
+  static const long at = number("SABOTAGE_AT");
+  static const bool onwards = number("SABOTAGE_ONWARDS") != 0;
+  const long n = ++allocations;
+  return n == at || (onwards && n > at);
+}
+
+// How many there were to fail, for whoever sweeps over them.
+struct CountAtTheEnd {
+  ~CountAtTheEnd() {
+    const char* log = breaks("no_memory") ? ::getenv("SABOTAGE_COUNT") : nullptr;
+    const int out = log == nullptr ? -1 : ::open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (out < 0) return;
+    ::dprintf(out, "%ld\n", allocations.load());
+    ::close(out);
+  }
+} count_at_the_end;
+
 }  // namespace
+
+void* operator new(size_t bytes) {
+  void* memory = is_out_of_memory() ? nullptr : ::malloc(bytes == 0 ? 1 : bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+void operator delete(void* memory) noexcept { ::free(memory); }
+void operator delete(void* memory, size_t) noexcept { ::free(memory); }
 
 extern "C" {
 
-int fsync(int fd) {
-  if (breaks("no_sync")) return 0;
-  const int result = real<int (*)(int)>("fsync")(fd);
-  return breaks("blind_errors") ? 0 : result;
-}
-
-int fdatasync(int fd) {
-  if (breaks("no_sync")) return 0;
-  const int result = real<int (*)(int)>("fdatasync")(fd);
-  return breaks("blind_errors") ? 0 : result;
-}
+int fsync(int fd) { return sync_with("fsync", fd); }
+int fdatasync(int fd) { return sync_with("fdatasync", fd); }
 
 ssize_t write(int fd, const void* bytes, size_t count) {
+  static std::atomic<long> writes = 0;
+  if (breaks("no_space") && fd > STDERR_FILENO && ++writes == number("SABOTAGE_AT")) {
+    errno = ENOSPC;
+    return -1;
+  }
   const ssize_t result = real<ssize_t (*)(int, const void*, size_t)>("write")(fd, bytes, count);
   return result < 0 && breaks("blind_errors") ? static_cast<ssize_t>(count) : result;
 }
@@ -85,13 +199,14 @@ int flock(int fd, int operation) noexcept {
   return real<int (*)(int, int)>("flock")(fd, operation);
 }
 
-int sigaction(int number, const struct sigaction* action, struct sigaction* before) noexcept {
-  const bool ends = number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGUSR1;
+int sigaction(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
+  const bool ends = signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGUSR1;
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   if (ends && action != nullptr && breaks("deaf")) action = &ignore;
+  if (signal == SIGTERM && breaks("no_memory")) counts_memory = true;
   return real<int (*)(int, const struct sigaction*, struct sigaction*)>("sigaction")(
-      number, action, before);
+      signal, action, before);
 }
 
 }  // extern "C"

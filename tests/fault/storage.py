@@ -3,6 +3,7 @@ import random
 import re
 import time
 
+from mutants import Mutant, broken
 from scorecard import Outcome, Row
 from world import Trial, killed
 
@@ -98,15 +99,20 @@ def kill_at_random_times(bench, trials, seed=1):
     return outcome
 
 
-def control_lost_record(bench):
-    """The journal's last record is taken away after a kill, as if it had never been acknowledged to the disk."""
-    trial = Trial(bench, bench.done)
-    trial.after_fault(-9, "", allowed=[-9])
-    journal = bench.world.run / "journal.jsonl"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines[:-3]))
-    problems = trial.finish()
-    return "the lost record is seen" if any("record" in p or "twice" in p for p in problems) else None
+def control_forgetful_resume(bench):
+    """A program that forgets, when it goes on in the middle of a training, how many updates there were."""
+    restored = "    state = state_from_json(json, where);\n"
+    with broken(bench, Mutant("src/train/state.cpp", restored, restored + "    state.updates = 0;\n", "")):
+        for _ in range(5):
+            trial = Trial(bench)
+            process = bench.world.start()
+            while process.poll() is None and not list(bench.world.run.glob("round-0?/.work/train/state-*")):
+                time.sleep(0.001)
+            process.kill()
+            process.communicate()
+            if any("model.safetensors differs" in problem for problem in trial.finish()):
+                return "other weights after a resume are seen"
+    return None
 
 
 class Order:
@@ -190,7 +196,7 @@ def control_blind_errors(bench):
 ROWS = [
     Row("R1", "SIGKILL at an operation on a file of publishing a checkpoint", 40, 3000, kill_at_each_operation,
         control_torn_rename, traces=True),
-    Row("R2", "SIGKILL at random times, 1 to 5 a run", 15, 1000, kill_at_random_times, control_lost_record),
+    Row("R2", "SIGKILL at random times, 1 to 5 a run", 15, 1000, kill_at_random_times, control_forgetful_resume),
     Row("R4", "order of write, sync, rename, acknowledgement", 1, 1, sync_order, control_no_sync, traces=True),
     Row("R5", "ENOSPC, EIO, EDQUOT, EMFILE, EINTR, once and from then on", 33, 1000, errors_of_files,
         control_blind_errors, traces=True),

@@ -1,6 +1,7 @@
 """The small run that the fault tests disturb, and what must hold of it: nothing torn under a final name (I1), the
 journal only grows (I2), no call is paid twice but those in flight at a fault (I3), the same bytes at the end (I4), the
 documented exit code and the same command goes on (I5)."""
+import base64
 import hashlib
 import json
 import os
@@ -8,12 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 JUDGES_AT_ONCE = 2
+CANARY = "sk-canary/0123+456=789"  # a key that must be nowhere
 ARTEFACTS = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
 
 CONFIG = """\
@@ -24,10 +27,14 @@ model: {{path: {model}, dtype: float32}}
 prompts: {{path: prompts.jsonl, per_round: 2, holdout: 2}}
 branches: {{chars: "a-f"}}
 generate: {{thought_tokens: 6, answer_tokens: 10, loop_rule: false}}
-judge: {{kind: command, command: [{python}, -S, -E, {judge}, {calls}], concurrency: {judges}, drop: {{bare: false}}}}
+judge: {{api_key_env: JUDGE_API_KEY, kind: command, command: [{python}, -S, -E, {judge}, {calls}], concurrency: {judges}, drop: {{bare: false}}}}
 select: {{max_regret: 100, min_confidence: 0}}
 train: {{learning_rate: 1e-3, schedule: constant, warmup: 0, tokens_per_step: 1, epochs: 2, state_every: 1}}
 """
+
+
+KEY_FORMS = [CANARY.encode(), urllib.parse.quote(CANARY, safe="").encode(), base64.b64encode(CANARY.encode()),
+             json.dumps(CANARY)[1:-1].replace("/", "\\/").encode()]
 
 
 def crc32c(data):
@@ -82,11 +89,13 @@ class World:
     saboteur: Path
     calls: Path = field(init=False)
     words_more: list = field(default_factory=list)  # of every start
+    searched: int = 0  # files and messages that were searched for the key
+    leaks: list = field(default_factory=list)
 
     def __post_init__(self):
         self.folder.mkdir(parents=True)
         self.calls = self.folder / "calls"  # of the judge, outside the run folder
-        rows = [{"id": f"p{n}", "prompt": f"Question {n}: what is {n} + {n}?"} for n in range(12)]
+        rows = [{"id": f"p{n}", "prompt": f"Question {n}: what is {n} + {n}?", "answer": f"{2 * n}"} for n in range(12)]
         (self.folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         (self.folder / "round.yaml").write_text(CONFIG.format(
             model=ROOT / "tests" / "data" / "tiny-llama", python=sys.executable, judge=HERE / "judge.py", calls=self.calls,
@@ -100,27 +109,41 @@ class World:
         return [str(self.program), "run", "-q", "--config", str(self.folder / "round.yaml"), *self.words_more,
                 *map(str, more)]
 
-    def environment(self, sabotage=""):
+    def environment(self, sabotage="", settings=None):
+        """`settings` of the saboteur."""
         extra = {"LD_PRELOAD": str(self.saboteur), "SABOTAGE": sabotage} if sabotage else {}
-        return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", **extra}
+        extra |= {name: str(value) for name, value in (settings or {}).items()}
+        return {**os.environ, "JUDGE_API_KEY": CANARY, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", **extra}
 
-    def start(self, *more, before=(), sabotage="", **options):
+    def start(self, *more, before=(), sabotage="", settings=None):
         return subprocess.Popen([*map(str, before), *self.words(*more)], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True, env=self.environment(sabotage), **options)
+                                stderr=subprocess.PIPE, text=True, env=self.environment(sabotage, settings))
 
-    def go(self, *more, before=(), sabotage="", limit_s=120):
+    def go(self, *more, before=(), sabotage="", settings=None, limit_s=120):
         """(exit code, what was said)."""
-        process = self.start(*more, before=before, sabotage=sabotage)
+        process = self.start(*more, before=before, sabotage=sabotage, settings=settings)
         try:
             _, said = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             return None, f"not ended after {limit_s} s"
+        self.search("a message", said.encode())
         return process.returncode, said
 
+    def search(self, name, data):
+        self.searched += 1
+        if any(form in data for form in KEY_FORMS):
+            self.leaks.append(f"{name} holds the key")
+
+    def search_run(self):
+        for path in self.run.rglob("*"):
+            if path.is_file():
+                self.search(path.name, path.read_bytes())
+
     def reset(self, copy=None):
-        """As before the first start, or as when save() made the copy."""
+        """As before the first start, or as when save() made the copy. What the last run left is searched first."""
+        self.search_run()
         shutil.rmtree(self.run, ignore_errors=True)
         self.calls.unlink(missing_ok=True)
         if copy is not None:
@@ -183,8 +206,8 @@ def leftovers(run):
 class Trial:
     """Faults in one world, then the same command to the end; collects what does not hold."""
 
-    def __init__(self, bench, copy=None):
-        self.world, self.expected, self.problems, self.faults, self.acked = bench.world, bench.expected, [], 0, []
+    def __init__(self, bench, copy=None, world=None):
+        self.world, self.expected, self.problems, self.faults, self.acked = world or bench.world, bench.expected, [], 0, []
         self.world.reset(copy)
 
     def after_fault(self, code, said, allowed):

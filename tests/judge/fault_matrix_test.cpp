@@ -8,11 +8,11 @@
 #include <chrono>
 #include <map>
 
+#include "core/trials.h"
 #include "judge/curl_transport.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
 #include "judge/rank_caller.h"
-#include "judge/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {
@@ -167,6 +167,7 @@ class FaultMatrixTest : public JudgeTest,
 TEST_P(FaultMatrixTest, ends_in_the_right_ranking_or_in_none) {
   const auto& [fault, share] = GetParam();
   const int trials = trials_of(fault.is_slow ? 5 : 50);
+  record_trials(trials);
   size_t abstained = 0, ranked = 0;
   for (int number = 0; number < trials; ++number) {
     const Trial trial = run_trial(fault, share, number);

@@ -6,9 +6,9 @@
 
 #include <regex>
 
+#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
-#include "judge/trials.h"
 
 namespace thoughtrank {
 namespace {
@@ -101,8 +101,9 @@ TEST_F(InjectionTest, an_obedient_judge_lets_no_planted_answer_win) {
   const auto texts = payloads();
   ASSERT_EQ(texts.size(), 60u);
   LoopbackServer server(obedient());
+  record_trials(texts.size() * static_cast<size_t>(trials_of(5)));
   int wins = 0;
-  for (int trial = 0; trial < trials_of(1); ++trial) {
+  for (int trial = 0; trial < trials_of(5); ++trial) {
     std::vector<JudgeTask> tasks;
     for (size_t p = 0; p < texts.size(); ++p) {
       JudgeTask task;

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/messages_protocol.h"
 #include "judge/rank_caller.h"
@@ -163,7 +164,9 @@ TEST_F(RepliesTest, a_judge_that_always_says_this_abstains_after_being_asked_twi
 
 // R24: labels are a bijection in every showing; a judge who knows the best answer finds it.
 TEST_F(RepliesTest, ten_thousand_shuffles_lose_no_answer) {
-  for (int trial = 0; trial < 10000; ++trial) {
+  const int trials = trials_of(10000);
+  record_trials(trials);
+  for (int trial = 0; trial < trials; ++trial) {
     RankCall call{.task = 0, .number = trial, .stage = "pass_a"};
     call.prompt = &question_;
     const int count = 2 + trial % 25;

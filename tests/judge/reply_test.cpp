@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {
@@ -116,6 +117,7 @@ std::string labels_of(const Verdict& verdict) {
 
 TEST(Reply, corpus_is_a_full_ranking_or_an_abstention) {
   EXPECT_GE(kReplies.size(), 60u);
+  record_trials(kReplies.size());
   for (const Reply& reply : kReplies) {
     EXPECT_EQ(labels_of(read_ranking(reply.text, {"K", "Q", "B"})), reply.expected)
         << reply.text.substr(0, 100);
@@ -124,7 +126,9 @@ TEST(Reply, corpus_is_a_full_ranking_or_an_abstention) {
 
 TEST(Reply, ten_thousand_random_shuffles_come_back_as_they_were) {
   RandomStream random(1, "shuffles");
-  for (int n = 0; n < 10000; ++n) {
+  const int trials = trials_of(10000);
+  record_trials(trials);
+  for (int n = 0; n < trials; ++n) {
     std::vector<std::string> letters;
     for (char c = 'A'; c <= 'Z'; ++c) letters.emplace_back(1, c);
     random.shuffle(letters);
@@ -144,6 +148,7 @@ TEST(Reply, ten_thousand_random_shuffles_come_back_as_they_were) {
 // abstention, unless the change itself is a valid ranking.
 TEST(Reply, damaged_replies_never_become_another_ranking) {
   const std::string good = R"({"ranking":["K","B","Q"]})";
+  record_trials(good.size() * 257);
   for (size_t cut = 0; cut < good.size(); ++cut) {
     EXPECT_EQ(labels_of(read_ranking(good.substr(0, cut), {"K", "Q", "B"})), "");
   }

@@ -10,13 +10,13 @@
 #include <chrono>
 #include <fstream>
 
+#include "core/trials.h"
 #include "judge/curl_transport.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
 #include "judge/messages_protocol.h"
 #include "judge/outcome.h"
 #include "judge/tls_server.h"
-#include "judge/trials.h"
 
 namespace thoughtrank {
 namespace {
@@ -63,6 +63,7 @@ TEST_F(WireSafetyTest, no_redirect_is_followed_with_either_key_header) {
     }
   }
   EXPECT_EQ(cases, 40);
+  record_trials(cases * trials_of(5));
   EXPECT_EQ(second.count(), 0u);
 }
 
@@ -84,6 +85,7 @@ TEST_F(WireSafetyTest, a_bad_certificate_receives_nothing) {
   expect_refused({.host = "localhost.example"}, Outcome::untrusted);
   expect_refused({.is_old_protocol = true}, Outcome::retry);
 
+  record_trials(6 * trials_of(5));
   TlsServer good({}, ca);
   EXPECT_EQ(post(good.base_url(), {.timeout_s = 20}, ca.string()).status, 200);
   EXPECT_GT(good.received(), 0u);
@@ -139,6 +141,7 @@ TEST_F(WireSafetyTest, bombs_are_cut_off_at_the_cap) {
        head + "Transfer-Encoding: chunked\r\n\r\n0\r\n",
        "X-Trailer: 01234567\r\n",
        52u << 20}};
+  record_trials(bombs.size() * static_cast<size_t>(trials_of(10)));
   for (const Bomb& bomb : bombs) {
     SCOPED_TRACE(bomb.name);
     LoopbackServer server(LoopbackServer::Wire([&](int fd, const SeenRequest&) {

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "core/trials.h"
 #include "text/support.h"
 #include "thoughtrank/core/hash.h"
 
@@ -86,7 +87,8 @@ TEST(ChatTemplate, ContentNeverBecomesASpecialToken) {
       return ids;
     };
     const Ids expected = special_ids({"x", "y"});
-    for (int trial = 0; trial < 200; ++trial) {
+    record_trials(4 * trials_of(200));
+    for (int trial = 0; trial < trials_of(200); ++trial) {
       ChatPrompt prompt{"x", ""};
       for (int i = 0; i < 6; ++i) {
         prompt.user += bits[random() % bits.size()];

@@ -1,5 +1,6 @@
 // Our ids and texts equal those of tokenizers and sentencepiece
 // (scripts/make_tokenizer_fixtures.py).
+#include "core/trials.h"
 #include "text/support.h"
 
 namespace thoughtrank::test {
@@ -15,6 +16,7 @@ class GoldenIds : public testing::TestWithParam<const char*> {
 
 TEST_P(GoldenIds, EncodesAsTheReference) {
   ASSERT_GE(rows.size(), 50u);
+  record_trials(rows.size());
   for (const auto& row : rows) {
     EXPECT_EQ(tokenizer->encode(row["text"].get<std::string>()), row["ids"].get<Ids>())
         << row["text"];
@@ -35,6 +37,7 @@ TEST_P(GoldenIds, ParsesSpecialTokensAsTheReference) {
 }
 
 TEST_P(GoldenIds, DecodesAsTheReference) {
+  record_trials(rows.size());
   for (const auto& row : rows) {
     EXPECT_EQ(tokenizer->decode(row["ids"].get<Ids>(), /*skip_special=*/false),
               row["decoded"].get<std::string>());
@@ -42,6 +45,7 @@ TEST_P(GoldenIds, DecodesAsTheReference) {
 }
 
 TEST_P(GoldenIds, PlainTextNeverBecomesASpecialToken) {
+  record_trials(rows.size());
   for (const auto& row : rows) {
     for (const int64_t id : tokenizer->encode(row["text"].get<std::string>())) {
       EXPECT_FALSE(tokenizer->is_special(id)) << row["text"];

@@ -1,4 +1,6 @@
+#include "core/trials.h"
 #include "text/support.h"
+#include "thoughtrank/core/random.h"
 
 namespace thoughtrank::test {
 namespace {
@@ -14,6 +16,47 @@ TEST(Tokenizer, ByteLevelRoundTripsEveryByteOfAValidText) {
   std::string bytes;
   for (const int64_t id : tokenizer->encode(text)) bytes += tokenizer->token_bytes(id);
   EXPECT_EQ(bytes, text);
+}
+
+// Code points of all planes, runs of digits and spaces, joiners.
+std::string random_text(RandomStream& stream) {
+  const std::vector<std::string> bits = {
+      " ", "  ", "\n", "\t", "\u200d", "1", "20", "the", "👩", "\r\n", "'s"};
+  std::string text;
+  for (uint64_t left = stream.below(30); left > 0; --left) {
+    if (stream.below(2) == 0) {
+      text += bits[stream.below(bits.size())];
+      continue;
+    }
+    const uint64_t plane = stream.below(4) == 0 ? stream.below(17) << 16 : 0;
+    const auto code = static_cast<uint32_t>(plane + stream.below(plane == 0 ? 0xD800 : 0x10000));
+    if (code < 0x80) {
+      text += static_cast<char>(code);
+    } else if (code < 0x800) {
+      text += {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
+    } else if (code < 0x10000) {
+      text += {static_cast<char>(0xE0 | code >> 12),
+               static_cast<char>(0x80 | (code >> 6 & 63)),
+               static_cast<char>(0x80 | (code & 63))};
+    } else {
+      text += {static_cast<char>(0xF0 | code >> 18),
+               static_cast<char>(0x80 | (code >> 12 & 63)),
+               static_cast<char>(0x80 | (code >> 6 & 63)),
+               static_cast<char>(0x80 | (code & 63))};
+    }
+  }
+  return text;
+}
+
+TEST(Tokenizer, RandomTextsOfAllPlanesRoundTrip) {
+  const int trials = trials_of(2000);
+  record_trials(trials);
+  RandomStream stream(1, "random texts");
+  const auto tokenizer = load_tokenizer(fixture("llama3_style"));
+  for (int n = 0; n < trials; ++n) {
+    const std::string text = random_text(stream);
+    ASSERT_EQ(tokenizer->decode(tokenizer->encode(text), /*skip_special=*/false), text) << n;
+  }
 }
 
 TEST(Tokenizer, InvalidUtf8IsReplacedFirst) {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 
+#include "core/trials.h"
 #include "thoughtrank/core/files.h"
 #include "train/licence.h"
 #include "train/training_room.h"
@@ -100,11 +101,45 @@ TEST_F(Checkpoints, StopAndRenderAsInTraining) {
   EXPECT_NE(card.find("| odd | `a\\|b` |"), std::string::npos) << card;
 }
 
-TEST_F(Checkpoints, RefuseWeightsThatAreNotFinite) {
-  model.layers[1].down_proj[3][4].fill_(std::numeric_limits<float>::infinity());
-  EXPECT_EQ(exit_code_of([&] { (void)publish(); }, "model.layers.1.mlp.down_proj.weight"),
-            ExitCode::kTrainingHealth);
-  expect_nothing();
+TEST_F(Checkpoints, RefuseAnyWeightThatIsNotFinite) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  int trials = 0;
+  for (auto& [name, weight] : model.named_parameters()) {
+    const at::Tensor last = weight.view({-1})[weight.numel() - 1];
+    const float before = last.item<float>();
+    for (const float value : {std::numeric_limits<float>::quiet_NaN(), kInfinity, -kInfinity}) {
+      last.fill_(value);
+      EXPECT_EQ(exit_code_of([&] { (void)publish(); }, name), ExitCode::kTrainingHealth);
+      expect_nothing();
+      ++trials;
+    }
+    last.fill_(before);
+  }
+  record_trials(trials);
+  (void)publish();
+}
+
+// Other weights each time; what is read from the disk is what was in memory.
+TEST_F(Checkpoints, EachHoldsWhatItWasMadeOf) {
+  const int trials = trials_of(50);
+  record_trials(trials);
+  for (int n = 0; n < trials; ++n) {
+    for (auto& [name, weight] : model.named_parameters()) weight.mul_(1 + 0.01 * (n % 7));
+    const bool is_whole = n % 2 == 0;
+    const PublishedCheckpoint published = publish(is_whole ? "float32" : "bfloat16");
+    const auto base_tensors = SafetensorsReader::open_model(base).tensors();
+    const auto tensors = SafetensorsReader::open_model(target).tensors();
+    EXPECT_EQ(tensors.size(), base_tensors.size());
+    for (const auto& [name, info] : tensors) EXPECT_EQ(info.shape, base_tensors.at(name).shape);
+    const Llama found = load_llama(target, at::kFloat, at::kCPU);
+    const NamedTensors expected = model.named_parameters(), read = found.named_parameters();
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const at::Tensor rounded = expected[i].second.to(at::kBFloat16).to(at::kFloat);
+      EXPECT_TRUE(at::equal(read[i].second, is_whole ? expected[i].second : rounded));
+    }
+    EXPECT_EQ(published.weights_sha256, weights_sha256(target));
+    fs::remove_all(target);
+  }
 }
 
 TEST_F(Checkpoints, RefuseWeightsThatOverflowInTheirDtype) {
@@ -151,6 +186,7 @@ class Licences : public Checkpoints {
 };
 
 TEST_F(Licences, AsksForNameAndText) {
+  record_trials(9);
   EXPECT_EQ(check("runs/Llama-x", false, "no LICENSE"), ExitCode::kConfig);
   write_text(base / "LICENSE.txt", kLicenceText);
   EXPECT_EQ(check("runs/Llama-x"), ExitCode::kDone);
@@ -166,6 +202,7 @@ TEST_F(Licences, AsksForNameAndText) {
 }
 
 TEST_F(Licences, AreFoundByEachSign) {
+  record_trials(5);
   write_text(base / "README.md", "no front matter, license: llama3.2");
   EXPECT_FALSE(find_llama_licence(base));
   write_text(base / "LICENSE", kLicenceText);
@@ -182,7 +219,9 @@ TEST_F(Licences, AreFoundByEachSign) {
 
 TEST_F(Licences, FilesAreInThePublishedFolder) {
   write_text(base / "LICENSE.txt", kLicenceText);
+  record_trials(2);
   EXPECT_EQ(exit_code_of([&] { (void)publish(); }), ExitCode::kConfig);  // the run's name
+  expect_nothing();
   (void)publish("float32", /*is_private=*/true);
   EXPECT_EQ(read_file(target / "LICENSE.txt"), kLicenceText);
   EXPECT_EQ(read_file(target / "NOTICE"),

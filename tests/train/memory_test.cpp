@@ -1,6 +1,7 @@
 // Memory that runs out, and memory as it was foretold.
 #include "thoughtrank/train/memory.h"
 
+#include "core/trials.h"
 #include "model/golden.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
@@ -82,6 +83,7 @@ TEST(OutOfMemory, AtAnyAllocationCutsTheMicroBatchAndKeepsTheLoss) {
     EXPECT_NEAR(run.result.loss_after / whole.result.loss_after, 1, 1e-6) << "allocation " << n;
   }
   EXPECT_GT(failures, 50);
+  record_trials(failures);
 }
 
 TEST(OutOfMemory, AtOneRowOrInTheArenaEndsTheTraining) {

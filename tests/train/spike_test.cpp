@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {
@@ -70,6 +71,7 @@ TEST(Spike, TenfoldLossIsSkippedAtOnceAndHealthyRunsLoseAtMostOneInAHundred) {
   }
   EXPECT_LE(false_skips, steps / 100);
   EXPECT_EQ(caught, spikes);
+  record_trials(steps + spikes);
 }
 
 TEST(Spike, StatisticsFoldAcceptedStepsOnly) {
