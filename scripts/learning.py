@@ -120,7 +120,7 @@ def wilson(right, total, z=1.96):
     share, slack = right / total, z * z / total
     middle = (share + slack / 2) / (1 + slack)
     half = z / (1 + slack) * math.sqrt(share * (1 - share) / total + slack / total / 4)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def last_number(text):
