@@ -145,22 +145,24 @@ def patient_judge(count_generated, expected):
 class JudgeIsDown(WireTest):
     def test_generation_goes_on_and_the_run_ends_as_an_undisturbed_one(self):
         """16 slots, 12 branches: one prompt after the other, so that the judge is asked long before the last one."""
-        more = ["--set", "prompts.per_round=5", "--set", "generate.slots=16", "--set", "generate.answer_tokens=60"]
+        self.config = write_run(self.folder, prompts=40)
+        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100"]
+        branches_in_all = 30 * 12
         branches = self.folder / "down" / "round-01" / ".work" / "branches.jsonl"
         outputs = branches.parent.parent / "outputs.jsonl"
 
         def count_generated():
             if outputs.exists():
-                return 60
+                return branches_in_all
             return len(branches.read_text().splitlines()) if branches.exists() else 0
 
         with mock_judge("--taste", "longest") as url:
             self.expect(0, *self.words("well", url, *more))
-        with patient_judge(count_generated, 60) as (judge, url):
+        with patient_judge(count_generated, branches_in_all) as (judge, url):
             self.expect(0, *self.words("down", url, *more))
         # It was asked, and refused, when a part was there; it answered nothing before all was.
         self.assertTrue(judge.is_up)
-        self.assertLess(min(judge.refusals), 60)
+        self.assertLess(min(judge.refusals), branches_in_all)
         well, down = files_of(self.folder / "well"), files_of(self.folder / "down")
         self.assertEqual(well.keys(), down.keys())
         for name, data in well.items():
