@@ -81,18 +81,25 @@ int report(const std::string& message, ExitCode code) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// Where memory runs out in a thread, in a destructor or for the message itself, nothing can catch
-// it. To end at once is as safe as a kill, and this needs no memory.
-[[noreturn]] void end_at_once() noexcept {
+// Libraries between here and an allocation need not survive an exception: some crash. To end at once
+// is as safe as a kill, and this needs no memory.
+[[noreturn]] void end_without_memory() {
+  static constexpr char kMessage[] =
+      "out of memory: lower generate.slots or train.sequence_length; run again to resume\n";
+  (void)!::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  ::_exit(static_cast<int>(ExitCode::kInternal));
+}
+
+// What is thrown in a thread of a library, or where nothing may be thrown.
+[[noreturn]] void end_uncaught() noexcept {
+  std::string what = "an exception that nothing could catch";
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
-  } catch (const std::bad_alloc&) {
-    static constexpr char kMessage[] = "out of memory; run again to resume\n";
-    (void)!::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
-    ::_exit(static_cast<int>(ExitCode::kInternal));
-  } catch (...) {  // no business of ours
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {  // nothing more is known
   }
-  std::abort();
+  ::_exit(report(first_line(what) + "; run again to resume", ExitCode::kInternal));
 }
 
 int run(int count, char** words) {
@@ -109,9 +116,8 @@ int run(int count, char** words) {
     return 0;
   } catch (const Error& error) {
     return report(error.what(), error.code());
-  } catch (const std::bad_alloc&) {
-    return report("out of memory: lower generate.slots or train.sequence_length",
-                  ExitCode::kInternal);
+  } catch (const std::bad_alloc&) {  // of memory that is mapped
+    end_without_memory();
   } catch (const c10::OutOfMemoryError& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kDevice);
   } catch (const c10::AcceleratorError& error) {  // it stays until the process ends
@@ -150,6 +156,7 @@ RunConfig App::config() const {
 }  // namespace thoughtrank
 
 int main(int count, char** words) {
-  std::set_terminate(thoughtrank::end_at_once);
+  std::set_new_handler(thoughtrank::end_without_memory);
+  std::set_terminate(thoughtrank::end_uncaught);
   return thoughtrank::run(count, words);
 }

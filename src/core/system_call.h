@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string_view>
 
+#include "thoughtrank/core/watchdog.h"
+
 namespace thoughtrank {
 
 // Throws Error(kIo): "{path}: cannot {operation}: {reason}".
@@ -17,6 +19,7 @@ auto retry_interrupted(Call call) {
   constexpr int kMostTries = 1000;
   auto result = call();
   for (int tries = 1; result < 0 && errno == EINTR && tries < kMostTries; ++tries) result = call();
+  show_life();
   return result;
 }
 

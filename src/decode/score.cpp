@@ -10,6 +10,7 @@
 
 #include "decode/checks.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/watchdog.h"
 #include "thoughtrank/kernels/vocabulary.h"
 
 namespace thoughtrank {
@@ -36,9 +37,10 @@ class Scorer {
   }
 
   std::vector<ContinuationScore> score(const std::vector<int64_t>& shared_ids) {
-    const at::Tensor last = model_.read_text(shared_ids, prefix_, [] {});  // (1, C)
+    const at::Tensor last = model_.read_text(shared_ids, prefix_, show_life);  // (1, C)
     score_first_tokens(last);
     for (Chunk chunk = next_chunk(); chunk.batch.rows > 0; chunk = next_chunk()) {
+      show_life();
       std::vector<int64_t> rows(chunk.ids.size());
       std::iota(rows.begin(), rows.end(), 0);
       add(model_.forward(chunk.ids, chunk.batch, rows), chunk.wanted, chunk.owners);

@@ -1,14 +1,18 @@
 #include "pipeline/ahead_judge.h"
 
+#include <chrono>
 #include <csignal>
 #include <utility>
 
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
+#include "thoughtrank/core/watchdog.h"
 
 namespace thoughtrank {
 
 namespace {
+
+constexpr auto kLookAround = std::chrono::milliseconds(500);
 
 // Stands still until it is told to go on, so that a Progress prints nothing but its last line: the
 // line on the screen belongs to generation.
@@ -28,7 +32,10 @@ class HeldClock : public Clock {
 
 }  // namespace
 
-AheadJudge::AheadJudge(Session& session, int64_t round) : clock_(session.clock) {
+AheadJudge::AheadJudge(Session& session, int64_t round)
+    : clock_(session.clock),
+      run_stop_(session.stop),
+      hang_limit_s_(session.config.limits.hang_limit_s()) {
   const std::string& kind = session.config.judge.kind;
   const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
   if (!session.judges_ahead || !asks) return;
@@ -38,45 +45,63 @@ AheadJudge::AheadJudge(Session& session, int64_t round) : clock_(session.clock) 
 
 AheadJudge::~AheadJudge() {
   stop_.request(SIGTERM);
-  finish();
+  complete();
+  if (thread_.joinable()) thread_.join();
 }
 
 void AheadJudge::add(JudgeTask task) {
   if (!judge_) return;
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
+void AheadJudge::complete() {
+  const std::lock_guard lock(mutex_);
+  is_complete_ = true;
+  changed_.notify_all();
+}
+
+// The waiting thread is alive as long as the other one is, which has a watchdog of its own.
 void AheadJudge::finish() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_complete_ = true;
-    changed_.notify_one();
+  complete();
+  std::unique_lock lock(mutex_);
+  while (thread_.joinable() && !is_over_) {
+    run_stop_.throw_if_set();
+    changed_.wait_for(lock, kLookAround);
   }
-  if (thread_.joinable()) thread_.join();
 }
 
 // Everything that was added since the last time; nothing: it is over.
 std::vector<JudgeTask> AheadJudge::next_tasks() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return is_complete_ || !tasks_.empty(); });
+  while (!is_complete_ && tasks_.empty()) {
+    show_life();
+    changed_.wait_for(lock, kLookAround);
+  }
   return std::exchange(tasks_, {});
 }
 
-void AheadJudge::work() {
-  try {
-    HeldClock clock(clock_);
-    Progress progress({.stage = "judged ahead", .unit = "prompts", .rate_unit = "answers"}, clock);
-    for (auto tasks = next_tasks(); !tasks.empty(); tasks = next_tasks()) {
-      judge_->judge_ahead(tasks, progress);
-      judged_ += std::ssize(tasks);
-    }
-    clock.go_on();
-  } catch (const Error& error) {
-    if (stop_.is_set()) return;
-    log_warning("judging waits until everything is generated: {}", error.what());
+void AheadJudge::judge_all() {
+  HeldClock clock(clock_);
+  Progress progress({.stage = "judged ahead", .unit = "prompts", .rate_unit = "answers"}, clock);
+  for (auto tasks = next_tasks(); !tasks.empty(); tasks = next_tasks()) {
+    judge_->judge_ahead(tasks, progress);
+    judged_ += std::ssize(tasks);
   }
+  clock.go_on();
+}
+
+void AheadJudge::work() {
+  const Watchdog watchdog(hang_limit_s_, "judging");
+  try {
+    judge_all();
+  } catch (const Error& error) {
+    if (!stop_.is_set()) log_warning("judging waits until everything is generated: {}", error.what());
+  }
+  const std::lock_guard lock(mutex_);
+  is_over_ = true;
+  changed_.notify_all();
 }
 
 }  // namespace thoughtrank

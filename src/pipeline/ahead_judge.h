@@ -21,22 +21,27 @@ class AheadJudge {
   AheadJudge(Session& session, int64_t round);
   ~AheadJudge();  // asks no more; what is on its way is charged as a kill would be
   void add(JudgeTask task);
-  // Waits for the replies to everything added.
+  // Waits for the replies to everything added. Error(kStopped) when the run is asked to stop.
   void finish();
   [[nodiscard]] int64_t judged() const { return judged_; }  // prompts
 
  private:
+  void complete();
   void work();
+  void judge_all();
   std::vector<JudgeTask> next_tasks();
 
   Clock& clock_;
+  const StopFlag& run_stop_;
+  double hang_limit_s_;
   StopFlag stop_;
   std::unique_ptr<Judge> judge_;
   std::atomic<int64_t> judged_{0};
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<JudgeTask> tasks_;
-  bool is_complete_ = false;
+  bool is_complete_ = false;  // no more tasks come
+  bool is_over_ = false;      // the thread has done them all, or given up
   std::thread thread_;
 };
 

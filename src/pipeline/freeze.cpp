@@ -31,7 +31,8 @@ const std::set<std::string> kFreeKeys = {
     "judge.max_length_correlation",
     "judge.max_planted_errors",
     "checkpoint.keep",
-    "limits.max_hours"};
+    "limits.max_hours",
+    "limits.hang_minutes"};
 
 void flatten(const Json& json, const std::string& prefix, std::map<std::string, Json>& flat) {
   for (const auto& [key, value] : json.items()) {

@@ -4,6 +4,7 @@
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
+#include "thoughtrank/core/watchdog.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/pipeline/run.h"
 #include "thoughtrank/pipeline/workbench.h"
@@ -58,6 +59,7 @@ TrainFileResult train_file(const RunConfig& config,
                            const fs::path& target,
                            Clock& clock,
                            const StopFlag& stop) {
+  const Watchdog watchdog(config.limits.hang_limit_s(), "training");
   if (fs::exists(target)) {
     fail(ExitCode::kConfig, "{} is there already: choose another --out", target.string());
   }

@@ -8,6 +8,7 @@
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/core/watchdog.h"
 
 namespace thoughtrank {
 
@@ -134,6 +135,7 @@ std::vector<std::pair<int64_t, Stage>> all_stages(const RunConfig& config) {
 }  // namespace
 
 bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const BatchFiles& batch) {
+  const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
   const auto session = open_session(config, clock, stop);
   session->batch = batch;
   session->judges_ahead = batch.to.empty();
@@ -162,6 +164,7 @@ void run_one_stage(const RunConfig& config,
          *round,
          config.rounds);
   }
+  const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
   const auto session = open_session(config, clock, stop);
   session->batch = batch;
   settle_batch(*session);

@@ -1,5 +1,7 @@
 """Rows R16 and R32: disks and devices that do wrong while a round is trained."""
+import random
 import shutil
+import time
 
 from mutants import Mutant, broken
 from programs import TRAIN, Part, joined, run_parts
@@ -43,6 +45,38 @@ def device_error():
     return Mutant("src/train/stepper.cpp", STEP, STEP + thrown, "")
 
 
+LIMIT_S, LATEST_S = 2, 5  # of a hang; how long after it the process may end
+PATIENCE = ["--set", f"limits.hang_minutes={LIMIT_S / 60}"]
+
+
+def slow_device():
+    """A program whose steps take long in all, but each less than the limit."""
+    return Mutant("src/train/stepper.cpp", STEP, STEP + f"  ::usleep({LIMIT_S * 600_000});\n", "")
+
+
+def hang_problems(bench, trial, sync):
+    started = time.monotonic()
+    code, said = bench.world.go(*PATIENCE, sabotage="hang", settings={"SABOTAGE_AT": sync})
+    took = time.monotonic() - started
+    trial.after_fault(code, said, allowed=[DEVICE])
+    late = took - bench.seconds - LIMIT_S - LATEST_S
+    return [f"ended {late:.1f} s late"] if late > 0 else []
+
+
+def hangs(bench, trials, stream):
+    """A sync that never returns ends the process with 82; steps that are slow do not."""
+    outcome = Outcome()
+    for n in range(trials):
+        trial, sync = Trial(bench), stream.randint(1, 60)
+        outcome.add([f"sync {sync}: {problem}" for problem in hang_problems(bench, trial, sync) + trial.finish()])
+    with broken(bench, slow_device()):
+        trial = Trial(bench)
+        code, said = bench.world.go(*PATIENCE)
+        trial.after_fault(code, said, allowed=[0])
+    outcome.add(trial.finish())
+    return outcome
+
+
 def sticky_errors(bench, trials):
     """R32. An error of the device ends the process with 82, without a second try; the same command on a sound one goes on."""
     outcome, left = Outcome(), []
@@ -59,19 +93,23 @@ def sticky_errors(bench, trials):
         bench.world.reset(copy)
         outcome.add(trial.finish())
         shutil.rmtree(copy)
-    return outcome
+    return joined(outcome, hangs(bench, trials, random.Random(1)))
 
 
 def control_other_code(bench):
-    """A fault of our own is none of the device's."""
+    """A fault of our own is none of the device's; nobody ends what hangs when nobody looks."""
+    bench.world.reset()
+    code, _ = bench.world.go("--set", "limits.hang_minutes=0", sabotage="hang", settings={"SABOTAGE_AT": 9}, limit_s=15)
+    if code is not None:
+        return None
     with broken(bench, Mutant("src/train/stepper.cpp", STEP, STEP + '  TORCH_CHECK(false, "a fault of ours");\n', "")):
         bench.world.reset()
         code, _ = bench.world.go()
-    return "another error is not taken for it" if code == 70 else None
+    return "a hang without end is seen; another error is not taken for it" if code == 70 else None
 
 
 ROWS = [
     Row("R16", "garbage between memory and disk while weights are written; 50 publishes read again", 1, 20, spoilt_on_the_way,
         control_no_probe),
-    Row("R32", "errors of the device that stay, in training (a hang is not watched for)", 8, 40, sticky_errors, control_other_code),
+    Row("R32", "errors of the device that stay, in training; a disk that hangs, steps that are slow", 8, 100, sticky_errors, control_other_code),
 ]

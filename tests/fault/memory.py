@@ -6,6 +6,8 @@ from scorecard import Outcome, Row
 from world import Trial
 
 INTERNAL = 70
+ENDS = ("  std::set_new_handler(thoughtrank::end_without_memory);\n"
+        "  std::set_terminate(thoughtrank::end_uncaught);\n")
 
 
 def allocations_of_a_run(bench):
@@ -43,7 +45,7 @@ def allocations_fail(bench, trials, seed=1):
 
 def control_uncaught(bench):
     """A program that ends as C++ ends it where memory stays away."""
-    mutant = Mutant("src/app/main.cpp", "  std::set_terminate(thoughtrank::end_at_once);\n", "", "")
+    mutant = Mutant("src/app/main.cpp", ENDS, "", "")
     with broken(bench, mutant):
         return "an end by signal is seen" if allocation_fails(bench, 20000, onwards=True) else None
 

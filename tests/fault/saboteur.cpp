@@ -8,6 +8,7 @@
 //                  ignored
 // Others make a fault that no test can make from outside:
 //   spoil_weights  the SABOTAGE_AT-th sync of a *.safetensors file writes garbage into it first
+//   hang           the SABOTAGE_AT-th sync never returns
 //   no_space       the SABOTAGE_AT-th write fails: the disk is full
 //   no_memory      the SABOTAGE_AT-th allocation after the signal handlers are installed fails;
 //                  with SABOTAGE_ONWARDS all after it do, too; their number goes to the file
@@ -128,7 +129,15 @@ void acknowledge(int fd) {
   if (++syncs == number("SABOTAGE_CUT")) cut_power(fd);
 }
 
+void hang() {
+  static std::atomic<long> syncs = 0;
+  if (++syncs == number("SABOTAGE_AT")) {
+    for (;;) ::pause();
+  }
+}
+
 int sync_with(const char* name, int fd) {
+  if (breaks("hang")) hang();
   if (breaks("spoil_weights")) spoil(fd);
   int result = breaks("no_sync") ? 0 : real<int (*)(int)>(name)(fd);
   if (breaks("blind_errors")) result = 0;
@@ -162,8 +171,9 @@ struct CountAtTheEnd {
 
 void* operator new(size_t bytes) {
   void* memory = is_out_of_memory() ? nullptr : ::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  if (memory != nullptr) return memory;
+  if (const std::new_handler handler = std::get_new_handler()) handler();
+  throw std::bad_alloc();
 }
 
 void operator delete(void* memory) noexcept { ::free(memory); }

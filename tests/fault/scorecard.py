@@ -128,6 +128,7 @@ def parse_options():
     parser.add_argument("--thoughtrank", type=Path, default=Path("build/thoughtrank"))
     parser.add_argument("--saboteur", type=Path, default=Path("build/tests/fault/libsaboteur.so"))
     parser.add_argument("--rows", help="R1,R5,… (default: all)")
+    parser.add_argument("--part", help="K/N: only the K-th of N parts of the rows, to run them side by side")
     parser.add_argument("--nightly", action="store_true", help="the longer trial counts")
     parser.add_argument("--trials", type=int, help="of each row, instead of its own count")
     parser.add_argument("--skip-programs", action="store_true", help="not the rows that only run C++ tests")
@@ -135,6 +136,12 @@ def parse_options():
     parser.add_argument("--contrast", action="store_true", help="also the kills of R1 on a plain training loop of transformers")
     parser.add_argument("--write", type=Path, help="write the table to this file; rows that did not run stay as they are")
     return parser.parse_args()
+
+
+def part_of(rows, part):
+    """Every N-th row; R28 belongs to each part."""
+    at, parts = map(int, part.split("/"))
+    return [row for n, row in enumerate(rows) if n % parts == at - 1 or row.name == "R28"]
 
 
 def possible(rows, needs, is_there, why_not):
@@ -177,6 +184,7 @@ def main():
         bench = make_bench(options, work)
         chosen = [row for row in rows if wanted is None or row.name in wanted]
         chosen = [row for row in chosen if not (options.skip_programs and row.is_program)]
+        chosen = part_of(chosen, options.part) if options.part else chosen
         chosen = possible(chosen, "traces", can_trace, "strace may not trace here")
         chosen = possible(chosen, "cuts_power", lambda: can_cut_power(work), "no file system can be made and cut off here")
         results = [run_row(row, bench, options) for row in chosen]

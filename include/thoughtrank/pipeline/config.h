@@ -31,7 +31,9 @@ struct PromptOptions {
 };
 
 struct LimitOptions {
-  double max_hours = 0;  // 0: none
+  double max_hours = 0;      // 0: none
+  double hang_minutes = 15;  // 0: none
+  [[nodiscard]] double hang_limit_s() const { return hang_minutes * 60; }
   void visit(FieldVisitor& v);
 };
 
