@@ -10,7 +10,7 @@ source scripts/common.sh
 [[ -x build/thoughtrank ]] || scripts/setup.sh
 if [[ ${1:-} == --minutes ]]; then
   heading "Runs under faults, $2 minutes"
-  exec python3 -B tests/fault/soak.py "$@"
+  exec python3 -B tests/fault/soak.py --write tests/fault/SCORECARD.md "$@"
 fi
 write=(--write tests/fault/SCORECARD.md)
 if (($#)); then write=(); fi

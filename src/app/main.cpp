@@ -81,8 +81,8 @@ int report(const std::string& message, ExitCode code) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// Libraries between here and an allocation need not survive an exception: some crash. To end at once
-// is as safe as a kill, and this needs no memory.
+// Libraries between here and an allocation need not survive an exception: some crash. To end at
+// once is as safe as a kill, and this needs no memory.
 [[noreturn]] void end_without_memory() {
   static constexpr char kMessage[] =
       "out of memory: lower generate.slots or train.sequence_length; run again to resume\n";

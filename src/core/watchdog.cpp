@@ -25,12 +25,13 @@ double now_s() {
 [[noreturn]] void end_process(double silent_s, const std::string& work) {
   constexpr double kLongestGoodbye_s = 2;
   std::thread([silent_s, work] {
-    log_line(LogLevel::error,
-             fmt::format("{} has hung for {:.0f} s (limits.hang_minutes): a device or a file system "
-                         "does not answer. Nothing is lost: run again, and if it comes back, look "
-                         "at the device (dmesg, nvidia-smi) and the disk",
-                         work,
-                         silent_s));
+    log_line(
+        LogLevel::error,
+        fmt::format("{} has hung for {:.0f} s (limits.hang_minutes): a device or a file system "
+                    "does not answer. Nothing is lost: run again, and if it comes back, look "
+                    "at the device (dmesg, nvidia-smi) and the disk",
+                    work,
+                    silent_s));
     ::_exit(static_cast<int>(ExitCode::kDevice));
   }).detach();
   std::this_thread::sleep_for(std::chrono::duration<double>(kLongestGoodbye_s));

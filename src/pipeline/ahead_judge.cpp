@@ -97,7 +97,8 @@ void AheadJudge::work() {
   try {
     judge_all();
   } catch (const Error& error) {
-    if (!stop_.is_set()) log_warning("judging waits until everything is generated: {}", error.what());
+    if (!stop_.is_set())
+      log_warning("judging waits until everything is generated: {}", error.what());
   }
   const std::lock_guard lock(mutex_);
   is_over_ = true;

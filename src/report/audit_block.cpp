@@ -17,18 +17,25 @@ int64_t count_of(const Json& object, const char* key, const std::string& where) 
   return mean.is_null() ? 0 : require_int(mean, "count", 0, INT64_MAX, where);
 }
 
+// Of judge.length_control: what a deviation more of length is worth to the judge.
+std::string length_text(const Json& judge, const std::string& where) {
+  if (!judge.contains("length_effect") || judge.at("length_effect").is_null()) return "";
+  return fmt::format(", length {:+.2f} taken out", require_number(judge, "length_effect", where));
+}
+
 std::string judge_lines(const Json& judge, const std::string& where) {
   const Json& sigma = require(judge, "sigma", where);
   if (sigma.is_null()) {
     return fmt::format("  {}: gives scores\n", require_string(judge, "judge", where));
   }
   return fmt::format(
-      "  {}: {} calls, sigma {:.2f}, abstained {:.1f} %, malformed {:.1f} %\n"
+      "  {}: {} calls, sigma {:.2f}{}, abstained {:.1f} %, malformed {:.1f} %\n"
       "    {} sets shown twice: first place changed {}, Kendall's tau {}; position {}\n"
       "    {} planted sets: nonsense in the better half {}, duplicates apart {}\n",
       require_string(judge, "judge", where),
       require_int(judge, "calls", 0, INT64_MAX, where),
       sigma.get<double>(),
+      length_text(judge, where),
       100 * require_number(judge, "abstained", where),
       100 * require_number(judge, "malformed", where),
       count_of(judge, "flip_rate", where),

@@ -16,7 +16,9 @@ namespace {
 
 constexpr int kDevice = static_cast<int>(ExitCode::kDevice);
 
-void sleep_s(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+void sleep_s(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
 
 // What a process's `work` ends with; 0 when it comes back.
 template <class Work>

@@ -1,4 +1,5 @@
 """Rows R28 and R30: the judge's key is nowhere, and a recorded run again without a network."""
+import contextlib
 import itertools
 import random
 import resource
@@ -6,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from mutants import Mutant
 from programs import CORE, JUDGE, Control, Part, fails, joined, run_parts
@@ -68,27 +70,31 @@ def allow_cores():
 
 
 def crash(bench, number, delay_s):
-    """A run that ends as a crash does, where it may leave its memory behind; all that it left and said is searched."""
+    """A run that ends as a crash does, where it may leave its memory behind; all that it left and said is searched. False
+    when it had ended before."""
     bench.world.reset()
     words = [*bench.world.words(), "-v"]
     words.remove("-q")
     process = subprocess.Popen(words, cwd=bench.world.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                env=bench.world.environment(), preexec_fn=allow_cores)
     time.sleep(delay_s)
-    for name in ("environ", "cmdline"):
-        with open(f"/proc/{process.pid}/{name}", "rb") as file:
-            bench.world.search(name, file.read())
+    with contextlib.suppress(OSError):
+        for name in ("environ", "cmdline"):
+            bench.world.search(name, Path(f"/proc/{process.pid}/{name}").read_bytes())
     process.send_signal(number)
     bench.world.search("the log", process.communicate()[0])
     for core in bench.world.folder.glob("core*"):
         bench.world.search("the core", core.read_bytes())
         core.unlink()
+    return process.returncode == -number
 
 
 def secrets(bench, trials):
     world = bench.world
     for n, number in itertools.product(range(2 * trials), (signal.SIGABRT, signal.SIGSEGV)):
-        crash(bench, number, (0.3 + 0.4 * (n % 2)) * bench.seconds)
+        delay_s = (0.3 + 0.4 * (n % 2)) * bench.seconds
+        while not crash(bench, number, delay_s):
+            delay_s /= 2
     world.search_run()
     outcome = Outcome(world.searched, len(world.leaks), list(world.leaks))
     return joined(outcome, run_parts(bench, [Part(JUDGE, "ServerTest.no_thought*"), Part(CORE, "Secret.*")], trials))

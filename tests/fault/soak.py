@@ -3,9 +3,11 @@
 and the memory of the process every second.
 
     soak.py --thoughtrank build/thoughtrank --saboteur build/tests/fault/libsaboteur.so [--minutes 60] [--seed 1]
+            [--write tests/fault/SCORECARD.md]
 
 Exits 1 when something torn lies under a final name, a record or a byte differs from the run before, a call was made twice
-too often, an exit code is not one of those that the fault may have, or open files grow in number.
+too often, an exit code is not one of those that the fault may have, or open files grow in number; or when the control, a
+program whose renames can be caught in the middle, is not seen to do wrong.
 """
 import argparse
 import json
@@ -17,10 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from scorecard import Outcome, rate_text, write_table
 from world import JUDGES_AT_ONCE, World, torn
 
 ROUNDS = 99
-PER_SECOND = {"kill": 0.01, "judge": 0.01}  # and one start in three meets a full disk
+JUDGE_FAULTS_PER_SECOND = 0.01  # and one start in three meets a full disk
 SETTLED_S = 15  # what a process takes until its memory is as it stays
 PER_ROUND = 4
 WORDS = ["--set", f"rounds={ROUNDS}", "--set", f"prompts.per_round={PER_ROUND}", "--set", "prompts.holdout=1",
@@ -29,8 +32,10 @@ NO_WINNER = 81  # of one model and the same prompts: as final as 0
 
 
 class Soak:
-    def __init__(self, world, seed):
+    def __init__(self, world, seed, kills_per_second=0.01, sabotage=""):
+        """`sabotage`: of every process, where no full disk is."""
         self.world, self.stream = world, random.Random(seed)
+        self.kills_per_second, self.sabotage = kills_per_second, sabotage
         self.problems, self.expected, self.lives = [], None, []  # lives: (seconds, files, bytes) of each process
         self.faults = {"kill": 0, "disk": 0, "judge": 0}
         self.runs = self.rounds = 0
@@ -46,11 +51,11 @@ class Soak:
 
     def one_second(self, process):
         """Whether the process was killed."""
-        if self.stream.random() < PER_SECOND["kill"]:
+        if self.stream.random() < self.kills_per_second:
             self.faults["kill"] += 1
             process.kill()
             return True
-        if self.stream.random() < PER_SECOND["judge"]:
+        if self.stream.random() < JUDGE_FAULTS_PER_SECOND:
             self.faults["judge"] += 1
             self.mark.write_text("silent")
         time.sleep(1)
@@ -62,7 +67,7 @@ class Soak:
         has_full_disk = self.stream.random() < 1 / 3
         self.faults["disk"] += has_full_disk
         settings = {"SABOTAGE_AT": self.stream.randint(1, 4000)}
-        process = self.world.start(sabotage="no_space" if has_full_disk else "", settings=settings)
+        process = self.world.start(sabotage="no_space" if has_full_disk else self.sabotage, settings=settings)
         started, was_killed = time.monotonic(), False
         self.lives.append([])
         while process.poll() is None and not was_killed:
@@ -109,6 +114,22 @@ def slope(points):
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
 
 
+def control(world, seed):
+    """Renames that can be caught in the middle, and many kills: torn files must be seen."""
+    soak, until = Soak(world, seed, kills_per_second=0.5, sabotage="torn_rename"), time.monotonic() + 300
+    while time.monotonic() < until and not soak.problems:
+        soak.run(until)
+    return "torn files are seen" if any("torn" in problem or "not as published" in problem for problem in soak.problems) else None
+
+
+def row_of(soak, minutes, seen):
+    """The line of the scorecard: a trial is a round."""
+    outcome = Outcome(trials=soak.rounds, failed=len(soak.problems))
+    title = f"{minutes:g} minutes of runs of {ROUNDS} rounds: {', '.join(f'{n} {name}' for name, n in soak.faults.items())} faults"
+    return "| " + " | ".join(["R34", title, "**failed**" if soak.problems else "passed", f"{soak.rounds:,} rounds",
+                              rate_text(outcome), seen or "**not seen**"]) + " |"
+
+
 def report(soak, minutes):
     settled = [[point for point in life[:-2] if point[0] > SETTLED_S] for life in soak.lives]  # the last ones see its end
     longest = max(settled, key=len, default=[])
@@ -132,6 +153,7 @@ def main():
     parser.add_argument("--saboteur", type=Path, default=Path("build/tests/fault/libsaboteur.so"))
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path, help="the scorecard whose row R34 this is")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="soak-"))
     world = World(work / "world", options.thoughtrank.resolve(), options.saboteur.resolve())
@@ -142,7 +164,12 @@ def main():
     try:
         while time.monotonic() < until and not soak.problems:
             soak.run(until)
-        return report(soak, options.minutes)
+        code = report(soak, options.minutes)
+        seen = control(world, options.seed)
+        print("control:", seen or "NOT SEEN")
+        if options.write:
+            write_table(options, [row_of(soak, options.minutes, seen)], "")
+        return code if seen else 1
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

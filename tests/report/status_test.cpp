@@ -113,14 +113,15 @@ TEST_F(FakeRun, StatusAndInspectShowTheAudit) {
   publish_ranking();
   EXPECT_EQ(format_status(read_status(folder_.root())).find("audit"), std::string::npos);
   publish_file(folder_.file(1, "audit.json"), R"({"round": 1, "judges": [{"judge": "openai:x",
-    "calls": 40, "sigma": 1.5, "flip_rate": {"mean": 0.25, "error": 0.1, "count": 8},
+    "calls": 40, "sigma": 1.5, "length_effect": 0.3, "flip_rate": {"mean": 0.25, "error": 0.1, "count": 8},
     "kendall_tau": {"mean": 0.75, "error": 0.05, "count": 8}, "position": null,
     "planted_errors": null, "duplicate_gap": null, "abstained": 0.025, "malformed": 0}],
     "agreement": [], "length_correlation": null, "chosen_minus_median_length": null,
     "findings": ["\u001b[2Jit likes cats"]})");
   for (const std::string& text : {format_status(read_status(folder_.root())),
                                   inspect_run(folder_.root(), {.round = {}, .prompt_id = ""})}) {
-    EXPECT_NE(text.find("openai:x: 40 calls, sigma 1.50, abstained 2.5 %"), std::string::npos)
+    EXPECT_NE(text.find("openai:x: 40 calls, sigma 1.50, length +0.30 taken out, abstained 2.5 %"),
+              std::string::npos)
         << text;
     EXPECT_NE(text.find("8 sets shown twice: first place changed 0.25"), std::string::npos);
     EXPECT_NE(text.find("it likes cats"), std::string::npos);
