@@ -1,10 +1,7 @@
 #include "thoughtrank/kernels/adamw.h"
 
-#include <c10/core/DeviceGuard.h>
-
 #include <cmath>
 
-#include "kernels/adamw_cuda.h"
 #include "kernels/adamw_tile.h"
 #include "thoughtrank/core/error.h"
 
@@ -47,17 +44,13 @@ void update_on_cpu(const FlatUpdate<Weight, Moment>& u) {
 
 template <class Weight, class Moment>
 void update_typed(const AdamWArena& arena, const Factors& f) {
-  const FlatUpdate<Weight, Moment> u = {
-      static_cast<Weight*>(arena.weights.mutable_data_ptr()),
-      static_cast<const Weight*>(arena.gradients.const_data_ptr()),
-      static_cast<Moment*>(arena.first_moment.mutable_data_ptr()),
-      static_cast<Moment*>(arena.second_moment.mutable_data_ptr()),
-      arena.weights.numel(),
-      f};
-  const at::Device device = arena.weights.device();
-  if (!device.is_cuda()) return update_on_cpu(u);
-  const c10::DeviceGuard guard(device);
-  update_on_cuda(u, cuda::current_stream(device.index()));
+  const FlatUpdate<Weight, Moment> u = {data<Weight>(arena.weights),
+                                        data<Weight>(arena.gradients),
+                                        data<Moment>(arena.first_moment),
+                                        data<Moment>(arena.second_moment),
+                                        arena.weights.numel(),
+                                        f};
+  update_on_device(arena, u, update_on_cpu<Weight, Moment>);
 }
 
 bool is_stored(at::ScalarType dtype) { return dtype == at::kFloat || dtype == at::kBFloat16; }

@@ -37,6 +37,9 @@ enum Stream : uint32_t { kWeightStream, kFirstMomentStream, kSecondMomentStream 
 // Elements that share one random block: 8 × 16 bits.
 inline constexpr int kElementsPerBlock = 8;
 
+// Elements that share a scale where moments have 8 bits.
+inline constexpr int kElementsPerScale = 256;
+
 // Philox-4x32-10 at counter (block, stream): element 8·block + j takes the j-th 16 bits, low first.
 constexpr std::array<uint32_t, 4> random_block(uint64_t block, Stream stream, const Factors& f) {
   uint32_t a = static_cast<uint32_t>(block), b = static_cast<uint32_t>(block >> 32);
@@ -61,6 +64,13 @@ constexpr uint16_t round_stochastically(float value, uint16_t random) {
   const auto bits = std::bit_cast<uint32_t>(value);
   const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
   return static_cast<uint16_t>((bits + (is_finite ? random : 0u)) >> 16);
+}
+
+// To nearest, ties to even; values that are not finite stay so.
+constexpr uint16_t round_to_nearest(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
+  return static_cast<uint16_t>((bits + (is_finite ? 0x7FFFu + ((bits >> 16) & 1u) : 0u)) >> 16);
 }
 
 constexpr float widen(uint16_t bfloat16_bits) {

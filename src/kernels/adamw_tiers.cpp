@@ -1,36 +1,15 @@
-// AdamW's other ways to store its state, on the CPU: a float32 master of bfloat16 weights, and
-// moments in 8 bits with a scale for each block.
+// AdamW's other ways to store its state: a float32 master of bfloat16 weights, and moments in 8
+// bits with a scale for each block.
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/adamw_tile.h"
 #include "kernels/small_float.h"
-#include "thoughtrank/core/error.h"
 
 namespace thoughtrank::adamw {
 namespace {
 
-static_assert(kTile % kMomentBlock == 0);
-
-void require_cpu(const AdamWArena& arena, const char* tier) {
-  if (arena.weights.is_cpu()) return;
-  fail(ExitCode::kConfig,
-       "train.optimizer_state {} runs on the CPU only so far: take float32 or bfloat16 on {}",
-       tier,
-       arena.weights.device().str());
-}
-
-// To nearest, ties to even; values that are not finite stay so.
-uint16_t round_to_bfloat16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
-  return static_cast<uint16_t>((bits + (is_finite ? 0x7FFFu + ((bits >> 16) & 1u) : 0u)) >> 16);
-}
-
-template <class T>
-T* data(const at::Tensor& tensor) {
-  return static_cast<T*>(tensor.mutable_data_ptr());
-}
+static_assert(kTile % kMomentBlock == 0 && kMomentBlock == kElementsPerScale);
 
 // Moments of one block in float32, and where their 8 bits are.
 template <class Share>
@@ -39,8 +18,8 @@ struct BlockMoment {
   uint8_t* codes;
   float* scale;
 
-  BlockMoment(const at::Tensor& moment, const at::Tensor& scales, int64_t first)
-      : codes(data<uint8_t>(moment) + first), scale(data<float>(scales) + first / kMomentBlock) {}
+  BlockMoment(uint8_t* moment, float* scales, int64_t first)
+      : codes(moment + first), scale(scales + first / kMomentBlock) {}
   void load(int64_t count) {
     for (int64_t i = 0; i < count; ++i) values[i] = Share::decode(codes[i], *scale);
   }
@@ -55,22 +34,21 @@ struct BlockMoment {
 
 // `at`: where the block begins in its tile, whose random bits are given.
 template <class Weight>
-void update_block(const AdamWArena& arena,
-                  const Factors& f,
+void update_block(const ByteUpdate<Weight>& u,
                   int64_t first,
                   int64_t count,
                   int64_t at,
                   const Store<Weight>& store_weight,
                   const uint16_t (&random)[2][kTile]) {
-  Weight* weights = data<Weight>(arena.weights) + first;
-  const Weight* gradients = static_cast<const Weight*>(arena.gradients.const_data_ptr()) + first;
-  BlockMoment<SignedShare> m(arena.first_moment, arena.first_scale, first);
-  BlockMoment<PositiveShare> v(arena.second_moment, arena.second_scale, first);
+  Weight* weights = u.weights + first;
+  const Weight* gradients = u.gradients + first;
+  BlockMoment<SignedShare> m(u.first_moment, u.first_scale, first);
+  BlockMoment<PositiveShare> v(u.second_moment, u.second_scale, first);
   m.load(count);
   v.load(count);
   for (int64_t i = 0; i < count; ++i) {
-    const Element updated =
-        update_element({widen(weights[i]), m.values[i], v.values[i]}, widen(gradients[i]), f);
+    const Element old = {widen(weights[i]), m.values[i], v.values[i]};
+    const Element updated = update_element(old, widen(gradients[i]), u.factors);
     weights[i] = store_weight(updated.weight, at + i);
     m.values[i] = updated.first_moment;
     v.values[i] = updated.second_moment;
@@ -80,15 +58,41 @@ void update_block(const AdamWArena& arena,
 }
 
 template <class Weight>
-void update_bytes_typed(const AdamWArena& arena, const Factors& f) {
-  for_each_tile(arena.weights.numel(), [&](int64_t first, int64_t count) {
+void update_bytes_on_cpu(const ByteUpdate<Weight>& u) {
+  for_each_tile(u.elements, [&](int64_t first, int64_t count) {
     uint16_t random[2][kTile];
-    fill_random(random[0], first, kFirstMomentStream, f);
-    fill_random(random[1], first, kSecondMomentStream, f);
-    const Store<Weight> store_weight(first, kWeightStream, f);
+    fill_random(random[0], first, kFirstMomentStream, u.factors);
+    fill_random(random[1], first, kSecondMomentStream, u.factors);
+    const Store<Weight> store_weight(first, kWeightStream, u.factors);
     for (int64_t at = 0; at < count; at += kMomentBlock) {
       const int64_t size = std::min(kMomentBlock, count - at);
-      update_block<Weight>(arena, f, first + at, size, at, store_weight, random);
+      update_block<Weight>(u, first + at, size, at, store_weight, random);
+    }
+  });
+}
+
+template <class Weight>
+void update_bytes_typed(const AdamWArena& arena, const Factors& f) {
+  const ByteUpdate<Weight> u = {data<Weight>(arena.weights),
+                                data<Weight>(arena.gradients),
+                                data<uint8_t>(arena.first_moment),
+                                data<uint8_t>(arena.second_moment),
+                                data<float>(arena.first_scale),
+                                data<float>(arena.second_scale),
+                                arena.weights.numel(),
+                                f};
+  update_on_device(arena, u, update_bytes_on_cpu<Weight>);
+}
+
+void update_master_on_cpu(const MasterUpdate& u) {
+  for_each_tile(u.elements, [&](int64_t first, int64_t count) {
+    for (int64_t n = first; n < first + count; ++n) {
+      const Element old = {u.master[n], u.first_moment[n], u.second_moment[n]};
+      const Element updated = update_element(old, widen(u.gradients[n]), u.factors);
+      u.master[n] = updated.weight;
+      u.first_moment[n] = updated.first_moment;
+      u.second_moment[n] = updated.second_moment;
+      u.weights[n] = round_to_nearest(updated.weight);
     }
   });
 }
@@ -96,26 +100,19 @@ void update_bytes_typed(const AdamWArena& arena, const Factors& f) {
 }  // namespace
 
 void update_with_bytes(const AdamWArena& arena, const Factors& f) {
-  require_cpu(arena, "int8");
   if (arena.weights.scalar_type() == at::kFloat) return update_bytes_typed<float>(arena, f);
   return update_bytes_typed<uint16_t>(arena, f);
 }
 
 void update_with_master(const AdamWArena& arena, const Factors& f) {
-  require_cpu(arena, "float32_master");
-  auto* weights = data<uint16_t>(arena.weights);
-  const auto* gradients = static_cast<const uint16_t*>(arena.gradients.const_data_ptr());
-  auto *master = data<float>(arena.master), *m = data<float>(arena.first_moment),
-       *v = data<float>(arena.second_moment);
-  for_each_tile(arena.weights.numel(), [&](int64_t first, int64_t count) {
-    for (int64_t n = first; n < first + count; ++n) {
-      const Element updated = update_element({master[n], m[n], v[n]}, widen(gradients[n]), f);
-      master[n] = updated.weight;
-      m[n] = updated.first_moment;
-      v[n] = updated.second_moment;
-      weights[n] = round_to_bfloat16(updated.weight);
-    }
-  });
+  const MasterUpdate u = {data<uint16_t>(arena.weights),
+                          data<uint16_t>(arena.gradients),
+                          data<float>(arena.master),
+                          data<float>(arena.first_moment),
+                          data<float>(arena.second_moment),
+                          arena.weights.numel(),
+                          f};
+  update_on_device(arena, u, update_master_on_cpu);
 }
 
 }  // namespace thoughtrank::adamw

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 
-#include "kernels/adamw_element.h"
+#include "kernels/adamw_cuda.h"
 #include "thoughtrank/kernels/adamw.h"
 
 namespace thoughtrank::adamw {
@@ -55,8 +56,21 @@ void for_each_tile(int64_t elements, const Work& work) {
       });
 }
 
-// Updates of an arena with a float32 master, and of one whose moments have 8 bits. Error(kConfig)
-// on other devices than the CPU.
+template <class T>
+T* data(const at::Tensor& tensor) {
+  return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+// The update where the arena is: `on_cpu(update)`, or its kernel.
+template <class Update, class OnCpu>
+void update_on_device(const AdamWArena& arena, const Update& update, const OnCpu& on_cpu) {
+  const at::Device device = arena.weights.device();
+  if (!device.is_cuda()) return on_cpu(update);
+  const c10::DeviceGuard guard(device);
+  update_on_cuda(update, cuda::current_stream(device.index()));
+}
+
+// Updates of an arena with a float32 master, and of one whose moments have 8 bits.
 void update_with_master(const AdamWArena& arena, const Factors& f);
 void update_with_bytes(const AdamWArena& arena, const Factors& f);
 

@@ -11,10 +11,7 @@ std::string choose_tier(const TrainOptions& options,
                         uint64_t available_bytes) {
   if (options.optimizer_state != "auto") return options.optimizer_state;
   if (available_bytes == 0) return "float32";  // nobody can tell
-  const std::vector<std::string> tiers =
-      machine.device == "cpu"
-          ? std::vector<std::string>{"float32_master", "float32", "bfloat16", "int8"}
-          : std::vector<std::string>{"float32", "bfloat16"};
+  const std::vector<std::string> tiers = {"float32_master", "float32", "bfloat16", "int8"};
   const TrainingSize size = {
       .weights = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
       .device = at::Device(machine.device)};

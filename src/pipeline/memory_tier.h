@@ -11,8 +11,7 @@
 namespace thoughtrank {
 
 // train.optimizer_state; auto: the first of float32_master, float32, bfloat16, int8 that leaves a
-// quarter of the available memory for activations, else int8. On a GPU only float32 and bfloat16
-// are there to choose from.
+// quarter of the available memory for activations, else int8.
 [[nodiscard]] std::string choose_tier(const TrainOptions& options,
                                       const LlamaConfig& model,
                                       const Machine& machine,

@@ -18,6 +18,18 @@ AdamWArena make_arena(at::ScalarType weights, at::ScalarType moments, at::Device
           .second_moment = at::zeros({kElements}, at::TensorOptions(moments).device(device))};
 }
 
+AdamWArena with_master(AdamWArena arena) {
+  arena.master = arena.weights.to(at::kFloat);
+  return arena;
+}
+
+AdamWArena with_scales(AdamWArena arena) {
+  const int64_t blocks = (kElements + kMomentBlock - 1) / kMomentBlock;
+  arena.first_scale = at::zeros({blocks}, arena.weights.options().dtype(at::kFloat));
+  arena.second_scale = at::zeros_like(arena.first_scale);
+  return arena;
+}
+
 void update_thrice(const AdamWArena& arena) {
   for (uint32_t i = 1; i <= 3; ++i) {
     apply_adamw(arena,
@@ -54,6 +66,35 @@ TEST(AdamWOnCuda, EqualsTheCpu) {
       expect_alike(on_gpu.first_moment, on_cpu.first_moment);
       expect_alike(on_gpu.second_moment, on_cpu.second_moment);
     }
+  }
+}
+
+TEST(AdamWOnCuda, AMasterEqualsTheCpus) {
+  if (c10::cuda::device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";
+  const auto make = [](at::Device device) {
+    return with_master(make_arena(at::kBFloat16, at::kFloat, device));
+  };
+  const AdamWArena on_cpu = make(at::kCPU), on_gpu = make(at::Device(at::kCUDA, 0));
+  update_thrice(on_cpu);
+  update_thrice(on_gpu);
+  expect_alike(on_gpu.master, on_cpu.master);
+  expect_alike(on_gpu.weights, on_cpu.weights);
+}
+
+TEST(AdamWOnCuda, MomentsInEightBitsEqualTheCpus) {
+  if (c10::cuda::device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";
+  for (const auto weights : {at::kFloat, at::kBFloat16}) {
+    const auto make = [&](at::Device device) {
+      return with_scales(make_arena(weights, at::kByte, device));
+    };
+    const AdamWArena on_cpu = make(at::kCPU), on_gpu = make(at::Device(at::kCUDA, 0));
+    update_thrice(on_cpu);
+    update_thrice(on_gpu);
+    expect_alike(on_gpu.weights, on_cpu.weights);
+    expect_alike(on_gpu.first_scale, on_cpu.first_scale);
+    expect_alike(on_gpu.second_scale, on_cpu.second_scale);
+    const at::Tensor same = on_gpu.first_moment.cpu().eq(on_cpu.first_moment);
+    EXPECT_GT(same.to(at::kDouble).mean().item<double>(), 0.99);
   }
 }
 

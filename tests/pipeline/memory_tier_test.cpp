@@ -48,10 +48,11 @@ TEST(MemoryTier, TheFirstThatFitsIsTaken) {
   EXPECT_EQ(tier_of(options, 0), "float32");  // memory that nobody can tell
 }
 
-TEST(MemoryTier, AGpuHasTwoToChooseFrom) {
+TEST(MemoryTier, AGpuChoosesAsACpuDoes) {
   const TrainOptions options;
-  EXPECT_EQ(tier_of(options, 80, "bfloat16", "cuda:0"), "float32");
-  EXPECT_EQ(tier_of(options, 30, "bfloat16", "cuda:0"), "bfloat16");
+  for (const double gigabytes : {80, 60, 36, 30, 8}) {
+    EXPECT_EQ(tier_of(options, gigabytes, "bfloat16", "cuda:0"), tier_of(options, gigabytes));
+  }
 }
 
 TEST(MemoryTier, WhatIsAskedForIsTaken) {

@@ -3,7 +3,7 @@
 // is float32. What is stored in bfloat16 is rounded stochastically: up with the probability of the
 // cut-off part, so that updates far below half a unit in the last place are kept on average.
 //
-// On the CPU two more ways to store: a float32 master of bfloat16 weights, and moments in 8 bits.
+// Two more ways to store: a float32 master of bfloat16 weights, and moments in 8 bits.
 // Those are shares of the largest value of their block of 256, as small floats: the first moment
 // sign, 4 bits of exponent and 3 of mantissa, rounded stochastically; the second 5 and 3 bits,
 // never less than its smallest step, so that no weight is divided by nothing.
