@@ -40,10 +40,15 @@ class Sizes:
     quick_layers: int
     prompt_tokens: int
     cells: list  # (branches, new tokens)
+    train_rows: int  # of a step
+    train_tokens: int  # of a row
 
 
-FULL = Sizes("3b", 4, 512, [(62, 256), (248, 256), (62, 1024), (248, 1024)])
-SMALL = Sizes("tiny", 1, 20, [(6, 3), (20, 3), (6, 5)])
+FULL = Sizes("3b", 4, 512, [(62, 256), (248, 256), (62, 1024), (248, 1024)], 4, 2048)
+SMALL = Sizes("tiny", 1, 20, [(6, 3), (20, 3), (6, 5)], 2, 24)
+
+# How AdamW's state is stored, from the most memory to the least.
+TIERS = ["float32_master", "float32", "bfloat16", "int8"]
 
 
 class Report:
@@ -81,13 +86,15 @@ def describe(row):
     if "tokens_per_s" not in row:
         return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
     words = [f"{row['tokens_per_s']:,.0f} tok/s"]
+    if row.get("gflop_per_s"):
+        words.append(f"{row['gflop_per_s'] / 1e3:,.1f} TFLOP/s")
     if row.get("floor_share"):
         words.append(f"{row['floor_share']:.0%} of the floor")
     if "load_s" in row:
         words.append(f"loaded in {row['load_s']:.1f} s")
     if row.get("peak_device_bytes"):
         words.append(f"{row['peak_device_bytes'] / 2**30:.1f} GiB")
-    if row["who"] != "ours":
+    if row["who"] != "ours" and "branches" in row:
         words.append(f"{row['branches']}x{row['new_tokens']}, compiled: {row['compiled']}")
     return ", ".join(words)
 
@@ -187,10 +194,11 @@ class Plan:
             yield self.bench("ours", self.model, cell, 60)
         for cell in self.sizes.cells[:2]:
             yield self.bench("ours, eager", self.model, cell, 45, ["--eager"])
+        yield self.yardstick("torch", "decode_torch.py", self.sizes.cells, 130)
+        yield from self.training()
         yield from self.kernels_on_and_off()
         for cell in self.sizes.cells[:2]:
             yield self.bench("ours, copied prefix", self.model, cell, 45, ["--copied-prefix"])
-        yield self.yardstick("torch", "decode_torch.py", self.sizes.cells, 130)
         yield self.yardstick("transformers", "decode_transformers.py", self.sizes.cells[:2], 110)
         for cell in self.sizes.cells[2:]:
             yield self.bench("ours, copied prefix", self.model, cell, 60, ["--copied-prefix"])
@@ -239,6 +247,37 @@ class Plan:
         return Part(f"{name} {branches}x{new_tokens}", [self.program, "-q", "bench", "decode", *words], limit_s,
                     {"who": "ours", "part": name, "prefix": prefix}, cannot)
 
+    def training(self):
+        """A step of some rows, each a micro-batch, in each tier; the smallest at half the length and all checkpoints; peers."""
+        tokens = self.sizes.train_tokens
+        yield self.train("float32", tokens, [])
+        yield self.train_peer("train, transformers", [])
+        for tier in TIERS:
+            if tier != "float32":
+                yield self.train(tier, tokens, [])
+        yield self.train("int8", tokens // 2, ["--in-backward", "--checkpointing", "full"])
+        no_liger = "" if importlib.util.find_spec("liger_kernel") else "liger_kernel is not installed"
+        yield self.train_peer("train, transformers, Liger", ["--liger"], no_liger)
+
+    def train(self, tier, tokens, words):
+        rows = 1 if "--in-backward" in words else self.sizes.train_rows  # there nothing accumulates
+        name = ", ".join(["train", tier, *(["in backward"] if rows == 1 else [])])
+        words = ["--model", self.model, "--dtype", "bfloat16", "--device", self.options.device, "--optimizer-state", tier,
+                 "--rows", rows, "--sequence", tokens, "--loss-tokens", tokens * 3 // 4, "--pack", tokens, *words]
+        return Part(name, [self.program, "-q", "bench", "train", *words], 60, {"who": "ours", "part": name},
+                    self.needs_model() if self.program else NO_PROGRAM)
+
+    def train_peer(self, name, words, cannot=""):
+        if importlib.util.find_spec("transformers") is None:
+            cannot = "transformers is not installed"
+        words = ["--model", self.model, "--dtype", "bfloat16", "--rows", self.sizes.train_rows, "--sequence",
+                 self.sizes.train_tokens, "--micro-rows", 1, *words]
+        return Part(name, self.python("train_transformers.py", *words), 60, {"who": name, "part": name},
+                    cannot or self.needs_model())
+
+    def needs_model(self):
+        return "" if self.report.status_of("model") == "passed" else "the model was not made"
+
     def kernels_on_and_off(self):
         cell = self.sizes.cells[0]
         yield self.disk()
@@ -249,7 +288,7 @@ class Plan:
     def yardstick(self, name, script, cells, limit_s, words=()):
         cell_words = [word for branches, new_tokens in cells for word in ("--cell", f"{branches}x{new_tokens}")]
         words = ["--model", self.model, "--prompt-tokens", self.sizes.prompt_tokens, *cell_words, *words]
-        cannot = "" if self.report.status_of("model") == "passed" else "the model was not made"
+        cannot = self.needs_model()
         if script == "decode_transformers.py" and importlib.util.find_spec("transformers") is None:
             cannot = "transformers is not installed"
         return Part(name, self.python(script, *words), limit_s, {"part": name}, cannot)
@@ -275,7 +314,7 @@ def print_comparison(report):
     """Ours beside the yardsticks, cell by cell."""
     rates = {}
     for row in report.rows():
-        if "tokens_per_s" in row and not row["part"].startswith("quick"):
+        if "branches" in row and "tokens_per_s" in row and not row["part"].startswith("quick"):
             rates.setdefault((row["branches"], row["new_tokens"]), {})[row["part"]] = row["tokens_per_s"]
     names = list(dict.fromkeys(name for cell in rates.values() for name in cell))
     if not names:
@@ -284,6 +323,17 @@ def print_comparison(report):
     for (branches, new_tokens), cell in sorted(rates.items()):
         values = "".join(f"{cell[name]:>22,.0f}" if name in cell else f"{'-':>22}" for name in names)
         print(f"{f'{branches}x{new_tokens}':<16}{values}")
+
+
+def print_training(report):
+    """A step of the same rows, in each tier and by the peers."""
+    rows = [row for row in report.rows() if row.get("part", "").startswith("train,") and "tokens_per_s" in row]
+    if rows:
+        print(f"\n{'training':<30}{'tokens/s':>12}{'of 989 TFLOP/s':>16}{'GiB':>8}")
+    for row in rows:
+        share = f"{row['gflop_per_s'] / 989e3:.0%}" if row.get("gflop_per_s") else "-"
+        memory = f"{row['peak_device_bytes'] / 2**30:.1f}" if row.get("peak_device_bytes") else "-"
+        print(f"{row['part'].removeprefix('train, '):<30}{row['tokens_per_s']:>12,.0f}{share:>16}{memory:>8}")
 
 
 def parse_options():
@@ -308,6 +358,7 @@ def run_all(options, work):
     finally:
         runner.end_child()
     print_comparison(report)
+    print_training(report)
     bad = report.count("failed") + report.count("timed out")
     late = sum(part.get("problem") == NO_TIME for part in report.parts)
     print(f"\n{report.count('passed')} passed, {bad} failed, {report.count('skipped')} skipped ({late} for want of time): "

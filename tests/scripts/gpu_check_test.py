@@ -57,7 +57,8 @@ class WholeCheck(FolderTest):
         done, parts = self.check("--device", "cpu", "--program", os.environ["THOUGHTRANK"])
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(parts["a_cuda_test"]["rows"], [{"tests": 2, "failed": 0, "skipped": 1}])
-        for name in ["ours 6x3", "ours 20x3", "ours 6x5", "torch", "torch, copied prefix", "torch, autotuned"]:
+        trained = [f"train, {tier}" for tier in gpu_check.TIERS] + ["train, int8, in backward"]
+        for name in ["ours 6x3", "ours 20x3", "ours 6x5", "torch", "torch, copied prefix", "torch, autotuned", *trained]:
             self.assertEqual(parts[name]["status"], "passed", name)
             self.assertGreater(parts[name]["rows"][0]["tokens_per_s"], 0)
         self.assertEqual(len(parts["torch"]["rows"]), 3)
