@@ -104,6 +104,7 @@ void check_model(Report& report, const std::string& folder, const std::string& c
 
 std::string check_plan(App& app) {
   const RunPlan plan = make_plan(app.config(), /*probe=*/false, app.clock, app.stop);
+  if (plan.judge_problem) throw *plan.judge_problem;
   const uint64_t memory = std::max(plan.decode_bytes, plan.training.total());
   const auto gib = [](uint64_t bytes) { return static_cast<double>(bytes) / (1ull << 30); };
   if (memory > plan.memory_available || plan.disk_bytes > plan.disk_free) {

@@ -94,6 +94,9 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
                    plan.judging.usd_expected,
                    plan.judging.usd_worst,
                    config.judge.max_usd));
+  if (config.judge.max_usd > 0 && plan.judging.usd_expected > config.judge.max_usd) {
+    line("", "the cap is below what is expected: the run would stop there (exit 80)");
+  }
   if (plan.is_probed)
     line("judge answers", plan.judge_probe.empty() ? "yes" : "NO: " + plan.judge_probe);
   return text;
@@ -103,6 +106,7 @@ void plan_command(App& app, const PlanCommandOptions& options) {
   const RunConfig config = app.config();
   const RunPlan plan = make_plan(config, options.probe, app.clock, app.stop);
   print(format_plan(plan, config));
+  if (plan.judge_problem) throw *plan.judge_problem;
   if (!plan.judge_probe.empty())
     fail(ExitCode::kJudge, "the judge did not answer: {}", plan.judge_probe);
   print("next: the same words with `run` instead of `plan`\n");
@@ -131,7 +135,7 @@ void add_look_commands(App& app) {
       plan_options);
   plan->add_flag("--probe",
                  plan_options->probe,
-                 "also send the judge one tiny request (exit 69 when it fails)");
+                 "also ask the judge (a few tiny calls; exit 69 when it fails)");
 
   const auto status_options = std::make_shared<StatusCommandOptions>();
   CLI::App* status = add_command<StatusCommandOptions>(

@@ -95,6 +95,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
   std::string what = "an exception that nothing could catch";
   try {
     if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const Error& error) {
+    ::_exit(report(error.what(), error.code()));
   } catch (const std::exception& error) {
     what = error.what();
   } catch (...) {  // nothing more is known
@@ -116,7 +118,7 @@ int run(int count, char** words) {
     return 0;
   } catch (const Error& error) {
     return report(error.what(), error.code());
-  } catch (const std::bad_alloc&) {  // of memory that is mapped
+  } catch (const std::bad_alloc&) {  // where memory does not come from operator new
     end_without_memory();
   } catch (const c10::OutOfMemoryError& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kDevice);

@@ -191,6 +191,16 @@ void FieldLoader::texts(const char* key, std::vector<std::string>& value, const 
   value = std::move(read);
 }
 
+void FieldLoader::command(const char* key, std::vector<std::string>& value, const char* doc) {
+  const FoundValue found = cursor_.find(key);
+  std::vector<std::string> read;
+  texts(key, read, doc);
+  if (found.value == nullptr) return;
+  const bool is_path = !read.empty() && read[0].find('/') != std::string::npos;
+  if (is_path) read[0] = (layers_[found.layer].folder / read[0]).lexically_normal().string();
+  value = std::move(read);
+}
+
 void FieldLoader::json(const char* key, Json& value, const char* /*doc*/) {
   const FoundValue found = take(key);
   if (found.value == nullptr) return;

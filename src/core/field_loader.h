@@ -92,6 +92,7 @@ class FieldLoader : public FieldVisitor {
                NumberRange range,
                const char* doc) override;
   void texts(const char* key, std::vector<std::string>& value, const char* doc) override;
+  void command(const char* key, std::vector<std::string>& value, const char* doc) override;
   void json(const char* key, Json& value, const char* doc) override;
   void group_list(const char* key, const GroupList& list, const char* doc) override;
   void begin_group(const char* key, const char* doc) override;

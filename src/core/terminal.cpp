@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "thoughtrank/core/utf8.h"
+#include "thoughtrank/core/watchdog.h"
 
 namespace thoughtrank {
 namespace {
@@ -53,6 +54,7 @@ bool status_line_is_allowed() {
 }
 
 void print_line(std::string_view line) {
+  const Unwatched waiting;  // a terminal that is held does not answer
   const std::lock_guard<std::mutex> guard(terminal().mutex);
   const std::string& status = terminal().status;
   if (status.empty()) return put(line);
@@ -60,12 +62,14 @@ void print_line(std::string_view line) {
 }
 
 void draw_status_line(const std::string& line) {
+  const Unwatched waiting;
   const std::lock_guard<std::mutex> guard(terminal().mutex);
   terminal().status = fit_width(line);
   put(std::string(kClearLine) + terminal().status);
 }
 
 void end_status_line() {
+  const Unwatched waiting;
   const std::lock_guard<std::mutex> guard(terminal().mutex);
   if (terminal().status.empty()) return;
   terminal().status.clear();

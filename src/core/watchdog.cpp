@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/log.h"
 
@@ -14,12 +15,9 @@ namespace {
 
 constexpr double kLookAround_s = 1;
 
-thread_local std::atomic<uint64_t>* signs_of_this_thread = nullptr;
+thread_local WatchedThread* this_thread = nullptr;
 
-double now_s() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
-}
+double now_s() { return SystemClock().now_s(); }
 
 // The log may be what hangs: another thread writes to it, and the end does not wait long for it.
 [[noreturn]] void end_process(double silent_s, const std::string& work) {
@@ -41,18 +39,25 @@ double now_s() {
 }  // namespace
 
 void show_life() {
-  if (signs_of_this_thread) signs_of_this_thread->fetch_add(1, std::memory_order_relaxed);
+  if (this_thread) this_thread->signs.fetch_add(1, std::memory_order_relaxed);
+}
+
+Unwatched::Unwatched() {
+  if (this_thread) ++this_thread->pauses;
+}
+Unwatched::~Unwatched() {
+  if (this_thread) --this_thread->pauses;
 }
 
 Watchdog::Watchdog(double limit_s, std::string work) : limit_s_(limit_s), work_(std::move(work)) {
   if (limit_s <= 0) return;
-  if (signs_of_this_thread) fail(ExitCode::kInternal, "{}: this thread is watched already", work_);
-  signs_of_this_thread = &signs_;
+  if (this_thread) fail(ExitCode::kInternal, "{}: this thread is watched already", work_);
+  this_thread = &watched_;
   thread_ = std::jthread([this](const std::stop_token& ended) { watch(ended); });
 }
 
 Watchdog::~Watchdog() {
-  if (thread_.joinable()) signs_of_this_thread = nullptr;
+  if (thread_.joinable()) this_thread = nullptr;
 }
 
 void Watchdog::watch(const std::stop_token& ended) {
@@ -60,14 +65,15 @@ void Watchdog::watch(const std::stop_token& ended) {
   std::unique_lock lock(mutex_);
   double silent_s = 0;
   double looked_s = now_s();
-  for (uint64_t before = signs_.load();;) {
+  for (uint64_t before = watched_.signs.load();;) {
     const auto wait = std::chrono::duration<double>(look_s);
     wake_.wait_for(lock, ended, wait, [] { return false; });
     if (ended.stop_requested()) return;
     // More than twice the wait: this thread stood still as well.
     const double passed_s = std::min(now_s() - std::exchange(looked_s, now_s()), 2 * look_s);
-    const uint64_t signs = signs_.load(std::memory_order_relaxed);
-    silent_s = signs == std::exchange(before, signs) ? silent_s + passed_s : 0;
+    const uint64_t signs = watched_.signs.load(std::memory_order_relaxed);
+    const bool is_silent = signs == std::exchange(before, signs) && watched_.pauses == 0;
+    silent_s = is_silent ? silent_s + passed_s : 0;
     if (silent_s >= limit_s_) end_process(silent_s, work_);
   }
 }

@@ -15,6 +15,10 @@ void LedgerBooks::take(const Json& record, const std::string& where) {
     batched_[request] = require_number(record, "reserved_usd", where);
   } else if (type == "failed" || type == "result") {
     close(request, require_number(record, "usd", where));
+  } else if (type == "discarded") {
+    const double usd = require_number(record, "usd", where);
+    close(request, usd);
+    discarded_[request] = usd;
   } else if (type == "reused") {
     saved_ += require_number(record, "usd", where);
   } else {
@@ -25,6 +29,7 @@ void LedgerBooks::take(const Json& record, const std::string& where) {
 void LedgerBooks::close(const std::string& request, double usd) {
   open_.erase(request);
   batched_.erase(request);
+  if (const auto discarded = discarded_.extract(request)) spent_ -= discarded.mapped();
   spent_ += usd;
 }
 

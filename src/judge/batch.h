@@ -9,8 +9,8 @@
 
 namespace thoughtrank {
 
-// How many results belong to requests of this run. Error(kBadData) for a line that is no result,
-// Error(kMissingInput) when none belongs to this run.
+// How many answers are new. Error(kBadData) for a line that is no result, and when none belongs to
+// this run.
 [[nodiscard]] int64_t read_batch_results(const std::filesystem::path& file,
                                          const Protocol& protocol,
                                          Client& client);

@@ -44,7 +44,13 @@ void Client::submit(uint64_t ticket, std::string body) {
 }
 
 void Client::put_into_batch(const Call& call) {
-  if (!parts_.ledger.is_in_batch(call.request)) {
+  if (parts_.ledger.is_in_batch(call.request)) {
+    ++exported_before_;
+  } else {
+    const FailedAttempts* failure = parts_.ledger.find_failure(call.request);
+    if (failure != nullptr && (failure->is_final || failure->attempts >= kMostAttempts)) {
+      return give_up_as_before(call, *failure);
+    }
     if (!is_affordable(call)) fail_for_cap(call);
     parts_.ledger.put_into_batch(call.request, call.reserved_usd);
   }
@@ -55,11 +61,16 @@ void Client::finish_batch() const {
   std::string lines;
   for (const std::string& line : batch_) lines += line + "\n";
   publish_file(options_.batch_export, lines);
-  throw BatchWritten{.calls = std::ssize(batch_)};
+  throw BatchWritten{.calls = std::ssize(batch_), .exported_before = exported_before_};
 }
 
-bool Client::import(const std::string& request, TransportReply reply) {
-  if (!parts_.ledger.is_in_batch(request)) return false;
+Client::Imported Client::import(const std::string& request, TransportReply reply) {
+  const Ledger& ledger = parts_.ledger;
+  if (!ledger.is_in_batch(request) && !ledger.was_discarded(request)) {
+    const bool is_known =
+        ledger.find(request) != nullptr || ledger.find_failure(request) != nullptr;
+    return is_known ? Imported::known : Imported::foreign;
+  }
   Call call;
   call.request = request;
   call.attempts = 1;
@@ -68,10 +79,12 @@ bool Client::import(const std::string& request, TransportReply reply) {
   if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
     const bool is_too_long = meaning.outcome == Outcome::too_long;
     parts_.ledger.settle(request, priced(call, std::move(reply.body), is_too_long));
-  } else {
-    parts_.ledger.lose(request, 0, parts_.key.redact(meaning.reason));
+    return Imported::answered;
   }
-  return true;
+  const std::string reason = parts_.key.redact(meaning.reason);
+  log_debug("judge: a call of the batch failed: {}", reason);
+  parts_.ledger.lose(request, 0, reason, meaning.outcome == Outcome::failed);
+  return Imported::failed;
 }
 
 void Client::answer_from_ledger(const Call& call) {
@@ -79,16 +92,20 @@ void Client::answer_from_ledger(const Call& call) {
     answer(call, *known);
     parts_.ledger.reuse(call.request);
   } else if (const FailedAttempts* failure = parts_.ledger.find_failure(call.request)) {
-    Call again = call;
-    again.attempts = failure->attempts;
-    again.lost_usd = failure->usd;
-    give_up(again, Outcome::retry, failure->reason);
+    give_up_as_before(call, *failure);
   } else {
     fail(ExitCode::kJudge,
          "judge.kind replay: request {} is not in the ledger. The config or the inputs differ from "
          "the run that was recorded",
          call.request);
   }
+}
+
+// What the ledger knows of the call's attempts is all there will be.
+void Client::give_up_as_before(Call call, const FailedAttempts& failure) {
+  call.attempts = failure.attempts;
+  call.lost_usd = failure.usd;
+  give_up(call, failure.is_final ? Outcome::failed : Outcome::retry, failure.reason);
 }
 
 std::vector<Answer> Client::wait() {
@@ -181,7 +198,7 @@ void Client::take(FinishedTransfer finished) {
   }
   const std::string reason = parts_.key.redact(meaning.reason);
   const double usd = meaning.may_be_billed ? call.reserved_usd : 0;
-  parts_.ledger.lose(call.request, usd, reason);
+  parts_.ledger.lose(call.request, usd, reason, meaning.outcome == Outcome::failed);
   call.lost_usd += usd;
   if (meaning.outcome == Outcome::retry) check_patience(reason);
   if (meaning.outcome == Outcome::retry && call.attempts < kMostAttempts) {

@@ -64,9 +64,11 @@ class Client {
   void forget(const std::string& request) {
     if (!options_.is_replay) parts_.ledger.forget(request);
   }
-  // Takes the reply to a request that went into a batch file: its answer, or that it failed.
-  // False when the request is not one of those.
-  bool import(const std::string& request, TransportReply reply);
+  // Takes the reply to a request that went into a batch file, also one that was given up: its
+  // answer, or that it failed. Replies that the ledger knows and requests that it does not know
+  // change nothing.
+  enum class Imported : uint8_t { answered, failed, known, foreign };
+  Imported import(const std::string& request, TransportReply reply);
   [[nodiscard]] size_t pending() const { return ready_.size() + queue_.size() + flying_.size(); }
 
  private:
@@ -83,6 +85,7 @@ class Client {
   using Queue = std::multimap<double, Call>;
 
   void answer_from_ledger(const Call& call);
+  void give_up_as_before(Call call, const FailedAttempts& failure);
   void put_into_batch(const Call& call);
   [[noreturn]] void finish_batch() const;
   [[nodiscard]] PaidReply priced(const Call& call, std::string body, bool is_too_long) const;
@@ -104,6 +107,7 @@ class Client {
   Parts parts_;
   std::vector<Answer> ready_;
   std::vector<std::string> batch_;   // lines of the batch file
+  int64_t exported_before_ = 0;      // of them
   Queue queue_;                      // by the time they may leave; equal times in order
   std::map<uint64_t, Call> flying_;  // by transfer number
   uint64_t transfers_ = 0;

@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 #include "thoughtrank/core/error.h"
@@ -51,6 +53,17 @@ Descriptor file_with(const std::string& body) {
   }
   check(::lseek(file.fd(), 0, SEEK_SET) == 0, "lseek");
   return file;
+}
+
+// As posix_spawnp looks for it.
+bool is_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return ::access(name.c_str(), X_OK) == 0;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/bin:/usr/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access(((folder.empty() ? "." : folder) + "/" + name).c_str(), X_OK) == 0) return true;
+  }
+  return false;
 }
 
 // Starts the program in a process group of its own.
@@ -135,7 +148,13 @@ struct CommandTransport::Child {
 };
 
 CommandTransport::CommandTransport(std::vector<std::string> command, double timeout_s)
-    : command_(std::move(command)), timeout_s_(timeout_s) {}
+    : command_(std::move(command)), timeout_s_(timeout_s) {
+  if (is_program(command_.at(0))) return;
+  fail(ExitCode::kConfig,
+       "judge.command: there is no program '{}'{}. Is it installed and executable?",
+       command_[0],
+       command_[0].find('/') == std::string::npos ? " in the PATH" : "");
+}
 
 CommandTransport::~CommandTransport() = default;
 

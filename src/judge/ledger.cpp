@@ -34,16 +34,21 @@ void Ledger::take(const Json& record) {
   const std::string request = require_string(record, "request", where);
   if (type == "failed") {
     batched_.erase(request);
+    discarded_.erase(request);
     FailedAttempts& failure = failures_[request];
     ++failure.attempts;
     failure.usd += require_number(record, "usd", where);
     failure.reason = require_string(record, "reason", where);
+    failure.is_final = record.value("final", false);
   } else if (type == "result") {
     take_result(request, record);
   } else if (type == "void") {
     replies_.erase(request);
   } else if (type == "batched") {
-    batched_.insert(request);
+    batched_[request] = require_number(record, "reserved_usd", where);
+  } else if (type == "discarded") {
+    batched_.erase(request);
+    discarded_.insert(request);
   } else if (type == "reused") {
     paid_before_.erase(request);
   }
@@ -57,6 +62,7 @@ void Ledger::take_result(const std::string& request, const Json& record) {
                        .is_too_long = record.value("too_long", false)};
   failures_.erase(request);
   batched_.erase(request);
+  discarded_.erase(request);
   if (record.value("process", "") != process_mark()) paid_before_.insert(request);
 }
 
@@ -100,8 +106,13 @@ void Ledger::settle(const std::string& request, PaidReply reply) {
   append(record);
 }
 
-void Ledger::lose(const std::string& request, double usd, const std::string& reason) {
-  append({{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}});
+void Ledger::lose(const std::string& request,
+                  double usd,
+                  const std::string& reason,
+                  bool is_final) {
+  Json record = {{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}};
+  if (is_final) record["final"] = true;
+  append(record);
 }
 
 void Ledger::forget(const std::string& request) {
@@ -113,8 +124,10 @@ void Ledger::put_into_batch(const std::string& request, double reserved_usd) {
 }
 
 int64_t Ledger::discard_batched() {
-  const std::set<std::string> discarded = batched_;
-  for (const std::string& request : discarded) lose(request, 0, "its batch file was discarded");
+  const std::map<std::string, double> discarded = batched_;
+  for (const auto& [request, reserved_usd] : discarded) {
+    append({{"type", "discarded"}, {"request", request}, {"usd", reserved_usd}});
+  }
   return std::ssize(discarded);
 }
 

@@ -1,8 +1,9 @@
 // The judge's books, in a Journal: `intent` before a call leaves (with its worst cost), `result`
 // before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
-// to be asked for again, `batched` for a call written to a batch file, `reused` for a reply that
-// an earlier process paid for. An intent that never got an end (a kill) is charged at its reserved
-// cost. Same request hash: the reply is already here.
+// to be asked for again, `batched` for a call written to a batch file, `discarded` for one whose
+// batch file was given up (spent as reserved, since it may have been worked on), `reused` for a
+// reply that an earlier process paid for. An intent that never got an end (a kill) is charged at
+// its reserved cost. Same request hash: the reply is already here.
 #pragma once
 
 #include <filesystem>
@@ -28,7 +29,8 @@ struct PaidReply {
 struct FailedAttempts {
   int64_t attempts = 0;
   double usd = 0;
-  std::string reason;  // of the last one
+  std::string reason;     // of the last one
+  bool is_final = false;  // the server will never answer it
 };
 
 class Ledger {
@@ -42,7 +44,10 @@ class Ledger {
   void reuse(const std::string& request);
   void intend(const std::string& request, double reserved_usd);
   void settle(const std::string& request, PaidReply reply);
-  void lose(const std::string& request, double usd, const std::string& reason);
+  void lose(const std::string& request,
+            double usd,
+            const std::string& reason,
+            bool is_final = false);
   // The reply was of no use: it stays paid, and the request may be asked again.
   void forget(const std::string& request);
   // The request goes into a batch file and stays reserved until its result is imported.
@@ -50,8 +55,12 @@ class Ledger {
   [[nodiscard]] bool is_in_batch(const std::string& request) const {
     return batched_.contains(request);
   }
+  [[nodiscard]] bool was_discarded(const std::string& request) const {
+    return discarded_.contains(request);
+  }
   [[nodiscard]] int64_t batched() const { return std::ssize(batched_); }
-  // The batch files are given up: their calls cost nothing and may be made again. How many.
+  // The batch files are given up: their calls count as spent as they were reserved, and may be made
+  // again. How many.
   int64_t discard_batched();
 
   // Small facts found once and remembered (a server's dialect, computed scores), by name.
@@ -72,8 +81,9 @@ class Ledger {
   LedgerBooks books_;
   std::unordered_map<std::string, PaidReply> replies_;
   std::unordered_map<std::string, FailedAttempts> failures_;
-  std::set<std::string> paid_before_;  // by an earlier process, not used yet
-  std::set<std::string> batched_;
+  std::set<std::string> paid_before_;      // by an earlier process, not used yet
+  std::map<std::string, double> batched_;  // with what is reserved
+  std::set<std::string> discarded_;        // without a result since
   std::map<std::string, Json> notes_;
 };
 

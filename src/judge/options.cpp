@@ -20,7 +20,8 @@ void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
   v.text("api_key_env", api_key_env, "environment variable that holds the key");
   v.path("api_key_file", api_key_file, "file with the key in its first line, mode 0600");
   v.path("rubric", rubric, "file with the judging instructions; empty = built in");
-  v.texts("command", command, "command: program and arguments; request on stdin, reply on stdout");
+  v.command(
+      "command", command, "command: program and arguments; request on stdin, reply on stdout");
   if (is_first) {
     v.choice("match",
              match,

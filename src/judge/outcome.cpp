@@ -89,7 +89,8 @@ bool names_length(const std::string& words) {
 
 // llama-cpp-python says status 500 to a request that its own checks refuse.
 bool names_refusal(const std::string& words) {
-  constexpr std::array<const char*, 2> kWords = {"validation error", "response_format"};
+  constexpr std::array<const char*, 4> kWords = {
+      "validation error", "response_format", "max_completion_tokens", "max_tokens"};
   return has_any(words, kWords);
 }
 
@@ -137,7 +138,8 @@ Classified classify(const TransportReply& reply) {
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }
-  const bool may_be_better = is_transient(status) && !names_refusal(words);
+  const bool is_refusal = status == 500 && names_refusal(words);
+  const bool may_be_better = is_transient(status) && !is_refusal;
   return {may_be_better ? Outcome::retry : Outcome::failed, message, false};
 }
 

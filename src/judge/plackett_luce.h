@@ -51,8 +51,8 @@ inline constexpr double kHighestSigma = 8.0;
 // nothing is known.
 [[nodiscard]] double estimate_sigma(const std::vector<RankingSet>& sets);
 
-// The length effect of one judge with the greatest posterior over all sets, the utilities
-// integrated out (Laplace): what a deviation of length is worth to it, in units of its noise.
+// The length effect of one judge with the greatest posterior over all sets, at the utilities that
+// are best with it: what a deviation of length is worth to it, in units of its noise.
 [[nodiscard]] double estimate_length_effect(std::vector<RankingSet> sets, double sigma);
 
 // One judge's σ and, where the sets have lengths, its length effect.

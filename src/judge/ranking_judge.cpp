@@ -102,8 +102,8 @@ void RankingJudge::require_no_batch_out() const {
   fail(
       ExitCode::kConfig,
       "{} calls are in a batch file whose results were not imported: asking for them now would pay "
-      "for them twice. Import them (thoughtrank judge --import RESULTS), or give the file up "
-      "(thoughtrank judge --discard-batch) if nobody works on it any more",
+      "for them twice. Give this command again with --import RESULTS, or with --discard-batch to "
+      "give the file up if nobody works on it any more",
       ledger_.batched());
 }
 

@@ -13,6 +13,7 @@ namespace thoughtrank {
 namespace {
 
 constexpr auto kLookAround = std::chrono::milliseconds(500);
+constexpr double kTryAgain_s = 30;
 
 // Stands still until it is told to go on, so that a Progress prints nothing but its last line: the
 // line on the screen belongs to generation.
@@ -33,9 +34,7 @@ class HeldClock : public Clock {
 }  // namespace
 
 AheadJudge::AheadJudge(Session& session, int64_t round)
-    : clock_(session.clock),
-      run_stop_(session.stop),
-      hang_limit_s_(session.config.limits.hang_limit_s()) {
+    : session_(session), round_(round), clock_(session.clock) {
   const std::string& kind = session.config.judge.kind;
   const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
   if (!session.judges_ahead || !asks) return;
@@ -52,6 +51,7 @@ AheadJudge::~AheadJudge() {
 void AheadJudge::add(JudgeTask task) {
   if (!judge_) return;
   const std::lock_guard lock(mutex_);
+  if (failure_) throw *failure_;
   tasks_.push_back(std::move(task));
   changed_.notify_all();
 }
@@ -67,40 +67,65 @@ void AheadJudge::finish() {
   complete();
   std::unique_lock lock(mutex_);
   while (thread_.joinable() && !is_over_) {
-    run_stop_.throw_if_set();
+    session_.stop.throw_if_set();
     changed_.wait_for(lock, kLookAround);
   }
+  if (failure_) throw *failure_;
 }
 
-// Everything that was added since the last time; nothing: it is over.
-std::vector<JudgeTask> AheadJudge::next_tasks() {
+// Everything that was added since the last time; waits for it, unless there is work already.
+std::vector<JudgeTask> AheadJudge::next_tasks(bool may_wait) {
   std::unique_lock lock(mutex_);
-  while (!is_complete_ && tasks_.empty()) {
+  while (may_wait && !is_complete_ && tasks_.empty()) {
     show_life();
     changed_.wait_for(lock, kLookAround);
   }
   return std::exchange(tasks_, {});
 }
 
+// Passes the time while the model generates. False when that is over.
+bool AheadJudge::wait_to_try_again() {
+  std::unique_lock lock(mutex_);
+  const double until_s = clock_.now_s() + kTryAgain_s;
+  while (!is_complete_ && clock_.now_s() < until_s) {
+    show_life();
+    changed_.wait_for(lock, kLookAround);
+  }
+  return !is_complete_;
+}
+
 void AheadJudge::judge_all() {
   HeldClock clock(clock_);
   Progress progress({.stage = "judged ahead", .unit = "prompts", .rate_unit = "answers"}, clock);
-  for (auto tasks = next_tasks(); !tasks.empty(); tasks = next_tasks()) {
-    judge_->judge_ahead(tasks, progress);
-    judged_ += std::ssize(tasks);
+  std::vector<JudgeTask> tasks;
+  for (;;) {
+    for (JudgeTask& task : next_tasks(/*may_wait=*/tasks.empty())) tasks.push_back(std::move(task));
+    if (tasks.empty()) break;
+    try {
+      judge_->judge_ahead(tasks, progress);
+      judged_ += std::ssize(tasks);
+      tasks.clear();
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kJudge || stop_.is_set()) throw;
+      log_warning("judging waits, generation goes on: {}", error.what());
+      if (!wait_to_try_again()) return;
+      judge_.reset();  // the ledger has one reader at a time
+      judge_ = open_judge(session_, round_, stop_);
+    }
   }
   clock.go_on();
 }
 
 void AheadJudge::work() {
-  const Watchdog watchdog(hang_limit_s_, "judging");
+  const Watchdog watchdog(session_.config.limits.hang_limit_s(), "judging");
+  std::optional<Error> failure;
   try {
     judge_all();
   } catch (const Error& error) {
-    if (!stop_.is_set())
-      log_warning("judging waits until everything is generated: {}", error.what());
+    if (!stop_.is_set()) failure = error;
   }
   const std::lock_guard lock(mutex_);
+  failure_ = failure;
   is_over_ = true;
   changed_.notify_all();
 }

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -29,19 +30,21 @@ class AheadJudge {
   void complete();
   void work();
   void judge_all();
-  std::vector<JudgeTask> next_tasks();
+  std::vector<JudgeTask> next_tasks(bool may_wait);
+  bool wait_to_try_again();
 
+  Session& session_;
+  int64_t round_;
   Clock& clock_;
-  const StopFlag& run_stop_;
-  double hang_limit_s_;
   StopFlag stop_;
   std::unique_ptr<Judge> judge_;
   std::atomic<int64_t> judged_{0};
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<JudgeTask> tasks_;
-  bool is_complete_ = false;  // no more tasks come
-  bool is_over_ = false;      // the thread has done them all, or given up
+  bool is_complete_ = false;      // no more tasks come
+  bool is_over_ = false;          // the thread has done them all, or given up
+  std::optional<Error> failure_;  // that no time will mend
   std::thread thread_;
 };
 

@@ -101,6 +101,33 @@ void copy_journal(const RunFolder& from, const RunFolder& to, const ForkPoint& p
   });
 }
 
+// The requests that are in a batch file whose results were not imported.
+std::set<std::string> requests_in_batches(const fs::path& ledger) {
+  std::set<std::string> requests;
+  read_journal(ledger, [&](const Json& body) {
+    const std::string type = body.value("type", ""), request = body.value("request", "");
+    if (type == "batched") {
+      requests.insert(request);
+    } else if (type != "reused" && type != "void") {
+      requests.erase(request);
+    }
+  });
+  return requests;
+}
+
+// Calls that were paid for are answered from it; what was spent counts against judge.max_usd. A
+// batch that is out belongs to the run that is forked.
+void copy_ledger(const fs::path& from, const fs::path& to) {
+  const std::set<std::string> out = requests_in_batches(from);
+  if (out.empty()) return publish_file(to, read_file(from, 1ull << 40), 0600);
+  Journal ledger(to, [](const Json&) {});
+  read_journal(from, [&](const Json& body) {
+    const bool is_out =
+        body.value("type", "") == "batched" && out.contains(body.value("request", ""));
+    if (!is_out) ledger.append(body);
+  });
+}
+
 }  // namespace
 
 void fork_run(const RunConfig& config, const ForkPoint& point) {
@@ -128,10 +155,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   for (int64_t n = 0; n < point.round; ++n) {
     if (fs::exists(from.round(n))) link_folder(from.round(n), made.round(n));
   }
-  // Calls that were paid for are answered from it; what was spent counts against judge.max_usd.
-  if (fs::exists(from.ledger())) {
-    publish_file(made.ledger(), read_file(from.ledger(), 1ull << 40), 0600);
-  }
+  if (fs::exists(from.ledger())) copy_ledger(from.ledger(), made.ledger());
   copy_journal(from, made, point);
   sync_folder(made.root());
   fs::rename(made.root(), target);

@@ -117,23 +117,36 @@ void add_evaluation(RunPlan& plan, const RunConfig& config) {
   plan.judging.usd_worst *= 1 + share;
 }
 
-std::string probe_judge(const RunConfig& config, Clock& clock, const StopFlag& stop) {
+Judge::Setup judge_setup(const RunConfig& config,
+                         const fs::path& ledger,
+                         Clock& clock,
+                         const StopFlag& stop) {
+  return {.options = config.judge,
+          .select = config.select,
+          .seed = 0,
+          .round = 0,
+          .ledger = ledger,
+          .scorer =
+              [](const PromptRow&, const std::vector<std::string>& answers) {
+                return std::vector<double>(answers.size(), 0.0);
+              },
+          .clock = clock,
+          .stop = stop};
+}
+
+// What would stop the judge from being asked: settings, key, program; with `probe` also whether it
+// answers. In books that are thrown away.
+void try_judge(
+    RunPlan& plan, const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const fs::path ledger =
       fs::temp_directory_path() / fmt::format("thoughtrank-probe-{}.jsonl", ::getpid());
-  Judge judge({.options = config.judge,
-               .select = config.select,
-               .seed = 0,
-               .round = 0,
-               .ledger = ledger,
-               .scorer =
-                   [](const PromptRow&, const std::vector<std::string>& answers) {
-                     return std::vector<double>(answers.size(), 0.0);
-                   },
-               .clock = clock,
-               .stop = stop});
-  const std::string reason = judge.probe();
+  try {
+    Judge judge(judge_setup(config, ledger, clock, stop));
+    if (probe) plan.judge_probe = judge.probe();
+  } catch (const Error& error) {
+    plan.judge_problem = error;
+  }
   fs::remove(ledger);
-  return reason;
 }
 
 }  // namespace
@@ -162,7 +175,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
                                   plan.branches,
                                   static_cast<double>(config.generate.answer_tokens));
   add_evaluation(plan, config);
-  if (probe) plan.judge_probe = probe_judge(config, clock, stop);
+  try_judge(plan, config, probe, clock, stop);
   plan.is_probed = probe;
   return plan;
 }

@@ -144,6 +144,7 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const Bat
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
     if (!is_finished(*session, round, stage)) {
+      if (!has_worked) (void)open_judge(*session, round);  // settings, key, program: now, not later
       run_stage(*session, round, stage);
       has_worked = true;
     }

@@ -7,7 +7,7 @@ and the memory of the process every second.
 
 Exits 1 when something torn lies under a final name, a record or a byte differs from the run before, a call was made twice
 too often, an exit code is not one of those that the fault may have, or open files grow in number; or when the control, a
-program whose renames can be caught in the middle, is not seen to do wrong.
+changed byte of a published file, is not seen.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ from scorecard import Outcome, rate_text, write_table
 from world import JUDGES_AT_ONCE, World, torn
 
 ROUNDS = 99
-JUDGE_FAULTS_PER_SECOND = 0.01  # and one start in three meets a full disk
+KILLS_PER_SECOND = JUDGE_FAULTS_PER_SECOND = 0.01  # and one start in three meets a full disk
 SETTLED_S = 15  # what a process takes until its memory is as it stays
 PER_ROUND = 4
 WORDS = ["--set", f"rounds={ROUNDS}", "--set", f"prompts.per_round={PER_ROUND}", "--set", "prompts.holdout=1",
@@ -32,10 +32,8 @@ NO_WINNER = 81  # of one model and the same prompts: as final as 0
 
 
 class Soak:
-    def __init__(self, world, seed, kills_per_second=0.01, sabotage=""):
-        """`sabotage`: of every process, where no full disk is."""
+    def __init__(self, world, seed):
         self.world, self.stream = world, random.Random(seed)
-        self.kills_per_second, self.sabotage = kills_per_second, sabotage
         self.problems, self.expected, self.lives = [], None, []  # lives: (seconds, files, bytes) of each process
         self.faults = {"kill": 0, "disk": 0, "judge": 0}
         self.runs = self.rounds = 0
@@ -51,7 +49,7 @@ class Soak:
 
     def one_second(self, process):
         """Whether the process was killed."""
-        if self.stream.random() < self.kills_per_second:
+        if self.stream.random() < KILLS_PER_SECOND:
             self.faults["kill"] += 1
             process.kill()
             return True
@@ -64,17 +62,17 @@ class Soak:
 
     def live(self):
         """One process from its start to its end, whatever ends it; its exit code."""
-        has_full_disk = self.stream.random() < 1 / 3
+        has_full_disk, judge_faults = self.stream.random() < 1 / 3, self.faults["judge"]
         self.faults["disk"] += has_full_disk
         settings = {"SABOTAGE_AT": self.stream.randint(1, 4000)}
-        process = self.world.start(sabotage="no_space" if has_full_disk else self.sabotage, settings=settings)
+        process = self.world.start(sabotage="no_space" if has_full_disk else "", settings=settings)
         started, was_killed = time.monotonic(), False
         self.lives.append([])
         while process.poll() is None and not was_killed:
             was_killed = self.one_second(process)
             self.sample(process, started)
         _, said = process.communicate()
-        allowed = {0, 69, NO_WINNER} | ({-9} if was_killed else set()) | ({74} if has_full_disk else set())
+        allowed = {0, NO_WINNER} | ({69} if self.faults["judge"] > judge_faults else set()) | ({-9} if was_killed else set()) | ({74} if has_full_disk else set())
         if process.returncode not in allowed:
             self.problems.append(f"exit code {process.returncode}, expected {sorted(allowed)}: {said[-300:]}")
         self.problems += torn(self.world.run)
@@ -115,11 +113,15 @@ def slope(points):
 
 
 def control(world, seed):
-    """Renames that can be caught in the middle, and many kills: torn files must be seen."""
-    soak, until = Soak(world, seed, kills_per_second=0.5, sabotage="torn_rename"), time.monotonic() + 300
-    while time.monotonic() < until and not soak.problems:
-        soak.run(until)
-    return "torn files are seen" if any("torn" in problem or "not as published" in problem for problem in soak.problems) else None
+    """A byte of a published file changes behind a run's back: the same checks must see it."""
+    soak = Soak(world, seed)
+    soak.run(time.monotonic() + 300)
+    if soak.problems or soak.runs == 0:
+        return None
+    path = sorted(world.run.glob("round-*/outputs.jsonl"))[0]
+    path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
+    soak.compare()
+    return "a changed byte is seen" if soak.problems else None
 
 
 def row_of(soak, minutes, seen):
@@ -142,6 +144,8 @@ def report(soak, minutes):
               f"{3600 * slope(memory) / 1e6:+.1f} MB an hour over {len(longest)} seconds")
         if max(f for _, f in files[-10:]) > max(f for _, f in files[:10]) + 3:
             soak.problems.append("open files grow in number")
+    if soak.runs == 0:
+        soak.problems.append("no run came to its end")
     for problem in soak.problems:
         print("VIOLATION", problem)
     return 1 if soak.problems else 0

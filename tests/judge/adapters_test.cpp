@@ -164,13 +164,25 @@ TEST_F(AdaptersTest, a_batch_is_reserved_once_and_within_the_cap) {
   EXPECT_EQ(export_batch(options, tasks), calls) << "exported again, not reserved again";
   EXPECT_EQ(Ledger(ledger()).reserved_usd(), reserved);
   EXPECT_EQ(Ledger(ledger()).spent_usd(), 0);
+  // Given up: somebody may have worked on it, until the results say what it cost.
+  EXPECT_EQ(open(options).discard_batch(), calls);
+  EXPECT_EQ(Ledger(ledger()).reserved_usd(), 0);
+  EXPECT_NEAR(Ledger(ledger()).spent_usd(), reserved, 1e-9);
+  answer_batch(/*is_anthropic=*/true, /*fail_every=*/1000);
+  EXPECT_EQ(open(options).import_batch(folder_ / "results.jsonl"), calls);
+  EXPECT_LT(Ledger(ledger()).spent_usd(), reserved);
+  EXPECT_GT(Ledger(ledger()).spent_usd(), 0);
+  EXPECT_EQ(open(options).import_batch(folder_ / "results.jsonl"), 0) << "again: nothing is new";
   std::filesystem::remove(ledger());
+  std::filesystem::remove(folder_ / "results.jsonl");
   options.max_usd = reserved / 2;
   expect_error(ExitCode::kSpendingCap, [&] { (void)export_batch(options, tasks); }, {"max_usd"});
   publish_file(folder_ / "results.jsonl",
                R"({"custom_id":"of another run","result":{}})"
                "\n");
-  expect_error(ExitCode::kMissingInput, [&] { (void)export_batch(options, tasks); }, {"results"});
+  expect_error(ExitCode::kBadData,
+               [&] { (void)open(options).import_batch(folder_ / "results.jsonl"); },
+               {"results"});
 }
 
 TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_given_up) {

@@ -196,7 +196,7 @@ TEST(LengthControl, recovers_sigma_and_what_length_is_worth) {
   EXPECT_GT(taste.sigma, 1.7) << "length is taken for quality";
 }
 
-TEST(LengthControl, the_estimate_is_the_top_of_its_evidence) {
+TEST(LengthControl, the_estimate_is_the_top_of_its_profile) {
   const std::vector<RankingSet> sets = sets_with_lengths(1, 4);
   const double effect = estimate_length_effect(sets, 1);
   const auto best_at = [&](double e) {  // log posterior of e at the best utilities

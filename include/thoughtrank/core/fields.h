@@ -72,6 +72,10 @@ class FieldVisitor {
                        NumberRange range,
                        const char* doc) = 0;
   virtual void texts(const char* key, std::vector<std::string>& value, const char* doc) = 0;
+  // A program and its arguments; a program with a "/" is a path as above.
+  virtual void command(const char* key, std::vector<std::string>& value, const char* doc) {
+    texts(key, value, doc);
+  }
   // Free-form mapping kept as JSON (extra_body), or null.
   virtual void json(const char* key, Json& value, const char* doc) = 0;
 

@@ -42,7 +42,9 @@ class FileWriter {
   Sha256 hash_;
   std::string digest_;
   std::string buffer_;
+  uint64_t flushed_ = 0, sent_ = 0;  // bytes given to the system, and by it to the disk
   void flush();
+  void send_to_disk();
 };
 
 // Replaces `path` with a file of these bytes: temporary beside it, fsync, rename, fsync of the

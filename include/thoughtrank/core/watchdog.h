@@ -13,9 +13,25 @@
 
 namespace thoughtrank {
 
+// What a watched thread shows.
+struct WatchedThread {
+  std::atomic<uint64_t> signs{0};
+  std::atomic<int> pauses{0};
+};
+
 // A sign of life of the calling thread. Asking a StopFlag, sleeping by a Clock, and the end of each
 // system call on a file are signs of life, too; other work of more than some seconds gives its own.
 void show_life();
+
+// While it lives, the silence of the calling thread is none: it waits for a person, such as one who
+// holds the terminal that it writes to.
+class Unwatched {
+ public:
+  Unwatched();
+  ~Unwatched();
+  Unwatched(const Unwatched&) = delete;
+  Unwatched& operator=(const Unwatched&) = delete;
+};
 
 // While it lives, the thread that made it is watched: after `limit_s` seconds without a sign of
 // life the process says so and ends with ExitCode::kDevice. Time during which the process itself
@@ -31,7 +47,7 @@ class Watchdog {
  private:
   double limit_s_;
   std::string work_;
-  std::atomic<uint64_t> signs_{0};
+  WatchedThread watched_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

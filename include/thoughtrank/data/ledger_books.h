@@ -26,8 +26,9 @@ class LedgerBooks {
   void close(const std::string& request, double usd);
   double spent_ = 0;
   double saved_ = 0;
-  std::map<std::string, double> open_;     // request -> reserved
-  std::map<std::string, double> batched_;  // written to a batch file: open over restarts
+  std::map<std::string, double> open_;       // request -> reserved
+  std::map<std::string, double> batched_;    // written to a batch file: open over restarts
+  std::map<std::string, double> discarded_;  // spent as reserved, until the result says how much
 };
 
 // The books of a ledger file, which may be in use; all zero where there is none.

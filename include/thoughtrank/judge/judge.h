@@ -117,6 +117,7 @@ struct EvalVerdict {
 // What judge() and evaluate() throw in batch mode when calls are left: they stand in the file.
 struct BatchWritten {
   int64_t calls = 0;
+  int64_t exported_before = 0;  // of them, without a result so far
 };
 
 class Judge {

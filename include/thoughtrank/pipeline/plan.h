@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "thoughtrank/core/clock.h"
+#include "thoughtrank/core/error.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/workbench.h"
 #include "thoughtrank/train/memory.h"
@@ -31,9 +33,10 @@ struct RunPlan {
   uint64_t disk_free = 0;
   uint64_t memory_available = 0;
   int64_t special_text_prompts =
-      0;                    // prompts with special-token text: apply_chat_template would differ
-  JudgeEstimate judging;    // whole run
-  std::string judge_probe;  // "": not probed or fine; else the reason
+      0;                  // prompts with special-token text: apply_chat_template would differ
+  JudgeEstimate judging;  // whole run
+  std::optional<Error> judge_problem;  // why the judge could not even be asked
+  std::string judge_probe;             // "": not probed or fine; else the reason
   bool is_probed = false;
 };
 
