@@ -50,7 +50,11 @@ void declare(App& app) {
           "--set", app.source.sets, "one value instead of the file's: key.path=value (repeatable)")
       ->take_all()
       ->allow_extra_args(false);
-  app.cli.add_option("--limit", app.limit, "only the first N prompts of each round")
+  app.cli
+      .add_option("--limit",
+                  app.limit,
+                  "only the first N prompts of each round (as prompts.per_round: a run that began "
+                  "with it goes on with it)")
       ->check(CLI::PositiveNumber);
   app.cli.add_option("--log-format", app.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
@@ -62,6 +66,18 @@ void declare(App& app) {
   add_setup_commands(app);
   add_bench_command(app);
   add_judge_test_command(app);
+}
+
+// A value that is given and not read would be believed.
+void refuse_unread_config(const App& app) {
+  if (app.source.file.empty() && app.source.sets.empty() && !app.limit) return;
+  for (const char* name : {"status", "inspect", "sample", "ask", "tokenize", "bench", "init"}) {
+    if (!app.cli.got_subcommand(name)) continue;
+    fail(ExitCode::kUsage,
+         "{0} reads no config: --config, --set and --limit would change nothing. Its own options: "
+         "thoughtrank {0} --help",
+         name);
+  }
 }
 
 void prepare(App& app) {
@@ -114,6 +130,7 @@ int run(int count, char** words) {
   }
   prepare(app);
   try {
+    refuse_unread_config(app);
     app.work();
     return 0;
   } catch (const Error& error) {

@@ -197,8 +197,9 @@ void add_run_commands(App& app) {
       "--import "
       "RESULTS --export FILE\ngoes on from there (see `judge --help`).\n\n"
       "--fork-from RUN --round N makes run_dir a new run that takes over RUN's rounds before N, "
-      "for another config from there on:\nnothing is computed or paid twice; model, prompts, seed "
-      "and template must be the same.\nExample: thoughtrank run --config new.yaml --fork-from "
+      "and N's branches where the\nnew config would generate the same: nothing is computed or paid "
+      "twice. Model, prompts, seed and template must be\nthe same.\nExample: thoughtrank run "
+      "--config new.yaml --fork-from "
       "runs/first --round 3",
       run_command,
       run_options);

@@ -73,6 +73,9 @@ void StopFlag::throw_if_set() const {
   const int received = signal();
   if (received == 0) return;
   if (received == SIGINT) fail(ExitCode::kInterrupted, "interrupted. Run again to resume");
+  if (received == SIGALRM) {
+    fail(ExitCode::kStopped, "stopped: limits.max_hours have passed. Run again to resume");
+  }
   fail(ExitCode::kStopped, "stopped by signal {}. Run again to resume", received);
 }
 

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "core/nonce.h"
 #include "core/system_call.h"
 #include "thoughtrank/core/error.h"
@@ -27,16 +29,19 @@ std::string read_file(const fs::path& path, uint64_t max_bytes) {
   if (S_ISDIR(status.st_mode)) fail_io(path, "read", EISDIR);
   const auto expected = static_cast<uint64_t>(status.st_size);
   if (expected > max_bytes) fail_length(path, max_bytes);
-  std::string bytes;
+  std::string bytes(expected, '\0');
   size_t filled = 0;
+  std::array<char, 4096> rest;  // what has come since, or all of what has no size (a pipe)
   for (;;) {
-    bytes.resize(filled < expected ? expected : filled + kBufferBytes);
-    const ssize_t got = retry_interrupted(
-        [&] { return ::read(file.fd(), bytes.data() + filled, bytes.size() - filled); });
+    const bool is_past = filled == bytes.size();
+    char* to = is_past ? rest.data() : bytes.data() + filled;
+    const size_t room = is_past ? rest.size() : bytes.size() - filled;
+    const ssize_t got = retry_interrupted([&] { return ::read(file.fd(), to, room); });
     if (got < 0) fail_io(path, "read", errno);
     if (got == 0) break;
     filled += static_cast<size_t>(got);
     if (filled > max_bytes) fail_length(path, max_bytes);
+    if (is_past) bytes.append(rest.data(), static_cast<size_t>(got));
   }
   bytes.resize(filled);
   return bytes;

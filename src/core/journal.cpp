@@ -65,7 +65,7 @@ std::optional<Record> unframe(std::string_view line) {
 // The lines of a file, one at a time.
 class LineReader {
  public:
-  LineReader(int fd, const fs::path& path) : fd_(fd), path_(path), chunk_(1 << 20, '\0') {}
+  LineReader(int fd, const fs::path& path) : fd_(fd), path_(path), chunk_(1 << 16, '\0') {}
 
   // False at the end of the file. `line` is without its newline; the last one may not have had any.
   bool next(std::string& line, bool& has_newline) {

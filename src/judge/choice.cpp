@@ -26,6 +26,20 @@ std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& ro
   return scores;
 }
 
+// Scores cannot be fitted as rankings, nor rankings read as scores.
+void require_same_nature(const std::vector<VerdictRow>& verdicts, const std::string& kind) {
+  for (const VerdictRow& row : verdicts) {
+    if (row.abstained || row.stage == "anchor") continue;
+    if (row.scores.empty() != is_pointwise_kind(kind)) return;
+    fail(ExitCode::kConfig,
+         "the verdicts are {} that {} gave, but judge.kind is {}. Put judge.kind back: winners are "
+         "chosen from the verdicts that are there",
+         row.scores.empty() ? "rankings" : "scores",
+         row.judge,
+         kind);
+  }
+}
+
 // A round as the fit sees it.
 struct Material {
   std::vector<std::vector<const VerdictRow*>> rows;  // by task
@@ -105,6 +119,7 @@ std::vector<BestOutputRow> choose(const std::vector<JudgeTask>& tasks,
                                   const JudgeOptions& judge,
                                   const SelectOptions& select,
                                   StreamKey key) {
+  require_same_nature(verdicts, judge.kind);
   const Material material = gather(tasks, verdicts, judge);
   std::vector<BestOutputRow> best;
   for (size_t t = 0; t < tasks.size(); ++t) {

@@ -47,6 +47,7 @@ void Conduct::add(const VerdictRow& row) {
   output_tokens += row.output_tokens;
   usd += row.usd;
   if (row.abstained || row.ranking.size() < 2) return;
+  if (!row.scores.empty()) return;  // each answer was looked at by itself
   position.add(position_of(row));
   if (row.stage == "planted") add_planted(row);
 }

@@ -39,6 +39,15 @@ bool is_this_fork(const RunFolder& run, const ForkPoint& point) {
   return true;
 }
 
+// Everything of a finished stage is as it was published.
+void require_files(const RunFolder& from, int64_t round, const Json& record) {
+  for (const auto& [name, digest] : require(record, "files", from.journal().string()).items()) {
+    const fs::path file = from.file(round, name);
+    if (fs::exists(file) && sha256_file(file) == digest.get<std::string>()) continue;
+    fail(ExitCode::kBadData, "{} is not the file that was published", file.string());
+  }
+}
+
 // Everything that the fork stands on is published and whole.
 void require_published(const RunFolder& from, const RunLog& log, int64_t round) {
   for (int64_t n = 1; n < round; ++n) {
@@ -52,12 +61,7 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
              stage_name(stage),
              n);
       }
-      for (const auto& [name, digest] :
-           require(*record, "files", from.journal().string()).items()) {
-        const fs::path file = from.file(n, name);
-        if (fs::exists(file) && sha256_file(file) == digest.get<std::string>()) continue;
-        fail(ExitCode::kBadData, "{} is not the file that was published", file.string());
-      }
+      require_files(from, n, *record);
     }
   }
   if (round == 1) return;
@@ -70,6 +74,25 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
        checkpoint.string(),
        damage,
        log.is_purged(round - 1) ? ": its weights were removed, see checkpoint.keep" : "");
+}
+
+// The record of round N's branches, where the new config would generate the same; else nothing.
+const Json* same_branches(const RunFolder& from,
+                          const RunLog& log,
+                          const RunConfig& config,
+                          int64_t round) {
+  const Json* record = log.finished(round, Stage::generate);
+  if (record == nullptr) return nullptr;
+  const std::string where = from.frozen().string();
+  const Json frozen = parse_json(read_file(from.frozen()), where);
+  const Json& before = require(frozen, "config", where);
+  const Json now = config_to_json(config);
+  for (const char* part : {"branches", "generate"}) {
+    if (before.value(part, Json()) != now.at(part)) return nullptr;
+  }
+  if (require(before, "model", where).value("dtype", "") != config.model.dtype) return nullptr;
+  require_files(from, round, *record);
+  return record;
 }
 
 void link_or_copy(const fs::path& from, const fs::path& to) {
@@ -93,12 +116,16 @@ void link_folder(const fs::path& from, const fs::path& to) {
   sync_folder(to);
 }
 
-void copy_journal(const RunFolder& from, const RunFolder& to, const ForkPoint& point) {
+void copy_journal(const RunFolder& from,
+                  const RunFolder& to,
+                  const ForkPoint& point,
+                  const Json* branches) {
   Journal journal(to.journal(), [](const Json&) {});
   journal.append(forked_record(point));
   read_journal(from.journal(), [&](const Json& body) {
     if (body.value("round", int64_t{99}) < point.round) journal.append(body);
   });
+  if (branches != nullptr) journal.append(*branches);
 }
 
 // The requests that are in a batch file whose results were not imported.
@@ -146,7 +173,9 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   if (is_this_fork(to, point)) return;
   const RunLock lock(from.root());
   require_fork_keeps(from.frozen(), config);
-  require_published(from, RunLog::read_only(from.journal()), point.round);
+  const RunLog log = RunLog::read_only(from.journal());
+  require_published(from, log, point.round);
+  const Json* branches = same_branches(from, log, config, point.round);
 
   const fs::path target = fs::absolute(to.root()).lexically_normal();
   const RunFolder made{target.parent_path() / (".tmp-fork-" + target.filename().string())};
@@ -155,13 +184,23 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   for (int64_t n = 0; n < point.round; ++n) {
     if (fs::exists(from.round(n))) link_folder(from.round(n), made.round(n));
   }
+  if (branches != nullptr) {
+    fs::create_directories(made.round(point.round));
+    for (const auto& [name, digest] : branches->at("files").items()) {
+      link_or_copy(from.file(point.round, name), made.file(point.round, name));
+    }
+    sync_folder(made.round(point.round));
+  }
   if (fs::exists(from.ledger())) copy_ledger(from.ledger(), made.ledger());
-  copy_journal(from, made, point);
+  copy_journal(from, made, point, branches);
   sync_folder(made.root());
   fs::rename(made.root(), target);
   sync_folder(target.parent_path());
-  log_info(
-      "{}: {} rounds taken over from {}", config.run_dir, point.round - 1, from.root().string());
+  log_info("{}: {} rounds{} taken over from {}",
+           config.run_dir,
+           point.round - 1,
+           branches == nullptr ? "" : fmt::format(" and round {}'s branches", point.round),
+           from.root().string());
 }
 
 }  // namespace thoughtrank

@@ -40,12 +40,14 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
   if (plan.rows.empty() && plan.pairs.empty()) {
     fail(ExitCode::kTrainingHealth,
          "round {} has no {} to train on: {} says why for each prompt. No checkpoint is made; "
-         "round {} stays "
-         "the newest.",
+         "round {} stays the newest. For other thresholds or another judge, give them and a new "
+         "run_dir to `thoughtrank run --fork-from {} --round {}`, which generates nothing anew",
          round,
          has_pairs ? "pair of best and worst" : "winner",
          session.folder.file(round, "best_outputs.jsonl").string(),
-         round - 1);
+         round - 1,
+         session.folder.root().string(),
+         round);
   }
   return plan;
 }

@@ -23,28 +23,42 @@ std::string length_text(const Json& judge, const std::string& where) {
   return fmt::format(", length {:+.2f} taken out", require_number(judge, "length_effect", where));
 }
 
+std::string repeats_text(const Json& judge, const std::string& where) {
+  const int64_t sets = count_of(judge, "flip_rate", where);
+  if (sets == 0) return "no set was shown twice";
+  return fmt::format("{} sets shown twice: first place changed {}, Kendall's tau {}",
+                     sets,
+                     mean_text(judge, "flip_rate", where),
+                     mean_text(judge, "kendall_tau", where));
+}
+
+std::string planted_text(const Json& judge, const std::string& where) {
+  const int64_t sets = count_of(judge, "planted_errors", where);
+  if (sets == 0) return "nothing was planted";
+  return fmt::format("{} planted sets: nonsense in the better half {}, duplicates apart {}",
+                     sets,
+                     mean_text(judge, "planted_errors", where),
+                     mean_text(judge, "duplicate_gap", where));
+}
+
 std::string judge_lines(const Json& judge, const std::string& where) {
   const Json& sigma = require(judge, "sigma", where);
   if (sigma.is_null()) {
     return fmt::format("  {}: gives scores\n", require_string(judge, "judge", where));
   }
   return fmt::format(
-      "  {}: {} calls, sigma {:.2f}{}, abstained {:.1f} %, malformed {:.1f} %\n"
-      "    {} sets shown twice: first place changed {}, Kendall's tau {}; position {}\n"
-      "    {} planted sets: nonsense in the better half {}, duplicates apart {}\n",
+      "  {}: {} calls, sigma {:.2f} (how far it tells answers apart){}, abstained {:.1f} %, "
+      "malformed {:.1f} %\n"
+      "    place shown and place given correlate by {}; {}; {}\n",
       require_string(judge, "judge", where),
       require_int(judge, "calls", 0, INT64_MAX, where),
       sigma.get<double>(),
       length_text(judge, where),
       100 * require_number(judge, "abstained", where),
       100 * require_number(judge, "malformed", where),
-      count_of(judge, "flip_rate", where),
-      mean_text(judge, "flip_rate", where),
-      mean_text(judge, "kendall_tau", where),
       mean_text(judge, "position", where),
-      count_of(judge, "planted_errors", where),
-      mean_text(judge, "planted_errors", where),
-      mean_text(judge, "duplicate_gap", where));
+      repeats_text(judge, where),
+      planted_text(judge, where));
 }
 
 }  // namespace
@@ -61,11 +75,14 @@ std::string format_audit(const Json& audit, const std::string& where) {
                         mean_text(pair, "other_first", where),
                         mean_text(pair, "kendall_tau", where));
   }
-  text += fmt::format(
-      "  length and utility correlate by {}; winners are {} bytes longer than the "
-      "median answer\n",
-      mean_text(audit, "length_correlation", where),
-      mean_text(audit, "chosen_minus_median_length", where));
+  if (count_of(audit, "length_correlation", where) > 0) {
+    text += fmt::format("  length and utility correlate by {}\n",
+                        mean_text(audit, "length_correlation", where));
+  }
+  if (count_of(audit, "chosen_minus_median_length", where) > 0) {
+    text += fmt::format("  winners are {} bytes longer than the median answer\n",
+                        mean_text(audit, "chosen_minus_median_length", where));
+  }
   for (const Json& finding : require(audit, "findings", where)) {
     text += "  ! " + finding.get<std::string>() + "\n";
   }

@@ -108,7 +108,8 @@ MoneyStatus read_money(const RunFolder& folder, int64_t rounds) {
   const LedgerBooks books = read_ledger_books(folder.ledger());
   MoneyStatus money{.spent = books.spent_usd(),
                     .reserved = books.reserved_usd(),
-                    .saved_by_ledger = books.saved_usd()};
+                    .saved_by_ledger = books.saved_usd(),
+                    .waiting_calls = books.waiting_calls()};
   for (int64_t round = 1; round <= rounds; ++round) {
     money.saved_by_deduplication += saved_by_deduplication(folder, round);
   }

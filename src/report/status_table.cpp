@@ -131,6 +131,10 @@ std::string format_status(const RunStatus& status) {
                                  status.judge,
                                  status.is_finished() ? "finished" : "not finished");
   text += columns(stages) + "\n" + columns(results) + money_line(status.money) + reasons(status);
+  if (status.money.waiting_calls > 0) {
+    text += fmt::format("\n{} judge calls are in a batch file: --import their results\n",
+                        status.money.waiting_calls);
+  }
   if (const std::string audit = newest_audit(status); !audit.empty()) text += "\n" + audit;
   if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
     text += "\nnewest checkpoint: " + newest + "\n";

@@ -27,6 +27,7 @@ class Help(ProgramTest):
         self.expect(64, "trian")
         self.expect(64, "run", "--confg", "x")
         self.expect(64, "status")
+        self.expect(64, "ask", "--model", "m", "hello", "--set", "seed=1", says="ask reads no config")
         self.expect(64, "--log-format", "xml", "run")
 
 
@@ -125,6 +126,22 @@ class Models(ProgramTest):
         self.assertFalse((self.folder / "run").exists())
         self.expect(64, *words, "--round", "1")
         self.expect(64, "generate", "--config", config, "--verify-tokens", "5")
+
+    def test_plan_doctor_and_run_say_at_once_what_the_judge_lacks(self):
+        config = write_run(self.folder)
+        words = ["--config", config, "--set", "judge.kind=openai", "--set", "judge.model=some",
+                 "--set", "judge.base_url=https://example.invalid/v1", "--set", "judge.api_key_env=NO_SUCH_KEY"]
+        plan = self.expect(77, "plan", *words, "--set", "judge.max_usd=1",
+                           "--set", "judge.price={input_per_million: 1, output_per_million: 1}", says="NO_SUCH_KEY")
+        self.assertIn("USD expected", plan.stdout)
+        self.expect(77, "run", *words, "--set", "judge.max_usd=1", "--set",
+                    "judge.price={input_per_million: 1, output_per_million: 1}", says="NO_SUCH_KEY")
+        self.assertFalse((self.folder / "run" / "round-00").exists(), "a stage was run first")
+        self.expect(78, "plan", *words, says="price")
+        missing = ["--config", config, "--set", "judge.kind=command", "--set", "judge.command=[./no-such-program]"]
+        for command in ("plan", "run"):
+            self.expect(78, command, *missing, says="no-such-program")
+        self.assertIn("no-such-program", run("doctor", *missing).stdout)
 
     def test_plan_prints_sizes_and_writes_nothing(self):
         config = write_run(self.folder)

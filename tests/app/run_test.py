@@ -72,6 +72,7 @@ class WholeRun(ProgramTest):
             self.assertEqual(content, (same / "round-02" / name).read_bytes())
         first = [folder / "round-01" / "checkpoint" / "model.safetensors" for folder in (self.run, same)]
         self.assertTrue(first[0].samefile(first[1]), "not a hard link")
+        self.assertTrue((self.run / "round-02" / "outputs.jsonl").samefile(same / "round-02" / "outputs.jsonl"))
         self.start(0, *fork, f"run_dir={same}", says="finished")  # the same command resumes
         hot = ["--set", "train.learning_rate=3e-3"]
         self.start(0, *fork, f"run_dir={other}", *hot)
@@ -79,6 +80,9 @@ class WholeRun(ProgramTest):
         self.assertNotEqual(whole["checkpoint/model.safetensors"],
                             (other / "round-02" / "checkpoint" / "model.safetensors").read_bytes())
         self.assertTrue(first[0].exists())
+        short = self.folder / "short"
+        self.start(0, *fork, f"run_dir={short}", "--set", "generate.answer_tokens=3")
+        self.assertNotEqual(whole["outputs.jsonl"], (short / "round-02" / "outputs.jsonl").read_bytes())
 
     def test_a_fork_that_cannot_be_is_refused(self):
         self.start()

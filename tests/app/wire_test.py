@@ -170,6 +170,30 @@ class JudgeIsDown(WireTest):
                 self.assertEqual(data, down[name], name)
 
 
+class JudgeRefuses(WireTest):
+    def test_a_key_that_is_refused_while_branches_are_generated_ends_the_run_soon(self):
+        self.config = write_run(self.folder, prompts=40)
+        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100"]
+
+        class Refuses(mock.Handler):
+            def do_POST(self):  # noqa: N802
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                return self.reply(401, {"error": {"message": "no such key"}})
+
+        server = mock.Judge(argparse.Namespace(port=0, taste="longest", fault="none", after=0, log=""))
+        server.RequestHandlerClass = Refuses
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            self.expect(77, *self.words("refused", url, *more), says="judge.api_key_env")
+        finally:
+            server.shutdown()
+            server.server_close()
+        round_folder = self.folder / "refused" / "round-01"
+        self.assertFalse((round_folder / "outputs.jsonl").exists(), "it was generated to the end first")
+        self.assertTrue((round_folder / ".work" / "branches.jsonl").exists(), "what was generated is lost")
+
+
 class Batch(WireTest):
     def test_a_round_judged_by_batch_files_equals_one_judged_online(self):
         with mock_judge("--taste", "longest") as url:
@@ -212,13 +236,36 @@ class Batch(WireTest):
             for name, data in online.items():
                 self.assertEqual(data, found[name], f"{run_dir}/{name}")
 
-    def serve(self, export, results):
+    def test_what_is_refused_for_good_abstains_and_a_fork_leaves_the_batch_behind(self):
+        more = [*FREE, "--set", "judge.max_abstained=0.5"]
+        export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
+        with mock_judge("--taste", "longest") as url:
+            done = self.expect(0, *self.words("batch", url, *more, "--export", export))
+            self.assertRegex(run("status", self.folder / "batch").stdout, r"\d+ judge calls are in a batch file")
+            self.expect(0, *self.words("fork", url, *more, "--fork-from", self.folder / "batch", "--round", "1"))
+        outputs = [self.folder / name / "round-01" / "outputs.jsonl" for name in ("batch", "fork")]
+        self.assertTrue(outputs[0].samefile(outputs[1]), "generated anew")
+        refused = json.loads(export.read_text().splitlines()[0])["custom_id"]
+        stages = 0
+        while "calls are in" in done.stdout:
+            stages += 1
+            self.assertLess(stages, 20)
+            self.assertEqual(stages > 1, refused not in export.read_text(), "what was refused for good is exported again")
+            self.serve(export, results, refused)
+            done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
+        verdicts = rows_of(self.folder / "batch" / "round-01" / "verdicts.jsonl")
+        self.assertEqual([row["request_sha256"] for row in verdicts if row["abstained"]], [refused])
+        self.assertNotIn("batch file", run("status", self.folder / "batch").stdout)
+
+    def serve(self, export, results, refused=""):
         """What a provider's batch service does, on the mock's taste."""
         with open(results, "w", encoding="utf-8") as out:
             for line in reversed(export.read_text().splitlines()):
                 call = json.loads(line)
                 text = mock.ranking_text(call["body"]["messages"][-1]["content"], "longest", "none")
                 response = {"status_code": 200, "request_id": "r", "body": mock.completion(call["body"], text)}
+                if call["custom_id"] == refused:
+                    response = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "not this one"}}}
                 out.write(json.dumps({"id": "b", "custom_id": call["custom_id"], "response": response, "error": None}) + "\n")
 
 

@@ -77,6 +77,8 @@ def crash(bench, number, delay_s):
     words.remove("-q")
     process = subprocess.Popen(words, cwd=bench.world.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                env=bench.world.environment(), preexec_fn=allow_cores)
+    while process.poll() is None and not (bench.world.run / "journal.jsonl").exists():
+        time.sleep(0.01)  # until then the environment may have the key: that is how it came in
     time.sleep(delay_s)
     with contextlib.suppress(OSError):
         for name in ("environ", "cmdline"):

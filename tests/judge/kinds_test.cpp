@@ -96,6 +96,27 @@ TEST_F(KindsTest, reference_trains_where_some_are_right) {
   EXPECT_EQ(judge.evaluate({{tasks[0].prompt, "Answer xx", ""}}, progress)[0].score, 1.0);
 }
 
+TEST_F(KindsTest, scores_are_neither_read_as_rankings_nor_audited_for_the_place_shown) {
+  auto tasks = make_tasks(20, 12);
+  for (JudgeTask& task : tasks) task.prompt.answer = "Answer xx";
+  std::vector<VerdictRow> rows;
+  std::vector<BestOutputRow> best;
+  for (const JudgedPrompt& judged : run(of_kind("reference"), tasks)) {
+    rows.insert(rows.end(), judged.verdicts.begin(), judged.verdicts.end());
+    best.push_back(judged.best);
+  }
+  const Json audit = audit_round(tasks, rows, best, of_kind("reference"), 1);
+  EXPECT_TRUE(audit["judges"][0]["position"].is_null());
+  EXPECT_EQ(audit["judges"][0]["calls"], 20);
+  for (const Json& finding : audit["findings"]) {
+    EXPECT_EQ(finding.get<std::string>().find("shown"), std::string::npos) << finding;
+  }
+  expect_error(ExitCode::kConfig,
+               [&] { (void)select_winners(tasks, rows, of_kind("openai"), select_, 1, 1); },
+               {"scores that reference gave", "judge.kind is openai"});
+  EXPECT_EQ(select_winners(tasks, rows, of_kind("reference"), select_, 1, 1)[0].winner, 1);
+}
+
 // Sorts the shown answers by length, the longest first.
 constexpr const char* kLongestFirst = R"(
 import json, sys
@@ -134,7 +155,9 @@ TEST_F(KindsTest, command_failures_are_abstentions) {
   options.timeout_s = 0.2;
   expect_reason("exec cat /dev/zero > /dev/null", "no reply in time");
   options.command = {"/no/such/program"};
-  expect_error(ExitCode::kConfig, [&] { (void)run(options, make_tasks(1, 3)); }, {"cannot start"});
+  expect_error(ExitCode::kConfig,
+               [&] { (void)run(options, make_tasks(1, 3)); },
+               {"there is no program '/no/such/program'"});
 }
 
 TEST_F(KindsTest, winners_anew_from_verdicts_are_the_same_or_follow_the_new_rule) {

@@ -27,6 +27,11 @@ TEST(Config, RelativePathsAreRelativeToTheFile) {
   const TestFolder folder;
   const RunConfig config = load(folder, kLeast);
   EXPECT_EQ(std::filesystem::path(config.prompts.path), folder / "p.jsonl");
+  const std::string judge = kLeast + "judge: {kind: command, command: [";
+  EXPECT_EQ(load(folder, judge + "./rank.py, ./as-it-is]}\n").judge.command,
+            (std::vector<std::string>{(folder / "rank.py").string(), "./as-it-is"}));
+  EXPECT_EQ(load(folder, judge + "python3, ./rank.py]}\n").judge.command,
+            (std::vector<std::string>{"python3", "./rank.py"}));
 }
 
 TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {

@@ -120,10 +120,14 @@ TEST_F(FakeRun, StatusAndInspectShowTheAudit) {
     "findings": ["\u001b[2Jit likes cats"]})");
   for (const std::string& text : {format_status(read_status(folder_.root())),
                                   inspect_run(folder_.root(), {.round = {}, .prompt_id = ""})}) {
-    EXPECT_NE(text.find("openai:x: 40 calls, sigma 1.50, length +0.30 taken out, abstained 2.5 %"),
-              std::string::npos)
+    EXPECT_NE(
+        text.find("openai:x: 40 calls, sigma 1.50 (how far it tells answers apart), length +0.30 "
+                  "taken out, abstained 2.5 %"),
+        std::string::npos)
         << text;
     EXPECT_NE(text.find("8 sets shown twice: first place changed 0.25"), std::string::npos);
+    EXPECT_NE(text.find("nothing was planted"), std::string::npos);
+    EXPECT_EQ(text.find("length and utility"), std::string::npos) << text;
     EXPECT_NE(text.find("it likes cats"), std::string::npos);
     EXPECT_EQ(text.find('\x1b'), std::string::npos);
   }

@@ -21,6 +21,8 @@ class LedgerBooks {
   [[nodiscard]] double spent_usd() const { return spent_; }
   [[nodiscard]] double reserved_usd() const;
   [[nodiscard]] double saved_usd() const { return saved_; }
+  // Calls in a batch file whose results were not imported.
+  [[nodiscard]] int64_t waiting_calls() const { return std::ssize(batched_); }
 
  private:
   void close(const std::string& request, double usd);

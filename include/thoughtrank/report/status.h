@@ -51,6 +51,7 @@ struct MoneyStatus {
   double saved_by_ledger = 0;  // replies that were paid for before a restart
   // About what reading every answer, and not every distinct one, would have cost on top.
   double saved_by_deduplication = 0;
+  int64_t waiting_calls = 0;  // in a batch file, without results
 };
 
 struct RunStatus {
