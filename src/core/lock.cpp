@@ -14,6 +14,8 @@
 namespace thoughtrank {
 namespace {
 
+constexpr const char* kFile = "LOCK";
+
 std::string host_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
@@ -42,12 +44,24 @@ void write_holder(int fd, const std::filesystem::path& path) {
   write_all(fd, dump_json(holder) + "\n", path);
 }
 
+// Who only looks (lock_holder) has the lock for a moment.
+bool try_lock(int fd) {
+  constexpr int kTries = 5;
+  constexpr useconds_t kPause_us = 20'000;
+  for (int n = 0; n < kTries; ++n) {
+    if (n > 0) ::usleep(kPause_us);
+    if (retry_interrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return true;
+    if (errno != EWOULDBLOCK) break;
+  }
+  return false;
+}
+
 }  // namespace
 
 RunLock::RunLock(const std::filesystem::path& run_dir) {
-  const std::filesystem::path path = run_dir / "LOCK";
+  const std::filesystem::path path = run_dir / kFile;
   FileHandle file = open_file(path, O_CREAT | O_RDWR, 0644);
-  if (retry_interrupted([&] { return ::flock(file.fd(), LOCK_EX | LOCK_NB); }) != 0) {
+  if (!try_lock(file.fd())) {
     if (errno != EWOULDBLOCK) fail_io(path, "lock (is it on a network disk without locks?)", errno);
     fail(ExitCode::kLocked,
          "{}: locked by {}. Wait for it or stop it",
@@ -56,6 +70,14 @@ RunLock::RunLock(const std::filesystem::path& run_dir) {
   }
   write_holder(file.fd(), path);
   fd_ = file.release();
+}
+
+std::string lock_holder(const std::filesystem::path& run_dir) {
+  const std::filesystem::path path = run_dir / kFile;
+  if (!std::filesystem::exists(path)) return {};
+  const FileHandle file = open_file(path, O_RDONLY);
+  if (retry_interrupted([&] { return ::flock(file.fd(), LOCK_SH | LOCK_NB); }) == 0) return {};
+  return errno == EWOULDBLOCK ? describe_holder(file.fd(), path) : std::string();
 }
 
 // Unlocks explicitly: a child that was forked meanwhile shares the lock until it closes its copy.

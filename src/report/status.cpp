@@ -5,6 +5,7 @@
 #include "report/audit_block.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
+#include "thoughtrank/core/lock.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/ledger_books.h"
 #include "thoughtrank/data/run_folder.h"
@@ -153,6 +154,7 @@ RunStatus read_status(const fs::path& run_dir) {
   const Json& config = require(frozen, "config", where);
   RunStatus status;
   status.run_dir = run_dir.string();
+  status.holder = lock_holder(run_dir);
   status.rounds = require_int(config, "rounds", 1, 99, where);
   status.judge = require_string(require(config, "judge", where), "kind", where);
   const RunLog log = RunLog::read_only(folder.journal());

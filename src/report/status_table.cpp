@@ -25,7 +25,9 @@ std::string describe(const StageStatus& stage) {
       return "-";
     case StageStatus::State::begun:
       if (!stage.reason.empty()) return "stopped";
-      return stage.done > 0 ? fmt::format("begun, {} done", stage.done) : "begun";
+      if (stage.done == 0) return "begun";
+      return fmt::format(
+          "begun, {} {}", stage.done, stage.stage == Stage::generate ? "branches" : "answers");
     case StageStatus::State::finished:
       return fmt::format(
           "{} ({} {}/s)", duration(stage.seconds), rate_text(stage.rate), stage.unit);
@@ -94,6 +96,11 @@ std::string newest_checkpoint(const RunStatus& status) {
   return newest;
 }
 
+std::string state_of(const RunStatus& status) {
+  if (!status.holder.empty()) return "running (" + status.holder + ")";
+  return status.is_finished() ? "finished" : "not finished; the command that began it goes on";
+}
+
 // Empty for a run whose judge costs nothing.
 std::string money_line(const MoneyStatus& money) {
   if (money.spent == 0 && money.reserved == 0) return {};
@@ -129,7 +136,7 @@ std::string format_status(const RunStatus& status) {
                                  status.run_dir,
                                  status.rounds,
                                  status.judge,
-                                 status.is_finished() ? "finished" : "not finished");
+                                 state_of(status));
   text += columns(stages) + "\n" + columns(results) + money_line(status.money) + reasons(status);
   if (status.money.waiting_calls > 0) {
     text += fmt::format("\n{} judge calls are in a batch file: --import their results\n",

@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "core/support.h"
 #include "thoughtrank/core/files.h"
@@ -96,6 +98,26 @@ TEST(Lock, OverwritesWhatADeadHolderLeft) {
   EXPECT_NE(read_file(folder / "LOCK").find(fmt::format("\"pid\":{}", ::getpid())),
             std::string::npos);
   EXPECT_LT(read_file(folder / "LOCK").size(), 500u);
+}
+
+TEST(Lock, WhoOnlyLooksSeesTheHolderAndIsNotInTheWay) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(lock_holder(folder.path()), "");
+  {
+    const Holder holder(folder.path());
+    EXPECT_TRUE(lock_holder(folder.path()).starts_with("process "));
+  }
+  EXPECT_EQ(lock_holder(folder.path()), "");
+  std::jthread looking([&](const std::stop_token& ended) {
+    while (!ended.stop_requested()) {
+      (void)lock_holder(folder.path());
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+  });
+  for (int n = 0; n < 200; ++n) {
+    EXPECT_NO_THROW(RunLock(folder.path()));
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
 }
 
 TEST(Lock, AMissingFolderIsAnIoError) {

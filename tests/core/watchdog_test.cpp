@@ -105,6 +105,19 @@ TEST(Watchdog, NobodyIsWatchedWithoutALimitOrAfterwards) {
             0);
 }
 
+TEST(Watchdog, WaitingForAPersonIsNoSilenceUntilItEnds) {
+  const auto wait_for_a_person = [](double then_s) {
+    const Watchdog watchdog(0.5, "the test");
+    {
+      const Unwatched unwatched;
+      sleep_s(1.5);
+    }
+    sleep_s(then_s);
+  };
+  EXPECT_EQ(exit_code(start([&] { wait_for_a_person(0); })), 0);
+  EXPECT_EQ(exit_code(start([&] { wait_for_a_person(60); })), kDevice);
+}
+
 TEST(Watchdog, AThreadHasOne) {
   const Watchdog watchdog(10, "the test");
   EXPECT_THROW(Watchdog(10, "another"), Error);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace thoughtrank {
 
@@ -16,5 +17,9 @@ class RunLock {
  private:
   int fd_ = -1;
 };
+
+// "process 12 on host, started …", or "" when nobody has the lock of `run_dir`. Never in the way of
+// a process that takes it.
+[[nodiscard]] std::string lock_holder(const std::filesystem::path& run_dir);
 
 }  // namespace thoughtrank

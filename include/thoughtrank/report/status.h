@@ -56,6 +56,7 @@ struct MoneyStatus {
 
 struct RunStatus {
   std::string run_dir;
+  std::string holder;  // the process that works on it; empty: none
   MoneyStatus money;
   int64_t rounds = 0;
   std::string judge;
