@@ -7,6 +7,7 @@ Everything is trained on generated words of many scripts: nothing is downloaded.
 {"text", "ids" (special tokens are plain text), "special_ids" (they are parsed), "decoded" (of ids)}.
 """
 
+import contextlib
 import json
 import random
 import shutil
@@ -127,10 +128,11 @@ def make_gpt2_style(folder, vocabulary):
 def train_sentencepiece(folder, vocabulary):
     corpus = folder / "corpus.txt"
     corpus.write_text("\n".join(make_corpus()), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(corpus), model_prefix=str(folder / "tokenizer"), vocab_size=vocabulary, model_type="bpe",
-        byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
-        character_coverage=0.995, split_digits=True, minloglevel=2, num_threads=1)
+    with contextlib.chdir(folder):  # the model keeps the names it was given: none of this machine
+        sentencepiece.SentencePieceTrainer.train(
+            input="corpus.txt", model_prefix="tokenizer", vocab_size=vocabulary, model_type="bpe",
+            byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
+            character_coverage=0.995, split_digits=True, minloglevel=2, num_threads=1)
     corpus.unlink()
     (folder / "tokenizer.vocab").unlink()
     return sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))

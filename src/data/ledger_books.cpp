@@ -1,5 +1,7 @@
 #include "thoughtrank/data/ledger_books.h"
 
+#include <utility>
+
 #include "thoughtrank/core/journal.h"
 
 namespace thoughtrank {
@@ -9,11 +11,17 @@ void LedgerBooks::take(const Json& record, const std::string& where) {
   if (type == "note" || type == "void") return;
   const std::string request = require_string(record, "request", where);
   if (type == "intent") {
-    close(request, open_.contains(request) ? open_[request] : 0);
+    if (open_.contains(request)) close(request, open_[request]);
     open_[request] = require_number(record, "reserved_usd", where);
   } else if (type == "batched") {
     batched_[request] = require_number(record, "reserved_usd", where);
   } else if (type == "failed" || type == "result") {
+    // Neither asked nor in a file that is out: the result of a batch that was given up, after all.
+    const bool is_of_discarded = !open_.contains(request) && !batched_.contains(request);
+    const auto discarded = discarded_.find(request);
+    if (is_of_discarded && discarded != discarded_.end()) {
+      spent_ -= std::exchange(discarded->second, 0);
+    }
     close(request, require_number(record, "usd", where));
   } else if (type == "discarded") {
     const double usd = require_number(record, "usd", where);
@@ -29,7 +37,6 @@ void LedgerBooks::take(const Json& record, const std::string& where) {
 void LedgerBooks::close(const std::string& request, double usd) {
   open_.erase(request);
   batched_.erase(request);
-  if (const auto discarded = discarded_.extract(request)) spent_ -= discarded.mapped();
   spent_ += usd;
 }
 

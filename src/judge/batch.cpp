@@ -1,66 +1,80 @@
 #include "judge/batch.h"
 
+#include <map>
 #include <sstream>
 
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/hash.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
 
 namespace {
 
-struct Counts {
-  int64_t lines = 0, answered = 0, failed = 0, known = 0, foreign = 0;
-
-  void add(Client::Imported what) {
-    switch (what) {
-      case Client::Imported::answered:
-        ++answered;
-        break;
-      case Client::Imported::failed:
-        ++failed;
-        break;
-      case Client::Imported::known:
-        ++known;
-        break;
-      case Client::Imported::foreign:
-        ++foreign;
-    }
-  }
+struct Result {
+  std::string request;
+  Json line;
 };
+
+// Every line, before any is taken.
+std::vector<Result> read_lines(const std::filesystem::path& file, const std::string& text) {
+  std::istringstream lines(text);
+  std::vector<Result> results;
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string where = fmt::format("{}:{}", file.string(), ++number);
+    if (line.empty()) continue;
+    Result result{.request = {}, .line = parse_json(line, where)};
+    result.request = require_string(result.line, "custom_id", where);
+    const bool is_result = result.line.contains("response") || result.line.contains("error") ||
+                           result.line.contains("result");
+    if (!is_result) {
+      fail(ExitCode::kBadData,
+           "{}: expected the result of a call, found the call itself: is it the file that --export "
+           "wrote? --import takes what the provider makes of it",
+           where);
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
 
 }  // namespace
 
 int64_t read_batch_results(const std::filesystem::path& file,
                            const Protocol& protocol,
                            Client& client) {
-  std::istringstream lines(read_file(file));
-  Counts counts;
-  for (std::string line; std::getline(lines, line);) {
-    const std::string where = fmt::format("{}:{}", file.string(), ++counts.lines);
-    if (line.empty()) continue;
-    const Json result = parse_json(line, where);
-    const std::string request = require_string(result, "custom_id", where);
-    counts.add(client.import(request, protocol.batch_reply(result)));
+  const std::string text = read_file(file);
+  const std::string digest = sha256(text);
+  const std::vector<Result> results = read_lines(file, text);
+  const bool is_again = client.has_imported(digest);
+  std::map<Client::Imported, int64_t> counts;
+  for (const Result& result : results) {
+    ++counts[client.import(result.request, protocol.batch_reply(result.line), is_again)];
   }
-  if (counts.foreign == counts.lines) {
+  if (counts[Client::Imported::foreign] == std::ssize(results)) {
     fail(ExitCode::kBadData,
          "{}: expected results of this run's batch, found {} lines that are not. Is it the results "
          "file of the batch that --export wrote?",
          file.string(),
-         counts.lines);
+         results.size());
   }
+  if (!is_again) client.note_import(digest);
   log_info("judge: {} results imported, {} were known already, {} are not this run's",
-           counts.answered,
-           counts.known,
-           counts.foreign);
-  if (counts.failed > 0) {
+           counts[Client::Imported::answered],
+           counts[Client::Imported::known],
+           counts[Client::Imported::foreign]);
+  if (const int64_t failed = counts[Client::Imported::failed]; failed > 0) {
     log_warning(
-        "judge: {} calls of the batch failed (-v says why); they are asked again, some "
-        "three times at most",
-        counts.failed);
+        "judge: {} calls of the batch failed (-v says why); they are in the next file, three times "
+        "at most",
+        failed);
   }
-  return counts.answered;
+  if (const int64_t refused = counts[Client::Imported::refused]; refused > 0) {
+    log_warning("judge: {} calls of the batch were refused for good (-v says why): they abstain",
+                refused);
+  }
+  return counts[Client::Imported::answered];
 }
 
 }  // namespace thoughtrank

@@ -64,7 +64,7 @@ void Client::finish_batch() const {
   throw BatchWritten{.calls = std::ssize(batch_), .exported_before = exported_before_};
 }
 
-Client::Imported Client::import(const std::string& request, TransportReply reply) {
+Client::Imported Client::import(const std::string& request, TransportReply reply, bool is_again) {
   const Ledger& ledger = parts_.ledger;
   if (!ledger.is_in_batch(request) && !ledger.was_discarded(request)) {
     const bool is_known =
@@ -74,6 +74,7 @@ Client::Imported Client::import(const std::string& request, TransportReply reply
   Call call;
   call.request = request;
   call.attempts = 1;
+  call.reserved_usd = ledger.reserved_in_batch(request);
   reply.body = parts_.key.redact(std::move(reply.body));
   const Classified meaning = classify(reply);
   if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
@@ -81,10 +82,12 @@ Client::Imported Client::import(const std::string& request, TransportReply reply
     parts_.ledger.settle(request, priced(call, std::move(reply.body), is_too_long));
     return Imported::answered;
   }
+  if (is_again) return Imported::known;
   const std::string reason = parts_.key.redact(meaning.reason);
+  const bool is_final = meaning.outcome == Outcome::failed;
   log_debug("judge: a call of the batch failed: {}", reason);
-  parts_.ledger.lose(request, 0, reason, meaning.outcome == Outcome::failed);
-  return Imported::failed;
+  parts_.ledger.lose(request, 0, reason, is_final);
+  return is_final ? Imported::refused : Imported::failed;
 }
 
 void Client::answer_from_ledger(const Call& call) {
@@ -117,15 +120,24 @@ std::vector<Answer> Client::wait() {
       parts_.clock.sleep_s(std::clamp(idle_s, 0.0, kLookAround_s));
       continue;
     }
-    auto finished = parts_.transport.wait(kLookAround_s);
-    // Answers first: they are in the ledger before a refusal can end the work.
-    std::stable_partition(finished.begin(), finished.end(), [](const FinishedTransfer& transfer) {
-      return classify(transfer.reply).outcome == Outcome::answered;
-    });
-    for (FinishedTransfer& transfer : finished) take(std::move(transfer));
+    take_all(parts_.transport.wait(kLookAround_s));
   }
   if (ready_.empty() && !batch_.empty()) finish_batch();
   return std::exchange(ready_, {});
+}
+
+// What has come is in the ledger before a refusal ends the work: answers, and that the others cost
+// nothing.
+void Client::take_all(std::vector<FinishedTransfer> finished) {
+  std::exception_ptr end;
+  for (FinishedTransfer& transfer : finished) {
+    try {
+      take(std::move(transfer));
+    } catch (const Error&) {
+      if (!end) end = std::current_exception();
+    }
+  }
+  if (end) std::rethrow_exception(end);
 }
 
 // While the breaker is open one probe flies at a time.
@@ -304,11 +316,11 @@ void Client::end_work(Outcome outcome, const std::string& reason) const {
          options_.endpoint,
          reason);
   }
-  fail(ExitCode::kJudge,
-       "the certificate of {} is not trusted ({}). Nothing was sent. If it is your own server, "
-       "name its authority in judge.ca_file",
-       options_.endpoint,
-       reason);
+  throw UntrustedServer(
+      fmt::format("the certificate of {} is not trusted ({}). Nothing was sent. If it is your own "
+                  "server, name its authority in judge.ca_file",
+                  options_.endpoint,
+                  reason));
 }
 
 }  // namespace thoughtrank

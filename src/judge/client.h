@@ -66,9 +66,17 @@ class Client {
   }
   // Takes the reply to a request that went into a batch file, also one that was given up: its
   // answer, or that it failed. Replies that the ledger knows and requests that it does not know
-  // change nothing.
-  enum class Imported : uint8_t { answered, failed, known, foreign };
-  Imported import(const std::string& request, TransportReply reply);
+  // change nothing; nor do failures of a file that `is_again` here: another batch may be out by
+  // now.
+  enum class Imported : uint8_t { answered, failed, refused, known, foreign };
+  Imported import(const std::string& request, TransportReply reply, bool is_again);
+  // Files of results, by their digest.
+  [[nodiscard]] bool has_imported(const std::string& file_sha256) const {
+    return parts_.ledger.note("imported " + file_sha256) != nullptr;
+  }
+  void note_import(const std::string& file_sha256) {
+    parts_.ledger.remember("imported " + file_sha256, true);
+  }
   [[nodiscard]] size_t pending() const { return ready_.size() + queue_.size() + flying_.size(); }
 
  private:
@@ -95,6 +103,7 @@ class Client {
   [[nodiscard]] double next_departure_s() const;
   [[nodiscard]] bool is_affordable(const Call& call) const;
   [[noreturn]] void fail_for_cap(const Call& call) const;
+  void take_all(std::vector<FinishedTransfer> finished);
   void take(FinishedTransfer finished);
   void learn(const Call& call, const TransportReply& reply, const Classified& meaning);
   void answer(const Call& call, const PaidReply& reply);

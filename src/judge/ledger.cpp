@@ -44,11 +44,12 @@ void Ledger::take(const Json& record) {
     take_result(request, record);
   } else if (type == "void") {
     replies_.erase(request);
+    failures_.erase(request);
   } else if (type == "batched") {
     batched_[request] = require_number(record, "reserved_usd", where);
   } else if (type == "discarded") {
     batched_.erase(request);
-    discarded_.insert(request);
+    discarded_[request] = require_number(record, "usd", where);
   } else if (type == "reused") {
     paid_before_.erase(request);
   }
@@ -116,11 +117,19 @@ void Ledger::lose(const std::string& request,
 }
 
 void Ledger::forget(const std::string& request) {
-  if (find(request) != nullptr) append({{"type", "void"}, {"request", request}});
+  if (find(request) == nullptr && find_failure(request) == nullptr) return;
+  append({{"type", "void"}, {"request", request}});
 }
 
 void Ledger::put_into_batch(const std::string& request, double reserved_usd) {
   append({{"type", "batched"}, {"request", request}, {"reserved_usd", reserved_usd}});
+}
+
+double Ledger::reserved_in_batch(const std::string& request) const {
+  for (const auto* calls : {&batched_, &discarded_}) {
+    if (const auto found = calls->find(request); found != calls->end()) return found->second;
+  }
+  return 0;
 }
 
 int64_t Ledger::discard_batched() {

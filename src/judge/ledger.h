@@ -48,7 +48,8 @@ class Ledger {
             double usd,
             const std::string& reason,
             bool is_final = false);
-  // The reply was of no use: it stays paid, and the request may be asked again.
+  // The reply was of no use, or there will be none: what was paid stays paid, and the request may
+  // be asked again.
   void forget(const std::string& request);
   // The request goes into a batch file and stays reserved until its result is imported.
   void put_into_batch(const std::string& request, double reserved_usd);
@@ -58,6 +59,8 @@ class Ledger {
   [[nodiscard]] bool was_discarded(const std::string& request) const {
     return discarded_.contains(request);
   }
+  // What its call in a batch file may cost, one that was given up included; 0 for others.
+  [[nodiscard]] double reserved_in_batch(const std::string& request) const;
   [[nodiscard]] int64_t batched() const { return std::ssize(batched_); }
   // The batch files are given up: their calls count as spent as they were reserved, and may be made
   // again. How many.
@@ -81,9 +84,9 @@ class Ledger {
   LedgerBooks books_;
   std::unordered_map<std::string, PaidReply> replies_;
   std::unordered_map<std::string, FailedAttempts> failures_;
-  std::set<std::string> paid_before_;      // by an earlier process, not used yet
-  std::map<std::string, double> batched_;  // with what is reserved
-  std::set<std::string> discarded_;        // without a result since
+  std::set<std::string> paid_before_;        // by an earlier process, not used yet
+  std::map<std::string, double> batched_;    // with what is reserved
+  std::map<std::string, double> discarded_;  // the same, without a result since
   std::map<std::string, Json> notes_;
 };
 

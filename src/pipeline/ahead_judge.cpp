@@ -49,7 +49,7 @@ AheadJudge::~AheadJudge() {
 }
 
 void AheadJudge::add(JudgeTask task) {
-  if (!judge_) return;
+  if (!thread_.joinable()) return;  // judge_ is the other thread's
   const std::lock_guard lock(mutex_);
   if (failure_) throw *failure_;
   tasks_.push_back(std::move(task));
@@ -105,6 +105,8 @@ void AheadJudge::judge_all() {
       judge_->judge_ahead(tasks, progress);
       judged_ += std::ssize(tasks);
       tasks.clear();
+    } catch (const UntrustedServer&) {
+      throw;
     } catch (const Error& error) {
       if (error.code() != ExitCode::kJudge || stop_.is_set()) throw;
       log_warning("judging waits, generation goes on: {}", error.what());

@@ -1,10 +1,12 @@
 // A fork is built in a hidden folder beside its name and renamed, so that it is whole or not there.
 // Published files are never changed in place, only replaced or removed: hard links are safe.
 #include "pipeline/freeze.h"
+#include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/data/ledger_books.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 #include "thoughtrank/pipeline/run.h"
@@ -39,13 +41,13 @@ bool is_this_fork(const RunFolder& run, const ForkPoint& point) {
   return true;
 }
 
-// Everything of a finished stage is as it was published.
-void require_files(const RunFolder& from, int64_t round, const Json& record) {
+// The file of a finished stage that is not as it was published; empty: none.
+std::string changed_file(const RunFolder& from, int64_t round, const Json& record) {
   for (const auto& [name, digest] : require(record, "files", from.journal().string()).items()) {
     const fs::path file = from.file(round, name);
-    if (fs::exists(file) && sha256_file(file) == digest.get<std::string>()) continue;
-    fail(ExitCode::kBadData, "{} is not the file that was published", file.string());
+    if (!fs::exists(file) || sha256_file(file) != digest.get<std::string>()) return file.string();
   }
+  return {};
 }
 
 // Everything that the fork stands on is published and whole.
@@ -61,7 +63,9 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
              stage_name(stage),
              n);
       }
-      require_files(from, n, *record);
+      const std::string changed = changed_file(from, n, *record);
+      if (changed.empty()) continue;
+      fail(ExitCode::kBadData, "{} is not the file that was published", changed);
     }
   }
   if (round == 1) return;
@@ -76,23 +80,47 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
        log.is_purged(round - 1) ? ": its weights were removed, see checkpoint.keep" : "");
 }
 
-// The record of round N's branches, where the new config would generate the same; else nothing.
+// The model's files as they were, whatever became of the rubrics.
+bool has_same_texts(const Json& before, const std::string& digest, RunConfig config) {
+  const Json& judge = before.at("judge");
+  config.judge.rubric = judge.value("rubric", "");
+  config.judge.others.clear();
+  for (const Json& other : judge.value("others", Json::array())) {
+    config.judge.others.emplace_back().rubric = other.value("rubric", "");
+  }
+  return texts_sha256(config) == digest;
+}
+
+// True where the new config, on this machine, would generate round N's branches as they are.
+bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
+  const std::string where = from.frozen().string();
+  const Json record = parse_json(read_file(from.frozen()), where);
+  const Json& before = require(record, "config", where);
+  const Json& machine_before = require(record, "frozen", where);
+  const Json& digests = require(record, "sha256", where);
+  const Json now = config_to_json(config);
+  for (const char* part : {"branches", "generate"}) {
+    if (before.value(part, Json()) != now.at(part)) return false;
+  }
+  const Machine machine = resolve_machine(config);
+  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
+  return machine_before.value("device", "") == machine.device &&
+         machine_before.value("dtype", "") == machine.dtype &&
+         digests.value("template", "") == template_sha256(kit.chat_template) &&
+         has_same_texts(before, digests.value("texts", ""), config);
+}
+
+// The record of round N's branches that the fork takes along; else nothing.
 const Json* same_branches(const RunFolder& from,
                           const RunLog& log,
                           const RunConfig& config,
                           int64_t round) {
   const Json* record = log.finished(round, Stage::generate);
-  if (record == nullptr) return nullptr;
-  const std::string where = from.frozen().string();
-  const Json frozen = parse_json(read_file(from.frozen()), where);
-  const Json& before = require(frozen, "config", where);
-  const Json now = config_to_json(config);
-  for (const char* part : {"branches", "generate"}) {
-    if (before.value(part, Json()) != now.at(part)) return nullptr;
-  }
-  if (require(before, "model", where).value("dtype", "") != config.model.dtype) return nullptr;
-  require_files(from, round, *record);
-  return record;
+  if (record == nullptr || !would_generate_the_same(from, config)) return nullptr;
+  const std::string changed = changed_file(from, round, *record);
+  if (changed.empty()) return record;
+  log_warning("{} is not the file that was published: round {} is generated anew", changed, round);
+  return nullptr;
 }
 
 void link_or_copy(const fs::path& from, const fs::path& to) {
@@ -128,31 +156,16 @@ void copy_journal(const RunFolder& from,
   if (branches != nullptr) journal.append(*branches);
 }
 
-// The requests that are in a batch file whose results were not imported.
-std::set<std::string> requests_in_batches(const fs::path& ledger) {
-  std::set<std::string> requests;
-  read_journal(ledger, [&](const Json& body) {
-    const std::string type = body.value("type", ""), request = body.value("request", "");
-    if (type == "batched") {
-      requests.insert(request);
-    } else if (type != "reused" && type != "void") {
-      requests.erase(request);
-    }
-  });
-  return requests;
-}
-
-// Calls that were paid for are answered from it; what was spent counts against judge.max_usd. A
-// batch that is out belongs to the run that is forked.
-void copy_ledger(const fs::path& from, const fs::path& to) {
-  const std::set<std::string> out = requests_in_batches(from);
-  if (out.empty()) return publish_file(to, read_file(from, 1ull << 40), 0600);
-  Journal ledger(to, [](const Json&) {});
-  read_journal(from, [&](const Json& body) {
-    const bool is_out =
-        body.value("type", "") == "batched" && out.contains(body.value("request", ""));
-    if (!is_out) ledger.append(body);
-  });
+// A batch belongs to the run that wrote it: the fork would ask the same calls again.
+void require_no_batch_out(const RunFolder& from) {
+  const int64_t calls = read_ledger_books(from.ledger()).waiting_calls();
+  if (calls == 0) return;
+  fail(
+      ExitCode::kConfig,
+      "{} has {} judge calls in a batch file, which the fork would pay again. Import their results "
+      "there first, or give them up there with --discard-batch",
+      from.root().string(),
+      calls);
 }
 
 }  // namespace
@@ -173,6 +186,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   if (is_this_fork(to, point)) return;
   const RunLock lock(from.root());
   require_fork_keeps(from.frozen(), config);
+  require_no_batch_out(from);
   const RunLog log = RunLog::read_only(from.journal());
   require_published(from, log, point.round);
   const Json* branches = same_branches(from, log, config, point.round);
@@ -191,7 +205,10 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
     }
     sync_folder(made.round(point.round));
   }
-  if (fs::exists(from.ledger())) copy_ledger(from.ledger(), made.ledger());
+  // Calls that were paid for are answered from it; what was spent counts against judge.max_usd.
+  if (fs::exists(from.ledger())) {
+    publish_file(made.ledger(), read_file(from.ledger(), 1ull << 40), 0600);
+  }
   copy_journal(from, made, point, branches);
   sync_folder(made.root());
   fs::rename(made.root(), target);

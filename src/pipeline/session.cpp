@@ -61,6 +61,8 @@ void check_pinned_weights(const RunConfig& config, const std::string& found) {
        found);
 }
 
+}  // namespace
+
 std::string template_sha256(const ChatTemplate& t) {
   const Json pieces = {t.bos,
                        t.system_open,
@@ -75,7 +77,6 @@ std::string template_sha256(const ChatTemplate& t) {
   return sha256(dump_json(pieces));
 }
 
-// What decides about token ids and rankings beside weights, prompts and template.
 std::string texts_sha256(const RunConfig& config) {
   Json digests = Json::object();
   for (const char* name : {"config.json",
@@ -93,6 +94,8 @@ std::string texts_sha256(const RunConfig& config) {
   }
   return sha256(dump_json(digests));
 }
+
+namespace {
 
 void tidy(const RunFolder& folder) {
   remove_leftovers(folder.root());

@@ -39,6 +39,11 @@ struct Session {
                                                     Clock& clock,
                                                     const StopFlag& stop);
 
+// Digests of what decides about token ids and rankings beside weights and prompts: the template;
+// the model's other files and the rubrics.
+[[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template);
+[[nodiscard]] std::string texts_sha256(const RunConfig& config);
+
 // The files a stage publishes in its round's folder, beside train's checkpoint/; the last one is
 // written last.
 [[nodiscard]] std::vector<std::string> published_files(Stage stage);

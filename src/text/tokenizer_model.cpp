@@ -2,7 +2,9 @@
 // in two more files.
 #include <sentencepiece_processor.h>
 
+#include <exception>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "text/strict_json.h"
@@ -41,6 +43,7 @@ TokenEntry entry_of(const SentencePieceProcessor& processor, int id) {
   const std::string& piece = processor.IdToPiece(id);
   if (processor.IsControl(id) || processor.IsUnknown(id)) return {piece, true, false};
   if (!processor.IsByte(id)) return {replace_all(piece, kSpaceMark, " "), false, false};
+  // sentencepiece took the piece for a byte, so it is "<0x00>" to "<0xFF>".
   return {
       std::string(1, static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16))), false, true};
 }
@@ -158,14 +161,26 @@ std::vector<int64_t> leading_ids_of(const Json& config,
   return {processor.bos_id()};
 }
 
+std::unique_ptr<SentencePieceProcessor> load_processor(const std::filesystem::path& file) {
+  auto processor = std::make_unique<SentencePieceProcessor>();
+  const std::string bytes = read_file(file);
+  std::string mistake;
+  try {
+    const auto status = processor->LoadFromSerializedProto(bytes);
+    if (!status.ok()) mistake = status.ToString();
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {  // its trie throws, at a piece that begins with NUL
+    mistake = error.what();
+  }
+  if (mistake.empty()) return processor;
+  fail(ExitCode::kBadData, "{}: not a sentencepiece model: {}", file.string(), mistake);
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer_model(const std::filesystem::path& file) {
-  auto processor = std::make_unique<SentencePieceProcessor>();
-  const auto status = processor->LoadFromSerializedProto(read_file(file));
-  if (!status.ok()) {
-    fail(ExitCode::kBadData, "{}: not a sentencepiece model: {}", file.string(), status.ToString());
-  }
+  auto processor = load_processor(file);
   const std::filesystem::path folder = file.parent_path();
   const Json config = read_optional(folder / "tokenizer_config.json");
   TokenTable table;

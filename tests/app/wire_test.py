@@ -236,15 +236,15 @@ class Batch(WireTest):
             for name, data in online.items():
                 self.assertEqual(data, found[name], f"{run_dir}/{name}")
 
-    def test_what_is_refused_for_good_abstains_and_a_fork_leaves_the_batch_behind(self):
+    def test_what_is_refused_for_good_abstains_and_no_fork_pays_a_batch_again(self):
         more = [*FREE, "--set", "judge.max_abstained=0.5"]
         export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
         with mock_judge("--taste", "longest") as url:
             done = self.expect(0, *self.words("batch", url, *more, "--export", export))
             self.assertRegex(run("status", self.folder / "batch").stdout, r"\d+ judge calls are in a batch file")
-            self.expect(0, *self.words("fork", url, *more, "--fork-from", self.folder / "batch", "--round", "1"))
-        outputs = [self.folder / name / "round-01" / "outputs.jsonl" for name in ("batch", "fork")]
-        self.assertTrue(outputs[0].samefile(outputs[1]), "generated anew")
+            fork = self.words("fork", url, *more, "--fork-from", self.folder / "batch", "--round", "1")
+            self.expect(78, *fork, says="--discard-batch")
+        self.expect(65, *self.words("batch", url, *more, "--import", export, "--export", results), says="the call itself")
         refused = json.loads(export.read_text().splitlines()[0])["custom_id"]
         stages = 0
         while "calls are in" in done.stdout:
@@ -252,7 +252,8 @@ class Batch(WireTest):
             self.assertLess(stages, 20)
             self.assertEqual(stages > 1, refused not in export.read_text(), "what was refused for good is exported again")
             self.serve(export, results, refused)
-            done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
+            for _ in range(2):  # the same results again change nothing
+                done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
         verdicts = rows_of(self.folder / "batch" / "round-01" / "verdicts.jsonl")
         self.assertEqual([row["request_sha256"] for row in verdicts if row["abstained"]], [refused])
         self.assertNotIn("batch file", run("status", self.folder / "batch").stdout)

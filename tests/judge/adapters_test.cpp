@@ -216,6 +216,17 @@ TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_gi
   EXPECT_EQ(Ledger(ledger()).reserved_usd(), 0);
   EXPECT_EQ(bytes_of(run(options, tasks)), finished);
   EXPECT_EQ(server.count(), 2 * asked + static_cast<size_t>(calls)) << "paid once each";
+  const double paid = Ledger(ledger()).spent_usd();
+
+  std::filesystem::remove(ledger());
+  (void)export_batch(options, tasks);
+  const double reserved = Ledger(ledger()).reserved_usd();
+  EXPECT_EQ(open(options).discard_batch(), calls);
+  (void)export_batch(options, tasks);
+  EXPECT_EQ(open(options).discard_batch(), calls);
+  EXPECT_EQ(bytes_of(run(options, tasks)), finished);
+  EXPECT_NEAR(Ledger(ledger()).spent_usd(), paid + reserved, 1e-9)
+      << "each file that was given up may have been worked on";
 }
 
 TEST_F(AdaptersTest, the_heldout_comparison_goes_by_batch_files_too) {

@@ -222,6 +222,15 @@ TEST_F(HostileModel, GarbageIsRefused) {
   expect_refused("not a sentencepiece model");
 }
 
+// Found by the fuzzer: the trie of a unigram model throws at it.
+TEST_F(HostileModel, APieceThatBeginsWithNulIsRefused) {
+  using namespace std::string_literals;
+  folder.write("tokenizer.model",
+               "\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02"
+               "\n\x09\n\x02\0a\x15\0\0\0\0"s);
+  expect_refused("not a sentencepiece model");
+}
+
 TEST_F(HostileModel, TrailingEosIsRefused) {
   folder.write("tokenizer_config.json", R"({"add_eos_token": true})");
   expect_refused("add_eos_token");

@@ -114,6 +114,12 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
+// kJudge that no waiting mends: a certificate that is not trusted.
+class UntrustedServer : public Error {
+ public:
+  explicit UntrustedServer(const std::string& message) : Error(ExitCode::kJudge, message) {}
+};
+
 // What judge() and evaluate() throw in batch mode when calls are left: they stand in the file.
 struct BatchWritten {
   int64_t calls = 0;
