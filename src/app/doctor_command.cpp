@@ -4,6 +4,7 @@
 #include <torch/headeronly/version.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "app/command.h"
@@ -102,9 +103,7 @@ void check_model(Report& report, const std::string& folder, const std::string& c
   report.check("template", [&] { return load_text_kit(folder, chat_template).chat_template.name; });
 }
 
-std::string check_plan(App& app) {
-  const RunPlan plan = make_plan(app.config(), /*probe=*/false, app.clock, app.stop);
-  if (plan.judge_problem) throw *plan.judge_problem;
+std::string check_sizes(const RunPlan& plan) {
   const uint64_t memory = std::max(plan.decode_bytes, plan.training.total());
   const auto gib = [](uint64_t bytes) { return static_cast<double>(bytes) / (1ull << 30); };
   if (memory > plan.memory_available || plan.disk_bytes > plan.disk_free) {
@@ -117,6 +116,20 @@ std::string check_plan(App& app) {
   }
   return fmt::format(
       "fits: {:.1f} GiB of memory, {:.1f} GiB of disk", gib(memory), gib(plan.disk_bytes));
+}
+
+void check_run(App& app, Report& report) {
+  std::optional<RunPlan> plan;
+  report.check("prompts", [&] {
+    plan = make_plan(app.config(), /*probe=*/false, app.clock, app.stop);
+    return fmt::format("{} found", plan->prompts_found);
+  });
+  if (!plan) return;
+  report.check("sizes", [&] { return check_sizes(*plan); });
+  report.check("judge", [&]() -> std::string {
+    if (plan->judge_problem) throw *plan->judge_problem;
+    return "its settings are complete (plan --probe asks it)";
+  });
 }
 
 void doctor_command(App& app, const DoctorOptions& options) {
@@ -137,8 +150,7 @@ void doctor_command(App& app, const DoctorOptions& options) {
     });
   }
   if (!model.empty()) check_model(report, model, chat_template);
-  if (!app.source.file.empty() && report.failures() == 0)
-    report.check("run", [&] { return check_plan(app); });
+  if (!app.source.file.empty() && report.failures() == 0) check_run(app, report);
   if (report.failures() > 0)
     fail(ExitCode::kConfig, "{} of the checks above failed", report.failures());
 }

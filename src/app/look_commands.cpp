@@ -1,5 +1,7 @@
 // plan, status, inspect: nothing is written.
 #include "app/command.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/kernels/ceilings.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/report/inspect.h"
 #include "thoughtrank/report/status.h"
@@ -102,6 +104,26 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
   return text;
 }
 
+// Measures the machine for up to three seconds.
+std::string time_line(const RunPlan& plan, const RunConfig& config) {
+  const at::Device device(plan.machine.device);
+  const Ceilings ceilings =
+      device.is_cpu() ? measure_ceilings(plan.machine.threads) : measure_device_ceilings(device);
+  const auto rates = [&](const std::string& dtype) {
+    return MachineRates{.flops_per_s = dtype == "bfloat16" ? ceilings.bfloat16_flops_per_s
+                                                           : ceilings.float32_flops_per_s,
+                        .read_bytes_per_s = ceilings.read_bytes_per_s};
+  };
+  const RoundTimes times =
+      estimate_times(plan, config, rates(plan.machine.dtype), rates(plan.machine.train_dtype));
+  return fmt::format(
+      "{:<16}a round: about {} of generating if every branch goes to its limit, {} of training; "
+      "from this machine's rates, measured just now\n",
+      "time",
+      format_duration(times.generate_s),
+      format_duration(times.train_s));
+}
+
 void plan_command(App& app, const PlanCommandOptions& options) {
   const RunConfig config = app.config();
   const RunPlan plan = make_plan(config, options.probe, app.clock, app.stop);
@@ -109,6 +131,7 @@ void plan_command(App& app, const PlanCommandOptions& options) {
   if (plan.judge_problem) throw *plan.judge_problem;
   if (!plan.judge_probe.empty())
     fail(ExitCode::kJudge, "the judge did not answer: {}", plan.judge_probe);
+  print(time_line(plan, config));
   print("next: the same words with `run` instead of `plan`\n");
 }
 

@@ -15,15 +15,14 @@ constexpr double kPrintEvery_s = 10.0;
 
 std::atomic<bool> is_shown{true};
 
-// 80 -> "1m20s", 7500 -> "2h05m"
-std::string duration(double seconds) {
+}  // namespace
+
+std::string format_duration(double seconds) {
   const auto whole = int64_t{std::llround(std::clamp(seconds, 0.0, 3.6e9))};
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
   return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
 }
-
-}  // namespace
 
 Progress::Progress(ProgressOptions options, const Clock& clock)
     : options_(std::move(options)),
@@ -81,9 +80,10 @@ std::string Progress::line() const {
     const double rate = static_cast<double>(work_) / elapsed_s;
     text += fmt::format("  {:.{}f} {}/s", rate, rate < 10 ? 1 : 0, options_.rate_unit);
   }
-  if (is_finished_) return text + "  in " + duration(elapsed_s);
+  if (is_finished_) return text + "  in " + format_duration(elapsed_s);
   if (options_.total > done_ && fresh > 0) {
-    text += "  ETA " + duration(static_cast<double>(options_.total - done_) * elapsed_s / fresh);
+    text +=
+        "  ETA " + format_duration(static_cast<double>(options_.total - done_) * elapsed_s / fresh);
   }
   return text;
 }

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <exception>
+#include <string>
 #include <utility>
 
 #include "thoughtrank/core/log.h"
@@ -125,6 +127,8 @@ void AheadJudge::work() {
     judge_all();
   } catch (const Error& error) {
     if (!stop_.is_set()) failure = error;
+  } catch (const std::exception& error) {
+    failure = Error(ExitCode::kInternal, std::string("judging ahead: ") + error.what());
   }
   const std::lock_guard lock(mutex_);
   failure_ = failure;

@@ -65,15 +65,29 @@ EvalRow make_eval_row(const OutputRow& output, int64_t round) {
   return row;
 }
 
+// The anchor of each held-out prompt, in the prompts' order. Round 0 makes them. A fork may have
+// prompts that did not fit when its source began, or leave some out.
 std::vector<std::string> anchor_answers(const Session& session,
                                         const std::vector<OutputRow>& outputs,
                                         int64_t round) {
   std::vector<std::string> anchors;
   if (round == 0) {
     for (const OutputRow& row : outputs) anchors.push_back(row.answer);
-  } else {
-    for (EvalRow& row : read_rows<EvalRow>(session.folder.file(0, "eval.jsonl")))
-      anchors.push_back(row.answer);
+    return anchors;
+  }
+  const fs::path file = session.folder.file(0, "eval.jsonl");
+  std::map<std::string, std::string> by_prompt;
+  for (EvalRow& row : read_rows<EvalRow>(file)) by_prompt[row.prompt_id] = std::move(row.answer);
+  for (const PromptRow& prompt : session.prompts.holdout) {
+    const auto known = by_prompt.find(prompt.prompt_id);
+    if (known == by_prompt.end()) {
+      fail(ExitCode::kConfig,
+           "{}: no answer of the base model to the held-out prompt '{}', which was left out when "
+           "the run began; begin a new run, or give generate and prompts as they were then",
+           file.string(),
+           prompt.prompt_id);
+    }
+    anchors.push_back(known->second);
   }
   return anchors;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -149,7 +150,40 @@ void try_judge(
   fs::remove(ledger);
 }
 
+// The shares of the floor that were measured on CPUs, the lower ones.
+constexpr double kUsualDecodeShare = 0.68;
+constexpr double kUsualTrainShare = 0.47;
+
 }  // namespace
+
+RoundTimes estimate_times(const RunPlan& plan,
+                          const RunConfig& config,
+                          const MachineRates& decode,
+                          const MachineRates& train) {
+  const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
+  const DecodeFloor floor =
+      decode_floor(read_llama_config(config.model.path),
+                   {.prompt_tokens = plan.longest_prompt,
+                    .new_tokens = per_branch,
+                    .branches = plan.branches,
+                    .bytes_per_element = static_cast<int64_t>(bytes_of(plan.machine.dtype))},
+                   decode);
+  const auto prompts = static_cast<double>(plan.prompts_per_round);
+  const auto rows =
+      prompts * static_cast<double>(config.select.winners_per_prompt * config.train.epochs);
+  const double row_tokens = static_cast<double>(plan.longest_prompt + per_branch);
+  // A multiply-add for each parameter and token, forward once and backward twice. Each step reads
+  // and writes weights, gradients and moments.
+  const double operations = 6 * static_cast<double>(plan.parameters) * row_tokens * rows;
+  const double steps = std::ceil(rows * row_tokens /
+                                 static_cast<double>(std::max<int64_t>(config.train.tokens_per_step,
+                                                                       plan.training_size.tokens)));
+  const double step_bytes = 2 * static_cast<double>(plan.training.standing());
+  const double train_s =
+      operations / train.flops_per_s + steps * step_bytes / train.read_bytes_per_s;
+  return {.generate_s = prompts * (floor.prefill_s + floor.decode_s) / kUsualDecodeShare,
+          .train_s = train_s / kUsualTrainShare};
+}
 
 RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const TextKit kit = load_text_kit(config.model.path, config.chat_template);

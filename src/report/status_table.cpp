@@ -1,6 +1,7 @@
 // The words and columns of `status`.
 #include "report/columns.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/report/status.h"
 
@@ -9,10 +10,7 @@ namespace thoughtrank {
 namespace {
 
 std::string duration(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
-  const auto whole = static_cast<int64_t>(seconds);
-  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  return seconds < 59.95 ? fmt::format("{:.1f}s", seconds) : format_duration(seconds);
 }
 
 std::string rate_text(double rate) {

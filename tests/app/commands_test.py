@@ -141,12 +141,15 @@ class Models(ProgramTest):
         missing = ["--config", config, "--set", "judge.kind=command", "--set", "judge.command=[./no-such-program]"]
         for command in ("plan", "run"):
             self.expect(78, command, *missing, says="no-such-program")
-        self.assertIn("no-such-program", run("doctor", *missing).stdout)
+        doctor = run("doctor", *missing).stdout
+        self.assertRegex(doctor, r"FAIL  judge .*no-such-program")
+        self.assertRegex(doctor, r"ok    sizes .*GiB of memory")
 
     def test_plan_prints_sizes_and_writes_nothing(self):
         config = write_run(self.folder)
         shown = self.expect(0, "plan", "--config", config).stdout
         self.assertIn("8 found; 2 held out, 2 rounds of 2", shown)
+        self.assertRegex(shown, r"time +a round: about \d+s of generating")
         self.assertFalse((self.folder / "run").exists())
 
 

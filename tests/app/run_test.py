@@ -96,6 +96,16 @@ class WholeRun(ProgramTest):
         self.start(66, *fork, "rounds=3", says="checkpoint.keep")
         self.assertFalse((self.folder / "new").exists())
 
+    def test_a_fork_compares_with_the_anchors_of_its_own_prompts(self):
+        rows = rows_of(self.folder / "prompts.jsonl")
+        rows[3]["prompt"] = "x " * 1000  # of those held out; fits with short answers only
+        (self.folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.start(0, "--set", "generate.answer_tokens=40", "--set", "rounds=1")
+        held_out = [row["prompt_id"] for row in rows_of(self.run / "round-00" / "eval.jsonl")]
+        self.assertNotIn("p3", held_out)
+        self.start(78, "--fork-from", self.run, "--round", "1", "--set", f"run_dir={self.folder / 'new'}", "--set",
+                   "generate.answer_tokens=3", says="held-out prompt 'p3', which was left out")
+
     def test_stages_one_by_one_give_the_same_files(self):
         self.start()
         whole = {n: (self.run / "round-01" / f"{n}.jsonl").read_bytes() for n in ("outputs", "training_data", "metrics")}

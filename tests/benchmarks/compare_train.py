@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--pack", type=int, default=1024, help="tokens of a micro-batch")
+    parser.add_argument("--pack", type=int, default=512, help="tokens of a micro-batch")
     options = parser.parse_args()
     dtypes = ["float32", "bfloat16"]
     pairs = [measure(options, dtype) for _ in range(options.rounds) for dtype in dtypes]

@@ -18,6 +18,9 @@ struct ProgressOptions {
   std::string rate_unit;     // what the rate counts: "tok"
 };
 
+// "45s", "1m20s", "2h05m".
+[[nodiscard]] std::string format_duration(double seconds);
+
 class Progress {
  public:
   Progress(ProgressOptions options, const Clock& clock);

@@ -8,6 +8,7 @@
 
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/decode/floor.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/workbench.h"
 #include "thoughtrank/train/memory.h"
@@ -39,6 +40,20 @@ struct RunPlan {
   std::string judge_probe;             // "": not probed or fine; else the reason
   bool is_probed = false;
 };
+
+// What a round takes where every branch goes to its limit and every prompt has a winner. Judging
+// goes on beside generation and is not counted.
+struct RoundTimes {
+  double generate_s = 0;
+  double train_s = 0;
+};
+
+// Operations and bytes over `decode` and `train`, the rates of the plan's machine, at the shares of
+// them that are usual on a CPU (tests/benchmarks/README.md).
+[[nodiscard]] RoundTimes estimate_times(const RunPlan& plan,
+                                        const RunConfig& config,
+                                        const MachineRates& decode,
+                                        const MachineRates& train);
 
 // Error for whatever would stop the run before its first token. `probe`: also asks the judge once.
 [[nodiscard]] RunPlan make_plan(const RunConfig& config,
