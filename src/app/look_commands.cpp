@@ -1,4 +1,6 @@
 // plan, status, inspect: nothing is written.
+#include <c10/util/Exception.h>
+
 #include "app/command.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/kernels/ceilings.h"
@@ -131,7 +133,11 @@ void plan_command(App& app, const PlanCommandOptions& options) {
   if (plan.judge_problem) throw *plan.judge_problem;
   if (!plan.judge_probe.empty())
     fail(ExitCode::kJudge, "the judge did not answer: {}", plan.judge_probe);
-  print(time_line(plan, config));
+  try {
+    print(time_line(plan, config));
+  } catch (const c10::OutOfMemoryError&) {
+    log_warning("no time is estimated: the GPU has no memory left to be measured with");
+  }
   print("next: the same words with `run` instead of `plan`\n");
 }
 

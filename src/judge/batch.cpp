@@ -52,7 +52,7 @@ int64_t read_batch_results(const std::filesystem::path& file,
   for (const Result& result : results) {
     ++counts[client.import(result.request, protocol.batch_reply(result.line), is_again)];
   }
-  if (counts[Client::Imported::foreign] == std::ssize(results)) {
+  if (!is_again && counts[Client::Imported::foreign] == std::ssize(results)) {
     fail(ExitCode::kBadData,
          "{}: expected results of this run's batch, found {} lines that are not. Is it the results "
          "file of the batch that --export wrote?",
@@ -69,6 +69,12 @@ int64_t read_batch_results(const std::filesystem::path& file,
         "judge: {} calls of the batch failed (-v says why); they are in the next file, three times "
         "at most",
         failed);
+  }
+  if (const int64_t repeated = counts[Client::Imported::repeated]; repeated > 0) {
+    log_warning(
+        "judge: a file of these bytes was imported before; its {} failed calls change nothing: "
+        "--export writes what is open once more",
+        repeated);
   }
   if (const int64_t refused = counts[Client::Imported::refused]; refused > 0) {
     log_warning("judge: {} calls of the batch were refused for good (-v says why): they abstain",

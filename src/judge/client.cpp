@@ -82,7 +82,7 @@ Client::Imported Client::import(const std::string& request, TransportReply reply
     parts_.ledger.settle(request, priced(call, std::move(reply.body), is_too_long));
     return Imported::answered;
   }
-  if (is_again) return Imported::known;
+  if (is_again) return Imported::repeated;
   const std::string reason = parts_.key.redact(meaning.reason);
   const bool is_final = meaning.outcome == Outcome::failed;
   log_debug("judge: a call of the batch failed: {}", reason);

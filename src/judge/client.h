@@ -68,7 +68,7 @@ class Client {
   // answer, or that it failed. Replies that the ledger knows and requests that it does not know
   // change nothing; nor do failures of a file that `is_again` here: another batch may be out by
   // now.
-  enum class Imported : uint8_t { answered, failed, refused, known, foreign };
+  enum class Imported : uint8_t { answered, failed, refused, repeated, known, foreign };
   Imported import(const std::string& request, TransportReply reply, bool is_again);
   // Files of results, by their digest.
   [[nodiscard]] bool has_imported(const std::string& file_sha256) const {

@@ -80,7 +80,7 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
        log.is_purged(round - 1) ? ": its weights were removed, see checkpoint.keep" : "");
 }
 
-// The model's files as they were, whatever became of the rubrics.
+// The model's files as they were, with the rubrics of then: false where one of those is gone.
 bool has_same_texts(const Json& before, const std::string& digest, RunConfig config) {
   const Json& judge = before.at("judge");
   config.judge.rubric = judge.value("rubric", "");
@@ -88,7 +88,12 @@ bool has_same_texts(const Json& before, const std::string& digest, RunConfig con
   for (const Json& other : judge.value("others", Json::array())) {
     config.judge.others.emplace_back().rubric = other.value("rubric", "");
   }
-  return texts_sha256(config) == digest;
+  try {
+    return texts_sha256(config) == digest;
+  } catch (const Error& error) {
+    log_warning("{}; the fork generates its branches anew", error.what());
+    return false;
+  }
 }
 
 // True where the new config, on this machine, would generate round N's branches as they are.
