@@ -120,10 +120,13 @@ std::string time_line(const RunPlan& plan, const RunConfig& config) {
       estimate_times(plan, config, rates(plan.machine.dtype), rates(plan.machine.train_dtype));
   return fmt::format(
       "{:<16}a round: about {} of generating if every branch goes to its limit, {} of training; "
-      "from this machine's rates, measured just now\n",
+      "judging and held-out answers not counted\n"
+      "{:<16}from this machine's rates, measured just now, at the share of them that {}\n",
       "time",
       format_duration(times.generate_s),
-      format_duration(times.train_s));
+      format_duration(times.train_s),
+      "",
+      device.is_cpu() ? "is usual" : "is usual on a CPU: none was measured on a GPU");
 }
 
 void plan_command(App& app, const PlanCommandOptions& options) {

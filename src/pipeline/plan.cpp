@@ -152,7 +152,7 @@ void try_judge(
 
 // The shares of the floor that were measured on CPUs, the lower ones.
 constexpr double kUsualDecodeShare = 0.68;
-constexpr double kUsualTrainShare = 0.47;
+constexpr double kUsualTrainShare = 0.44;
 
 }  // namespace
 

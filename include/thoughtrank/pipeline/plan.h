@@ -42,14 +42,14 @@ struct RunPlan {
 };
 
 // What a round takes where every branch goes to its limit and every prompt has a winner. Judging
-// goes on beside generation and is not counted.
+// and the held-out answers are not counted.
 struct RoundTimes {
   double generate_s = 0;
   double train_s = 0;
 };
 
 // Operations and bytes over `decode` and `train`, the rates of the plan's machine, at the shares of
-// them that are usual on a CPU (tests/benchmarks/README.md).
+// them that were measured on a CPU (tests/benchmarks/README.md), for want of others on a GPU too.
 [[nodiscard]] RoundTimes estimate_times(const RunPlan& plan,
                                         const RunConfig& config,
                                         const MachineRates& decode,
