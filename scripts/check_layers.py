@@ -15,17 +15,18 @@ from pathlib import Path
 # What each room may include, ground floor first.
 ROOMS = {
     "core": set(),
+    "config": {"core"},
     "data": {"core"},
-    "text": {"core"},
+    "text": {"core", "config"},
     "kernels": {"core"},
     "comm": {"core"},
     "model": {"core", "kernels"},
     "decode": {"core", "kernels", "model"},
-    "generate": {"core", "data", "text", "decode"},
-    "judge": {"core", "data"},
-    "train": {"core", "data", "text", "kernels", "comm", "model"},
+    "generate": {"core", "config", "data", "text", "decode"},
+    "judge": {"core", "config", "data"},
+    "train": {"core", "config", "data", "text", "kernels", "comm", "model"},
     "report": {"core", "data"},
-    "pipeline": {"core", "data", "text", "model", "comm", "decode", "generate", "judge", "train"},
+    "pipeline": {"core", "config", "data", "text", "model", "comm", "decode", "generate", "judge", "train"},
 }
 ROOMS["app"] = set(ROOMS)
 
@@ -33,7 +34,8 @@ ROOMS["app"] = set(ROOMS)
 TORCH_ROOMS = {"kernels", "comm", "model", "decode", "train", "pipeline", "app"}
 THIRD_PARTY = [
     (r"(spdlog/fmt|nlohmann)/", set(ROOMS)),  # core's public headers hand them on
-    (r"(spdlog|fmt|yaml-cpp|openssl)/", {"core"}),
+    (r"(spdlog|fmt|openssl)/", {"core"}),
+    (r"yaml-cpp/", {"config"}),
     (r"sentencepiece|pcre2\.h$", {"text"}),
     (r"(torch|ATen|c10)/", TORCH_ROOMS),
     (r"(cuda|cub|thrust|cooperative_groups|mma\.h)", {"kernels"}),

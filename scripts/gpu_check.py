@@ -88,8 +88,8 @@ def describe(row):
     words = [f"{row['tokens_per_s']:,.0f} tok/s"]
     if row.get("gflop_per_s"):
         words.append(f"{row['gflop_per_s'] / 1e3:,.1f} TFLOP/s")
-    if row.get("floor_share"):
-        words.append(f"{row['floor_share']:.0%} of the floor")
+    if row.get("roofline_share"):
+        words.append(f"{row['roofline_share']:.0%} of the floor")
     if "load_s" in row:
         words.append(f"loaded in {row['load_s']:.1f} s")
     if row.get("peak_device_bytes"):
@@ -187,7 +187,7 @@ class Plan:
         yield self.probe("schemas", 60)
         yield self.probe("attention", 60, "" if self.options.device == "cuda" else "needs a GPU")
         yield from self.gpu_tests()
-        yield self.probe("ceilings", 40)
+        yield self.probe("peak_rates", 40)
         yield self.make_model("model", self.model, [])
         yield self.make_model("quick model", self.quick, ["--layers", self.sizes.quick_layers])
         for cell in self.sizes.cells:

@@ -1,13 +1,13 @@
-// bench decode: the generator's speed on made-up tokens, beside the ceilings of the machine.
+// bench decode: the generator's speed on made-up tokens, beside the peak_rates of the machine.
 #include "app/bench_machine.h"
 #include "app/bench_train.h"
 #include "app/decode_timing.h"
 #include "thoughtrank/core/json.h"
-#include "thoughtrank/decode/floor.h"
-#include "thoughtrank/kernels/ceilings.h"
+#include "thoughtrank/decode/roofline.h"
 #include "thoughtrank/kernels/device.h"
 #include "thoughtrank/kernels/kv_pages.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/kernels/peak_rates.h"
+#include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
 
@@ -24,12 +24,12 @@ struct BenchOptions {
   std::vector<std::string> without;
 };
 
-Machine machine_of(const BenchOptions& options) {
+ComputeSetup machine_of(const BenchOptions& options) {
   RunConfig config;
   config.device = options.device;
   config.model.dtype = options.dtype;
   config.threads = options.threads;
-  return resolve_machine(config);
+  return resolve_compute(config);
 }
 
 // Weights and KV as they must be held, the decoder's own overheads not counted.
@@ -52,42 +52,43 @@ double tokens_per_s(const DecodeTiming& timing, const BenchOptions& options) {
 
 // What the device could do at most, beside what it did.
 Json floors(const LlamaConfig& model,
-            const Machine& machine,
+            const ComputeSetup& compute,
             const BenchOptions& options,
             double rate) {
-  const at::Device device(machine.device);
-  const Ceilings ceilings =
-      device.is_cpu() ? measure_ceilings(machine.threads) : measure_device_ceilings(device);
-  const bool is_bfloat16 = machine.dtype == "bfloat16";
-  const DecodeFloor floor = decode_floor(
-      model,
-      {.prompt_tokens = options.work.prompt_tokens,
-       .new_tokens = options.work.new_tokens,
-       .branches = options.work.branches,
-       .bytes_per_element = is_bfloat16 ? 2 : 4},
-      {.flops_per_s = is_bfloat16 ? ceilings.bfloat16_flops_per_s : ceilings.float32_flops_per_s,
-       .read_bytes_per_s = ceilings.read_bytes_per_s});
-  return {{"floor_tokens_per_s", floor.tokens_per_s},
-          {"floor_share", rate / floor.tokens_per_s},
-          {"ceilings", in_billions(ceilings)}};
+  const at::Device device(compute.device);
+  const PeakRates peak_rates =
+      device.is_cpu() ? measure_peak_rates(compute.threads) : measure_device_peak_rates(device);
+  const bool is_bfloat16 = compute.dtype == "bfloat16";
+  const DecodeRoofline roofline =
+      decode_roofline(model,
+                      {.prompt_tokens = options.work.prompt_tokens,
+                       .new_tokens = options.work.new_tokens,
+                       .branches = options.work.branches,
+                       .bytes_per_element = is_bfloat16 ? 2 : 4},
+                      {.flops_per_s = is_bfloat16 ? peak_rates.bfloat16_flops_per_s
+                                                  : peak_rates.float32_flops_per_s,
+                       .read_bytes_per_s = peak_rates.read_bytes_per_s});
+  return {{"roofline_tokens_per_s", roofline.tokens_per_s},
+          {"roofline_share", rate / roofline.tokens_per_s},
+          {"peak_rates", in_billions(peak_rates)}};
 }
 
 void bench_decode_command(App& app, const BenchOptions& options) {
   const int64_t empty_bytes = resident_bytes();
-  const Machine machine = machine_of(options);
-  use_machine(machine);
+  const ComputeSetup compute = machine_of(options);
+  use_compute(compute);
   const double started_s = app.clock.now_s();
   auto decoder = std::make_unique<Decoder>(load_decoder(
       options.model,
-      machine,
+      compute,
       {.slots = options.slots, .records_steps = !options.is_eager, .without = options.without}));
-  wait_for_device(at::Device(machine.device));
+  wait_for_device(at::Device(compute.device));
   const double load_s = app.clock.now_s() - started_s;
   const LlamaConfig model = decoder->config();
   const int64_t slots = decoder->slots();
   const DecodeTiming timing = time_decoding(app, *decoder, options.work);
-  const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
-  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(machine.device));
+  const int64_t peak_bytes = peak_resident_bytes();  // before the peak_rates' own buffers
+  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(compute.device));
   decoder.reset();
 
   const double rate = tokens_per_s(timing, options);
@@ -95,20 +96,20 @@ void bench_decode_command(App& app, const BenchOptions& options) {
                  {"prefill_s", timing.prefill_s},
                  {"decode_s", timing.decode_s},
                  {"load_s", load_s}};
-  report.update(floors(model, machine, options, rate));
+  report.update(floors(model, compute, options, rate));
   report.update({{"peak_rss_bytes", peak_bytes},
                  {"empty_rss_bytes", empty_bytes},
                  {"peak_device_bytes", peak_device ? Json(*peak_device) : Json()}});
-  report.update(sizes(model, options, machine.dtype == "bfloat16"));
+  report.update(sizes(model, options, compute.dtype == "bfloat16"));
   report.update({{"prompt_tokens", options.work.prompt_tokens},
                  {"new_tokens", options.work.new_tokens},
                  {"branches", options.work.branches},
                  {"slots", slots},
                  {"prefix", options.work.copies_prefix ? "copied" : "shared"},
                  {"without", options.without},
-                 {"dtype", machine.dtype},
-                 {"threads", machine.threads},
-                 {"device", machine.device},
+                 {"dtype", compute.dtype},
+                 {"threads", compute.threads},
+                 {"device", compute.device},
                  {"cpu", cpu_name()},
                  {"instruction_set", instruction_set_name()}});
   print(dump_json(report) + "\n");
@@ -164,9 +165,10 @@ constexpr const char* kBenchHelp =
     "  prefill_s           until the first new token of the branches: the prompt and one step\n"
     "  decode_s            the other steps\n"
     "  load_s              reading the model and packing its weights\n"
-    "  floor_tokens_per_s  what the ceilings allow: each phase takes the longer of its bytes and "
+    "  roofline_tokens_per_s  what the peak_rates allow: each phase takes the longer of its bytes "
+    "and "
     "its operations\n"
-    "  floor_share         tokens_per_s / floor_tokens_per_s\n"
+    "  roofline_share         tokens_per_s / roofline_tokens_per_s\n"
     "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
     "loaded\n"
     "  peak_device_bytes   of libtorch's allocator on a GPU, else null\n"
@@ -174,7 +176,8 @@ constexpr const char* kBenchHelp =
     "at full length\n"
     "  prompt_tokens, new_tokens, branches, slots, prefix, without, dtype, threads, device, cpu, "
     "instruction_set\n"
-    "  ceilings            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
+    "  peak_rates            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the "
+    "run, "
     "at these threads;\n"
     "                      of a GPU by libtorch's products and copies\n"
     "Example: thoughtrank bench decode --model models/SmolLM2-135M-Instruct --dtype float32 "

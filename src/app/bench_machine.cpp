@@ -29,10 +29,10 @@ std::string cpu_name() {
   return "unknown";
 }
 
-Json in_billions(const Ceilings& ceilings) {
-  return {{"float32_gflops", ceilings.float32_flops_per_s / 1e9},
-          {"bfloat16_gflops", ceilings.bfloat16_flops_per_s / 1e9},
-          {"read_gb_per_s", ceilings.read_bytes_per_s / 1e9}};
+Json in_billions(const PeakRates& peak_rates) {
+  return {{"float32_gflops", peak_rates.float32_flops_per_s / 1e9},
+          {"bfloat16_gflops", peak_rates.bfloat16_flops_per_s / 1e9},
+          {"read_gb_per_s", peak_rates.read_bytes_per_s / 1e9}};
 }
 
 }  // namespace thoughtrank

@@ -5,13 +5,13 @@
 #include <string>
 
 #include "thoughtrank/core/json.h"
-#include "thoughtrank/kernels/ceilings.h"
+#include "thoughtrank/kernels/peak_rates.h"
 
 namespace thoughtrank {
 
 [[nodiscard]] int64_t resident_bytes();       // of this process, now
 [[nodiscard]] int64_t peak_resident_bytes();  // at its largest
 [[nodiscard]] std::string cpu_name();
-[[nodiscard]] Json in_billions(const Ceilings& ceilings);
+[[nodiscard]] Json in_billions(const PeakRates& peak_rates);
 
 }  // namespace thoughtrank

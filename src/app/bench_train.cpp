@@ -8,7 +8,7 @@
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/kernels/device.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/train/bench.h"
 
 namespace thoughtrank {
@@ -31,12 +31,12 @@ struct BenchTrainOptions {
   std::string device = "cpu";
 };
 
-Machine machine_of(const BenchTrainOptions& options) {
+ComputeSetup machine_of(const BenchTrainOptions& options) {
   RunConfig config;
   config.device = options.device;
   config.train.dtype = options.dtype;
   config.threads = options.threads;
-  return resolve_machine(config);
+  return resolve_compute(config);
 }
 
 // The same rows at every call.
@@ -114,13 +114,14 @@ TrainingTimes time_rows(App& app,
 }
 
 // Operations per second beside what the device can do.
-Json share_of_peak(const Machine& machine, double flops_per_s) {
-  const at::Device device(machine.device);
-  const Ceilings ceilings =
-      device.is_cpu() ? measure_ceilings(machine.threads) : measure_device_ceilings(device);
-  const bool is_bfloat16 = machine.train_dtype == "bfloat16";
-  const double peak = is_bfloat16 ? ceilings.bfloat16_flops_per_s : ceilings.float32_flops_per_s;
-  return {{"share_of_peak", flops_per_s / peak}, {"ceilings", in_billions(ceilings)}};
+Json share_of_peak(const ComputeSetup& compute, double flops_per_s) {
+  const at::Device device(compute.device);
+  const PeakRates peak_rates =
+      device.is_cpu() ? measure_peak_rates(compute.threads) : measure_device_peak_rates(device);
+  const bool is_bfloat16 = compute.train_dtype == "bfloat16";
+  const double peak =
+      is_bfloat16 ? peak_rates.bfloat16_flops_per_s : peak_rates.float32_flops_per_s;
+  return {{"share_of_peak", flops_per_s / peak}, {"peak_rates", in_billions(peak_rates)}};
 }
 
 // The accounting of train/memory.h, to be set beside peak − empty.
@@ -136,13 +137,13 @@ Json stated_memory(const TrainingTimes& times) {
 
 void bench_train_command(App& app, const BenchTrainOptions& options) {
   const int64_t empty_bytes = resident_bytes();
-  const Machine machine = machine_of(options);
-  use_machine(machine);
-  const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(options.model, dtype, at::Device(machine.device));
+  const ComputeSetup compute = machine_of(options);
+  use_compute(compute);
+  const auto dtype = compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  Llama model = load_llama(options.model, dtype, at::Device(compute.device));
   const std::vector<TrainingRow> rows = rows_of(options, model.config.vocab_size);
   TrainOptions train;
-  train.dtype = machine.train_dtype;
+  train.dtype = compute.train_dtype;
   train.optimizer_state = options.optimizer_state;
   train.checkpointing = options.checkpointing;
   train.optimizer_in_backward = options.in_backward;
@@ -150,8 +151,8 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
   train.sequence_length = packed_length(options, rows);
   if (options.in_backward) train.tokens_per_step = train.sequence_length;
   const TrainingTimes times = time_rows(app, options, model, rows, train);
-  const int64_t peak_bytes = peak_resident_bytes();  // before the ceilings' own buffers
-  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(machine.device));
+  const int64_t peak_bytes = peak_resident_bytes();  // before the peak_rates' own buffers
+  const std::optional<int64_t> peak_device = peak_device_bytes(at::Device(compute.device));
 
   const double step_s = median(times.steps_s);
   Json report = {{"tokens_per_s", static_cast<double>(times.tokens) / step_s},
@@ -161,7 +162,7 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
                  {"update_s", times.update_s}};
   const double flops = training_flops(model.config, rows);
   report.update({{"gflop_per_s", flops / step_s / 1e9}});
-  report.update(share_of_peak(machine, flops / step_s));
+  report.update(share_of_peak(compute, flops / step_s));
   report.update({{"peak_rss_bytes", peak_bytes},
                  {"empty_rss_bytes", empty_bytes},
                  {"peak_device_bytes", peak_device ? Json(*peak_device) : Json()},
@@ -173,9 +174,9 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
                  {"pack", train.sequence_length},
                  {"checkpointing", times.size.checkpointing},
                  {"optimizer_state", options.optimizer_state},
-                 {"dtype", machine.train_dtype},
-                 {"threads", machine.threads},
-                 {"device", machine.device},
+                 {"dtype", compute.train_dtype},
+                 {"threads", compute.threads},
+                 {"device", compute.device},
                  {"cpu", cpu_name()},
                  {"instruction_set", instruction_set_name()}});
   print(dump_json(report) + "\n");
@@ -229,7 +230,7 @@ constexpr const char* kHelp =
     "  steps, tokens, loss_tokens, loss, pack, checkpointing, optimizer_state, dtype, threads, "
     "device, cpu, "
     "instruction_set\n"
-    "  ceilings         float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
+    "  peak_rates         float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
     "at these threads\n"
     "Example: thoughtrank bench train --model models/SmolLM2-135M-Instruct --sequence 512 --rows 4 "
     "--loss-tokens 384 --dtype bfloat16 --threads 2";

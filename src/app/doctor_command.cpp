@@ -10,8 +10,8 @@
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/model/device.h"
+#include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/plan.h"
-#include "thoughtrank/pipeline/workbench.h"
 
 namespace thoughtrank {
 
@@ -78,12 +78,12 @@ std::string check_clock() {
   return "set";
 }
 
-std::string check_round_trip(const TextKit& kit) {
+std::string check_round_trip(const ModelTexts& texts) {
   const std::string text = "Grüße, 世界! <thought>T 12345\n\n  🙂";
   const std::string back =
-      kit.tokenizer->decode(kit.tokenizer->encode(text), /*skip_special=*/false);
+      texts.tokenizer->decode(texts.tokenizer->encode(text), /*skip_special=*/false);
   if (back != text) fail(ExitCode::kBadData, "the tokenizer turns '{}' into '{}'", text, back);
-  return fmt::format("{} tokens, text survives the round trip", kit.tokenizer->vocabulary_size());
+  return fmt::format("{} tokens, text survives the round trip", texts.tokenizer->vocabulary_size());
 }
 
 void check_model(Report& report, const std::string& folder, const std::string& chat_template) {
@@ -99,8 +99,10 @@ void check_model(Report& report, const std::string& folder, const std::string& c
   report.check("weights", [&] {
     return fmt::format("{} tensors", SafetensorsReader::open_model(folder).tensors().size());
   });
-  report.check("tokenizer", [&] { return check_round_trip(load_text_kit(folder, chat_template)); });
-  report.check("template", [&] { return load_text_kit(folder, chat_template).chat_template.name; });
+  report.check("tokenizer",
+               [&] { return check_round_trip(load_model_texts(folder, chat_template)); });
+  report.check("template",
+               [&] { return load_model_texts(folder, chat_template).chat_template.name; });
 }
 
 std::string check_sizes(const RunPlan& plan) {

@@ -4,7 +4,7 @@
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
 
@@ -57,13 +57,13 @@ std::string format_result(const Judge::TestResult& result) {
 std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
   std::vector<JudgeTask> tasks = self_test_tasks(config.judge);
   AnswerScorer scorer;
-  TextKit kit;
+  ModelTexts texts;
   if (config.judge.kind == "likelihood") {
-    kit = load_text_kit(config.model.path, config.chat_template);
-    const Machine machine = resolve_machine(config);
-    use_machine(machine);
-    for (JudgeTask& task : tasks) task.prompt.token_ids = kit.prompt_ids(task.prompt);
-    scorer = make_likelihood_scorer(kit, config.model.path, machine, app.stop);
+    texts = load_model_texts(config.model.path, config.chat_template);
+    const ComputeSetup compute = resolve_compute(config);
+    use_compute(compute);
+    for (JudgeTask& task : tasks) task.prompt.token_ids = texts.prompt_ids(task.prompt);
+    scorer = make_likelihood_scorer(texts, config.model.path, compute, app.stop);
   }
   const PassingLedger ledger;
   Judge judge({.options = config.judge,

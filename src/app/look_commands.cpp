@@ -3,7 +3,7 @@
 
 #include "app/command.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/kernels/ceilings.h"
+#include "thoughtrank/kernels/peak_rates.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/report/inspect.h"
 #include "thoughtrank/report/status.h"
@@ -60,11 +60,11 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
                    static_cast<double>(plan.parameters) / 1e6));
   line("machine",
        fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
-                   plan.machine.device,
-                   plan.machine.threads,
-                   plan.machine.dtype,
-                   plan.machine.train_dtype,
-                   plan.machine.optimizer_state));
+                   plan.compute.device,
+                   plan.compute.threads,
+                   plan.compute.dtype,
+                   plan.compute.train_dtype,
+                   plan.compute.optimizer_state));
   line("template", plan.chat_template);
   line("prompts",
        fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
@@ -108,16 +108,16 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
 
 // Measures the machine for up to three seconds.
 std::string time_line(const RunPlan& plan, const RunConfig& config) {
-  const at::Device device(plan.machine.device);
-  const Ceilings ceilings =
-      device.is_cpu() ? measure_ceilings(plan.machine.threads) : measure_device_ceilings(device);
+  const at::Device device(plan.compute.device);
+  const PeakRates peak_rates = device.is_cpu() ? measure_peak_rates(plan.compute.threads)
+                                               : measure_device_peak_rates(device);
   const auto rates = [&](const std::string& dtype) {
-    return MachineRates{.flops_per_s = dtype == "bfloat16" ? ceilings.bfloat16_flops_per_s
-                                                           : ceilings.float32_flops_per_s,
-                        .read_bytes_per_s = ceilings.read_bytes_per_s};
+    return RooflineRates{.flops_per_s = dtype == "bfloat16" ? peak_rates.bfloat16_flops_per_s
+                                                            : peak_rates.float32_flops_per_s,
+                         .read_bytes_per_s = peak_rates.read_bytes_per_s};
   };
   const RoundTimes times =
-      estimate_times(plan, config, rates(plan.machine.dtype), rates(plan.machine.train_dtype));
+      estimate_times(plan, config, rates(plan.compute.dtype), rates(plan.compute.train_dtype));
   return fmt::format(
       "{:<16}a round: about {} of generating if every branch goes to its limit, {} of training; "
       "judging and held-out answers not counted\n"

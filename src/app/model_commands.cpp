@@ -6,7 +6,7 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/generate/generate.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
 
@@ -30,24 +30,24 @@ struct ModelCommandOptions {
 struct Bench {
   explicit Bench(const ModelCommandOptions& options)
       : config(config_of(options)),
-        machine(resolve_machine(config)),
-        kit(load_text_kit(options.model, options.chat_template)) {
-    use_machine(machine);
+        compute(resolve_compute(config)),
+        texts(load_model_texts(options.model, options.chat_template)) {
+    use_compute(compute);
     PromptRow prompt;
     prompt.prompt_id = "prompt";
     prompt.prompt = options.prompt;
     prompt.system = options.system;
-    prompt.token_ids = kit.prompt_ids(prompt);
+    prompt.token_ids = texts.prompt_ids(prompt);
     prompts = {prompt};
-    const std::string misfit = context_misfit(config, kit, prompt, !options.has_no_thought);
+    const std::string misfit = context_misfit(config, texts, prompt, !options.has_no_thought);
     if (!misfit.empty()) fail(ExitCode::kBadData, "the prompt does not fit: {}", misfit);
     decoder = std::make_unique<Decoder>(
-        load_decoder(options.model, machine, {.slots = config.generate.slots}));
+        load_decoder(options.model, compute, {.slots = config.generate.slots}));
     generator = std::make_unique<Generator>(*decoder,
-                                            Generator::Setup{.tokenizer = *kit.tokenizer,
+                                            Generator::Setup{.tokenizer = *texts.tokenizer,
                                                              .branches = config.branches,
                                                              .generate = config.generate,
-                                                             .eos_ids = kit.eos_ids,
+                                                             .eos_ids = texts.eos_ids,
                                                              .model_sha256 = "",
                                                              .round = 0});
   }
@@ -63,8 +63,8 @@ struct Bench {
   }
 
   RunConfig config;
-  Machine machine;
-  TextKit kit;
+  ComputeSetup compute;
+  ModelTexts texts;
   std::vector<PromptRow> prompts;
   std::unique_ptr<Decoder> decoder;
   std::unique_ptr<Generator> generator;

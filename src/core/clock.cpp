@@ -63,13 +63,13 @@ void SystemClock::sleep_s(double seconds) {
     const double slice_s = std::min(left_s, kSlice_s);
     const timespec slice{0, static_cast<long>(slice_s * 1e9)};
     ::nanosleep(&slice, nullptr);
-    show_life();
+    heartbeat();
     if (signals_seen.load() != seen_before) return;
   }
 }
 
 void StopFlag::throw_if_set() const {
-  show_life();
+  heartbeat();
   const int received = signal();
   if (received == 0) return;
   if (received == SIGINT) fail(ExitCode::kInterrupted, "interrupted. Run again to resume");

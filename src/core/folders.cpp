@@ -8,10 +8,10 @@
 #include <random>
 
 #include "core/nonce.h"
-#include "core/shorten.h"
 #include "core/system_call.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {
 namespace {

@@ -3,7 +3,7 @@
 #include <limits>
 #include <unordered_set>
 
-#include "core/shorten.h"
+#include "thoughtrank/core/shorten.h"
 #include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {

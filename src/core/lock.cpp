@@ -6,10 +6,10 @@
 
 #include <array>
 
-#include "core/shorten.h"
 #include "core/system_call.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/json.h"
+#include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {
 namespace {

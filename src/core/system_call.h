@@ -19,7 +19,7 @@ auto retry_interrupted(Call call) {
   constexpr int kMostTries = 1000;
   auto result = call();
   for (int tries = 1; result < 0 && errno == EINTR && tries < kMostTries; ++tries) result = call();
-  show_life();
+  heartbeat();
   return result;
 }
 

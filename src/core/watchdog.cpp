@@ -38,7 +38,7 @@ double now_s() { return SystemClock().now_s(); }
 
 }  // namespace
 
-void show_life() {
+void heartbeat() {
   if (this_thread) this_thread->signs.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -1,6 +1,6 @@
 #include "thoughtrank/data/records.h"
 
-#include "data/fields.h"
+#include "data/record_fields.h"
 
 namespace thoughtrank {
 namespace {

@@ -31,7 +31,7 @@ at::Tensor wide(const at::Tensor& weight) { return weight.detach().to(at::kFloat
 PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
     : config_(model.config),
       most_rows_(most_rows),
-      team_(threads),
+      threads_(threads),
       norm_(wide(model.norm)),
       pool_(kv_shape(model)),
       attention_({.heads = config_.num_attention_heads, .kv = pool_.shape()}, most_rows) {
@@ -84,13 +84,13 @@ PackedLlama::Buffers PackedLlama::rows_of_buffers(int64_t rows) const {
 // x += delta; x += attention(norm(x)); delta = mlp(norm(x)): the last sum is left to the next norm.
 void PackedLlama::apply_layer(int64_t index, const Buffers& b, const at::Tensor& delta) {
   const Layer& layer = layers_[static_cast<size_t>(index)];
-  add_rms_norm(team_, b.x, delta, layer.input_norm, config_.rms_norm_eps, b.normed);
-  layer.qkv.apply(team_, b.normed, b.qkv);
-  attention_.apply(team_, index, b.qkv, rope_.cos, rope_.sin, b.attended);
-  layer.o.apply(team_, b.attended, b.delta);
-  add_rms_norm(team_, b.x, b.delta, layer.post_attention_norm, config_.rms_norm_eps, b.normed);
-  apply_gated(team_, layer.gate, layer.up, b.normed, b.activated);
-  layer.down.apply(team_, b.activated, b.delta);
+  add_rms_norm(threads_, b.x, delta, layer.input_norm, config_.rms_norm_eps, b.normed);
+  layer.qkv.apply(threads_, b.normed, b.qkv);
+  attention_.apply(threads_, index, b.qkv, rope_.cos, rope_.sin, b.attended);
+  layer.o.apply(threads_, b.attended, b.delta);
+  add_rms_norm(threads_, b.x, b.delta, layer.post_attention_norm, config_.rms_norm_eps, b.normed);
+  apply_gated(threads_, layer.gate, layer.up, b.normed, b.activated);
+  layer.down.apply(threads_, b.activated, b.delta);
 }
 
 void PackedLlama::embed(const std::vector<int64_t>& ids, const at::Tensor& x) const {
@@ -111,7 +111,7 @@ at::Tensor PackedLlama::forward(const std::vector<int64_t>& ids,
   for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
     apply_layer(i, b, i == 0 ? at::Tensor() : b.delta);
   }
-  add_rms_norm(team_, b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
+  add_rms_norm(threads_, b.x, b.delta, norm_, config_.rms_norm_eps, b.normed);
   return copy_rows(b.normed, wanted);
 }
 
@@ -136,13 +136,13 @@ at::Tensor PackedLlama::read_chunk(const std::vector<int64_t>& ids,
 
 at::Tensor PackedLlama::logits(const at::Tensor& hidden) {
   at::Tensor out = at::empty({hidden.size(0), config_.vocab_size}, at::kFloat);
-  lm_head_.apply(team_, hidden, out);
+  lm_head_.apply(threads_, hidden, out);
   return out;
 }
 
 std::vector<VocabularyRow> PackedLlama::read_vocabulary(const at::Tensor& hidden,
                                                         const std::vector<int64_t>& wanted) {
-  return thoughtrank::read_vocabulary(team_, lm_head_, hidden, wanted);
+  return thoughtrank::read_vocabulary(threads_, lm_head_, hidden, wanted);
 }
 
 }  // namespace thoughtrank

@@ -11,7 +11,7 @@
 #include "thoughtrank/kernels/attention.h"
 #include "thoughtrank/kernels/kv_pages.h"
 #include "thoughtrank/kernels/packed_linear.h"
-#include "thoughtrank/kernels/team.h"
+#include "thoughtrank/kernels/thread_pool.h"
 #include "thoughtrank/kernels/vocabulary.h"
 #include "thoughtrank/model/llama.h"
 
@@ -82,8 +82,8 @@ class PackedLlama {
 
   LlamaConfig config_;
   int64_t most_rows_;
-  Team team_;
-  LargeMemory weights_memory_;
+  ThreadPool threads_;
+  HugePageArena weights_memory_;
   at::Tensor embed_tokens_;  // (V, C); undefined where the rows of lm_head are the embedding
   at::Tensor norm_;          // (C) float32
   KvPool pool_;

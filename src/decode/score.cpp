@@ -37,10 +37,10 @@ class Scorer {
   }
 
   std::vector<ContinuationScore> score(const std::vector<int64_t>& shared_ids) {
-    const at::Tensor last = model_.read_text(shared_ids, prefix_, show_life);  // (1, C)
+    const at::Tensor last = model_.read_text(shared_ids, prefix_, heartbeat);  // (1, C)
     score_first_tokens(last);
     for (Chunk chunk = next_chunk(); chunk.batch.rows > 0; chunk = next_chunk()) {
-      show_life();
+      heartbeat();
       std::vector<int64_t> rows(chunk.ids.size());
       std::iota(rows.begin(), rows.end(), 0);
       add(model_.forward(chunk.ids, chunk.batch, rows), chunk.wanted, chunk.owners);

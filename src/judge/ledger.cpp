@@ -20,12 +20,12 @@ const std::string& process_mark() {
 Ledger::Ledger(std::filesystem::path path) : path_(std::move(path)) {
   if (!std::filesystem::exists(path_)) return;
   journal_ = std::make_unique<Journal>(path_, [this](const Json& record) { take(record); });
-  books_.charge_open();
+  accounts_.charge_open();
 }
 
 void Ledger::take(const Json& record) {
   const std::string where = path_.string();
-  books_.take(record, where);
+  accounts_.take(record, where);
   const std::string type = require_string(record, "type", where);
   if (type == "note") {
     notes_[require_string(record, "name", where)] = require(record, "value", where);

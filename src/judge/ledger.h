@@ -1,4 +1,4 @@
-// The judge's books, in a Journal: `intent` before a call leaves (with its worst cost), `result`
+// The judge's accounts, in a Journal: `intent` before a call leaves (with its worst cost), `result`
 // before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
 // to be asked for again, `batched` for a call written to a batch file, `discarded` for one whose
 // batch file was given up (spent as reserved, since it may have been worked on), `reused` for a
@@ -14,7 +14,7 @@
 #include <unordered_map>
 
 #include "thoughtrank/core/journal.h"
-#include "thoughtrank/data/ledger_books.h"
+#include "thoughtrank/data/ledger_accounts.h"
 
 namespace thoughtrank {
 
@@ -70,9 +70,9 @@ class Ledger {
   [[nodiscard]] const Json* note(const std::string& name) const;
   void remember(const std::string& name, const Json& value);
 
-  [[nodiscard]] double spent_usd() const { return books_.spent_usd(); }
-  [[nodiscard]] double reserved_usd() const { return books_.reserved_usd(); }
-  [[nodiscard]] double saved_usd() const { return books_.saved_usd(); }
+  [[nodiscard]] double spent_usd() const { return accounts_.spent_usd(); }
+  [[nodiscard]] double reserved_usd() const { return accounts_.reserved_usd(); }
+  [[nodiscard]] double saved_usd() const { return accounts_.saved_usd(); }
 
  private:
   void take(const Json& record);
@@ -81,7 +81,7 @@ class Ledger {
 
   std::filesystem::path path_;
   std::unique_ptr<Journal> journal_;
-  LedgerBooks books_;
+  LedgerAccounts accounts_;
   std::unordered_map<std::string, PaidReply> replies_;
   std::unordered_map<std::string, FailedAttempts> failures_;
   std::set<std::string> paid_before_;        // by an earlier process, not used yet

@@ -79,7 +79,7 @@ void AheadJudge::finish() {
 std::vector<JudgeTask> AheadJudge::next_tasks(bool may_wait) {
   std::unique_lock lock(mutex_);
   while (may_wait && !is_complete_ && tasks_.empty()) {
-    show_life();
+    heartbeat();
     changed_.wait_for(lock, kLookAround);
   }
   return std::exchange(tasks_, {});
@@ -90,7 +90,7 @@ bool AheadJudge::wait_to_try_again() {
   std::unique_lock lock(mutex_);
   const double until_s = clock_.now_s() + kTryAgain_s;
   while (!is_complete_ && clock_.now_s() < until_s) {
-    show_life();
+    heartbeat();
     changed_.wait_for(lock, kLookAround);
   }
   return !is_complete_;

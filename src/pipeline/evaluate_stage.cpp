@@ -132,14 +132,14 @@ StageReport evaluate_stage(Session& session, int64_t round) {
   StageReport report{.units = 0, .unit = "tokens"};
   {
     Decoder decoder =
-        load_decoder(model_folder, session.machine, {.slots = session.config.generate.slots});
+        load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
     const auto outputs = generate_heldout(session, decoder, store, model_sha256, round);
     anchors = anchor_answers(session, outputs, round);
     const auto targets = loss_targets(session, anchors);
     for (size_t n = 0; n < outputs.size(); ++n) {
       rows.push_back(make_eval_row(outputs[n], round));
       rows.back().heldout_loss =
-          answer_loss(decoder, session.kit, session.prompts.holdout[n], targets[n]);
+          answer_loss(decoder, session.texts, session.prompts.holdout[n], targets[n]);
       report.units += static_cast<int64_t>(outputs[n].token_ids.size());
     }
   }  // the decoder's memory is free before a likelihood judge loads its own

@@ -6,7 +6,7 @@
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
-#include "thoughtrank/data/ledger_books.h"
+#include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 #include "thoughtrank/pipeline/run.h"
@@ -107,11 +107,11 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   for (const char* part : {"branches", "generate"}) {
     if (before.value(part, Json()) != now.at(part)) return false;
   }
-  const Machine machine = resolve_machine(config);
-  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
-  return machine_before.value("device", "") == machine.device &&
-         machine_before.value("dtype", "") == machine.dtype &&
-         digests.value("template", "") == template_sha256(kit.chat_template) &&
+  const ComputeSetup compute = resolve_compute(config);
+  const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  return machine_before.value("device", "") == compute.device &&
+         machine_before.value("dtype", "") == compute.dtype &&
+         digests.value("template", "") == template_sha256(texts.chat_template) &&
          has_same_texts(before, digests.value("texts", ""), config);
 }
 
@@ -163,7 +163,7 @@ void copy_journal(const RunFolder& from,
 
 // A batch belongs to the run that wrote it: the fork would ask the same calls again.
 void require_no_batch_out(const RunFolder& from) {
-  const int64_t calls = read_ledger_books(from.ledger()).waiting_calls();
+  const int64_t calls = read_ledger_accounts(from.ledger()).waiting_calls();
   if (calls == 0) return;
   fail(
       ExitCode::kConfig,

@@ -46,7 +46,7 @@ void flatten(const Json& json, const std::string& prefix, std::map<std::string, 
 }
 
 Json frozen_record(const RunConfig& config,
-                   const Machine& machine,
+                   const ComputeSetup& compute,
                    const RunIdentity& identity,
                    const std::string& utc_time) {
   return Json{{"format", 1},
@@ -54,11 +54,11 @@ Json frozen_record(const RunConfig& config,
               {"started", utc_time},
               {"config", config_to_json(config)},
               {"frozen",
-               {{"device", machine.device},
-                {"dtype", machine.dtype},
-                {"train_dtype", machine.train_dtype},
-                {"threads", machine.threads},
-                {"optimizer_state", machine.optimizer_state}}},
+               {{"device", compute.device},
+                {"dtype", compute.dtype},
+                {"train_dtype", compute.train_dtype},
+                {"threads", compute.threads},
+                {"optimizer_state", compute.optimizer_state}}},
               {"sha256",
                {{"model", identity.model_sha256},
                 {"prompts", identity.prompts_sha256},
@@ -66,7 +66,7 @@ Json frozen_record(const RunConfig& config,
                 {"texts", identity.texts_sha256}}}};
 }
 
-Machine frozen_machine(const Json& record, const std::string& where) {
+ComputeSetup frozen_machine(const Json& record, const std::string& where) {
   const Json& frozen = require(record, "frozen", where);
   return {.device = require_string(frozen, "device", where),
           .dtype = require_string(frozen, "dtype", where),
@@ -97,15 +97,15 @@ std::vector<std::string> differences(const Json& before, const Json& now) {
 
 }  // namespace
 
-Machine freeze_or_check(const std::filesystem::path& run_json,
-                        const RunConfig& config,
-                        const Machine& machine,
-                        const RunIdentity& identity,
-                        const std::string& utc_time) {
-  const Json now = frozen_record(config, machine, identity, utc_time);
+ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
+                             const RunConfig& config,
+                             const ComputeSetup& compute,
+                             const RunIdentity& identity,
+                             const std::string& utc_time) {
+  const Json now = frozen_record(config, compute, identity, utc_time);
   if (!fs::exists(run_json)) {
     publish_file(run_json, now.dump(2) + "\n");
-    return machine;
+    return compute;
   }
   const std::string where = run_json.string();
   const Json before = parse_json(read_file(run_json), where);
@@ -126,8 +126,8 @@ Machine freeze_or_check(const std::filesystem::path& run_json,
     longer["config"]["rounds"] = config.rounds;
     publish_file(run_json, longer.dump(2) + "\n");
   }
-  Machine frozen = frozen_machine(before, where);
-  if (frozen.threads != machine.threads) {
+  ComputeSetup frozen = frozen_machine(before, where);
+  if (frozen.threads != compute.threads) {
     log_info("threads: {} as at the first start of this run", frozen.threads);
   }
   return frozen;

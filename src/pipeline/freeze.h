@@ -6,7 +6,7 @@
 #include <string>
 
 #include "thoughtrank/pipeline/config.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
 
@@ -19,11 +19,11 @@ struct RunIdentity {
 
 // First start: publishes run.json and returns `machine`. Later: returns the frozen machine, or
 // throws Error(kConfig) with a line for each difference that is not allowed.
-[[nodiscard]] Machine freeze_or_check(const std::filesystem::path& run_json,
-                                      const RunConfig& config,
-                                      const Machine& machine,
-                                      const RunIdentity& identity,
-                                      const std::string& utc_time);
+[[nodiscard]] ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
+                                           const RunConfig& config,
+                                           const ComputeSetup& compute,
+                                           const RunIdentity& identity,
+                                           const std::string& utc_time);
 
 // Error(kConfig) with a line for each difference when a fork of the run changes what its finished
 // rounds stand on: the base model's weights, the prompts and which of them belong to which round.

@@ -40,7 +40,7 @@ StageReport generate_stage(Session& session, int64_t round) {
   BranchStore store(session.folder.work(round) / "branches.jsonl", model_sha256);
 
   Decoder decoder =
-      load_decoder(model_folder, session.machine, {.slots = session.config.generate.slots});
+      load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
   Generator generator = make_generator(session, decoder, model_sha256, round);
   Progress progress({.stage = fmt::format("round {} generate", round),
                      .unit = "branches",

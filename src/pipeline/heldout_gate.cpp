@@ -38,9 +38,9 @@ std::vector<TrainingRow> heldout_rows(const Session& session) {
     TrainingRow row;
     row.prompt_id = prompt.prompt_id;
     row.input_ids = prompt.token_ids;
-    const TokenIds answer = session.kit.tokenizer->encode(answers[n]);
+    const TokenIds answer = session.texts.tokenizer->encode(answers[n]);
     row.input_ids.insert(row.input_ids.end(), answer.begin(), answer.end());
-    const auto longest = static_cast<size_t>(session.kit.model.max_position_embeddings);
+    const auto longest = static_cast<size_t>(session.texts.model.max_position_embeddings);
     row.input_ids.resize(std::min(row.input_ids.size(), longest));
     const int64_t begin = std::ssize(prompt.token_ids), end = std::ssize(row.input_ids);
     if (begin >= end) continue;

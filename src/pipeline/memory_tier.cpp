@@ -7,14 +7,14 @@ namespace thoughtrank {
 
 std::string choose_tier(const TrainOptions& options,
                         const LlamaConfig& model,
-                        const Machine& machine,
+                        const ComputeSetup& compute,
                         uint64_t available_bytes) {
   if (options.optimizer_state != "auto") return options.optimizer_state;
   if (available_bytes == 0) return "float32";  // nobody can tell
   const std::vector<std::string> tiers = {"float32_master", "float32", "bfloat16", "int8"};
   const TrainingSize size = {
-      .weights = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
-      .device = at::Device(machine.device)};
+      .weights = compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+      .device = at::Device(compute.device)};
   TrainOptions tried = options;
   for (const std::string& tier : tiers) {
     tried.optimizer_state = tier;
@@ -23,10 +23,12 @@ std::string choose_tier(const TrainOptions& options,
   return tiers.back();
 }
 
-Machine with_tier(Machine machine, const TrainOptions& options, const LlamaConfig& model) {
-  machine.optimizer_state =
-      choose_tier(options, model, machine, memory_available_on(machine.device));
-  return machine;
+ComputeSetup with_tier(ComputeSetup compute,
+                       const TrainOptions& options,
+                       const LlamaConfig& model) {
+  compute.optimizer_state =
+      choose_tier(options, model, compute, memory_available_on(compute.device));
+  return compute;
 }
 
 }  // namespace thoughtrank

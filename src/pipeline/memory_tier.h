@@ -6,7 +6,7 @@
 #include <string>
 
 #include "thoughtrank/model/config.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
 
@@ -14,12 +14,12 @@ namespace thoughtrank {
 // quarter of the available memory for activations, else int8.
 [[nodiscard]] std::string choose_tier(const TrainOptions& options,
                                       const LlamaConfig& model,
-                                      const Machine& machine,
+                                      const ComputeSetup& compute,
                                       uint64_t available_bytes);
 
 // The machine with its tier chosen in the memory that its device has left.
-[[nodiscard]] Machine with_tier(Machine machine,
-                                const TrainOptions& options,
-                                const LlamaConfig& model);
+[[nodiscard]] ComputeSetup with_tier(ComputeSetup compute,
+                                     const TrainOptions& options,
+                                     const LlamaConfig& model);
 
 }  // namespace thoughtrank

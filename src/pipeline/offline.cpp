@@ -6,8 +6,8 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/watchdog.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/run.h"
-#include "thoughtrank/pipeline/workbench.h"
 #include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
@@ -33,23 +33,25 @@ Json select_again(const RunConfig& config, int64_t round, const fs::path& target
 namespace {
 
 // Rows that have texts only are encoded by the template.
-std::vector<TrainingRow> read_training_rows(const fs::path& data, const TextKit& kit) {
+std::vector<TrainingRow> read_training_rows(const fs::path& data, const ModelTexts& texts) {
   auto rows = read_rows<TrainingRow>(data);
   for (TrainingRow& row : rows) {
-    if (row.input_ids.empty()) encode_training_row(row, kit.chat_template, *kit.tokenizer);
+    if (row.input_ids.empty()) encode_training_row(row, texts.chat_template, *texts.tokenizer);
   }
   return rows;
 }
 
 // Everything a training state depends on.
-std::string file_identity(const RunConfig& config, const fs::path& data, const Machine& machine) {
+std::string file_identity(const RunConfig& config,
+                          const fs::path& data,
+                          const ComputeSetup& compute) {
   return sha256(dump_json(Json{{"train", config_to_json(config).at("train")},
                                {"rows", sha256_file(data)},
                                {"start", weights_sha256(config.model.path)},
                                {"seed", config.seed},
-                               {"dtype", machine.train_dtype},
-                               {"tier", machine.optimizer_state},
-                               {"threads", machine.threads}}));
+                               {"dtype", compute.train_dtype},
+                               {"tier", compute.optimizer_state},
+                               {"threads", compute.threads}}));
 }
 
 }  // namespace
@@ -64,18 +66,18 @@ TrainFileResult train_file(const RunConfig& config,
     fail(ExitCode::kConfig, "{} is there already: choose another --out", target.string());
   }
   require_licence(config.model.path, target, config.is_private);
-  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
+  const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   const bool has_pairs = config.train.objective == "dpo_nll";
   const auto pairs =
       has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
-  const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, kit);
-  const Machine machine = with_tier(resolve_machine(config), config.train, kit.model);
-  use_machine(machine);
-  const auto dtype = machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(config.model.path, dtype, at::Device(machine.device));
+  const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);
+  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
+  use_compute(compute);
+  const auto dtype = compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  Llama model = load_llama(config.model.path, dtype, at::Device(compute.device));
   const fs::path parent = fs::absolute(target).parent_path();
   fs::create_directories(parent);
-  const std::string identity = file_identity(config, data, machine);
+  const std::string identity = file_identity(config, data, compute);
   const fs::path work = parent / (".work-" + target.filename().string());
   fs::create_directories(work);
   const RunLock lock(work);
@@ -83,7 +85,7 @@ TrainFileResult train_file(const RunConfig& config,
       {.stage = "train", .unit = "steps", .total = 0, .already_done = 0, .rate_unit = "tok"},
       clock);
   TrainOptions options = config.train;
-  options.optimizer_state = machine.optimizer_state;
+  options.optimizer_state = compute.optimizer_state;
   const TrainSetup setup = {.options = options,
                             .seed = static_cast<uint64_t>(config.seed),
                             .round = 1,
@@ -98,12 +100,12 @@ TrainFileResult train_file(const RunConfig& config,
       model,
       {.base_folder = config.model.path,
        .target = target,
-       .chat_template = kit.chat_template,
+       .chat_template = texts.chat_template,
        .dtype = config.checkpoint.dtype,
        .is_private = config.is_private,
        .card = {{"base_model", fs::path(config.model.path).filename().string()},
                 {"rows", result.rows},
-                {"template", kit.chat_template.name}},
+                {"template", texts.chat_template.name}},
        .adapter = result.adapter,
        .lora = config.train.lora,
        .adapter_base = config.model.path,

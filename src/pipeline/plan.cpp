@@ -47,14 +47,14 @@ void estimate_training(RunPlan& plan,
                        const LlamaConfig& model,
                        int64_t longest_row) {
   TrainOptions train = config.train;
-  train.optimizer_state = plan.machine.optimizer_state;
+  train.optimizer_state = plan.compute.optimizer_state;
   const int64_t tokens = std::min(train.sequence_length, train.tokens_per_step - 1 + longest_row);
   plan.training_size = {
       .tokens = tokens,
       .loss_tokens = tokens,
       .checkpointing = "none",
-      .weights = plan.machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
-      .device = at::Device(plan.machine.device)};
+      .weights = plan.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
+      .device = at::Device(plan.compute.device)};
   const uint64_t fixed = training_memory(model, train, plan.training_size).standing();
   const uint64_t left = plan.memory_available - std::min(plan.memory_available, fixed);
   plan.training_size.checkpointing = fitting_checkpointing(model, train, plan.training_size, left);
@@ -70,12 +70,12 @@ uint64_t free_disk(fs::path folder) {
   return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
-int64_t count_special_text(const PromptPlan& prompts, const TextKit& kit) {
+int64_t count_special_text(const PromptPlan& prompts, const ModelTexts& texts) {
   int64_t count = 0;
   const auto add = [&](const std::vector<PromptRow>& rows) {
     for (const PromptRow& row : rows) {
       const std::string text = row.system + "\n" + row.prompt;
-      count += kit.tokenizer->encode(text) != kit.tokenizer->encode_with_special(text) ? 1 : 0;
+      count += texts.tokenizer->encode(text) != texts.tokenizer->encode_with_special(text) ? 1 : 0;
     }
   };
   add(prompts.holdout);
@@ -95,8 +95,8 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
   plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
-  plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.machine.dtype) +
-                      cached * cache_bytes_per_token(model, plan.machine.dtype);
+  plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.compute.dtype) +
+                      cached * cache_bytes_per_token(model, plan.compute.dtype);
   estimate_training(plan, config, model, plan.longest_prompt + per_branch);
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
@@ -136,7 +136,7 @@ Judge::Setup judge_setup(const RunConfig& config,
 }
 
 // What would stop the judge from being asked: settings, key, program; with `probe` also whether it
-// answers. In books that are thrown away.
+// answers. In accounts that are thrown away.
 void try_judge(
     RunPlan& plan, const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const fs::path ledger =
@@ -150,7 +150,7 @@ void try_judge(
   fs::remove(ledger);
 }
 
-// The shares of the floor that were measured on CPUs, the lower ones.
+// The shares of the roofline that were measured on CPUs, the lower ones.
 constexpr double kUsualDecodeShare = 0.68;
 constexpr double kUsualTrainShare = 0.44;
 
@@ -158,16 +158,16 @@ constexpr double kUsualTrainShare = 0.44;
 
 RoundTimes estimate_times(const RunPlan& plan,
                           const RunConfig& config,
-                          const MachineRates& decode,
-                          const MachineRates& train) {
+                          const RooflineRates& decode,
+                          const RooflineRates& train) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
-  const DecodeFloor floor =
-      decode_floor(read_llama_config(config.model.path),
-                   {.prompt_tokens = plan.longest_prompt,
-                    .new_tokens = per_branch,
-                    .branches = plan.branches,
-                    .bytes_per_element = static_cast<int64_t>(bytes_of(plan.machine.dtype))},
-                   decode);
+  const DecodeRoofline roofline =
+      decode_roofline(read_llama_config(config.model.path),
+                      {.prompt_tokens = plan.longest_prompt,
+                       .new_tokens = per_branch,
+                       .branches = plan.branches,
+                       .bytes_per_element = static_cast<int64_t>(bytes_of(plan.compute.dtype))},
+                      decode);
   const auto prompts = static_cast<double>(plan.prompts_per_round);
   const auto rows =
       prompts * static_cast<double>(config.select.winners_per_prompt * config.train.epochs);
@@ -181,17 +181,17 @@ RoundTimes estimate_times(const RunPlan& plan,
   const double step_bytes = 2 * static_cast<double>(plan.training.standing());
   const double train_s =
       operations / train.flops_per_s + steps * step_bytes / train.read_bytes_per_s;
-  return {.generate_s = prompts * (floor.prefill_s + floor.decode_s) / kUsualDecodeShare,
+  return {.generate_s = prompts * (roofline.prefill_s + roofline.decode_s) / kUsualDecodeShare,
           .train_s = train_s / kUsualTrainShare};
 }
 
 RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
-  const TextKit kit = load_text_kit(config.model.path, config.chat_template);
-  const PromptPlan prompts = load_prompts(config, kit);
+  const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  const PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
-  plan.machine = with_tier(resolve_machine(config), config.train, kit.model);
-  plan.chat_template = kit.chat_template.name;
+  plan.compute = with_tier(resolve_compute(config), config.train, texts.model);
+  plan.chat_template = texts.chat_template.name;
   plan.parameters = count_parameters(config.model.path);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
   plan.prompts_left_out = std::ssize(prompts.left_out);
@@ -200,10 +200,10 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
-  plan.memory_available = memory_available_on(plan.machine.device);
-  estimate_sizes(plan, config, kit.model);
+  plan.memory_available = memory_available_on(plan.compute.device);
+  estimate_sizes(plan, config, texts.model);
   plan.disk_free = free_disk(config.run_dir);
-  plan.special_text_prompts = count_special_text(prompts, kit);
+  plan.special_text_prompts = count_special_text(prompts, texts);
   plan.judging = estimate_judging(config.judge,
                                   plan.rounds * plan.prompts_per_round,
                                   plan.branches,

@@ -106,11 +106,11 @@ void tidy(const RunFolder& folder) {
 
 }  // namespace
 
-PromptPlan load_prompts(const RunConfig& config, const TextKit& kit) {
+PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   std::string reason;
   const auto encode = [&](PromptRow& prompt) {
-    prompt.token_ids = kit.prompt_ids(prompt);
-    const std::string misfit = context_misfit(config, kit, prompt);
+    prompt.token_ids = texts.prompt_ids(prompt);
+    const std::string misfit = context_misfit(config, texts, prompt);
     if (reason.empty()) reason = misfit;
     return misfit.empty();
   };
@@ -125,10 +125,10 @@ Generator make_generator(const Session& session,
                          const std::string& model_sha256,
                          int64_t round) {
   return {decoder,
-          {.tokenizer = *session.kit.tokenizer,
+          {.tokenizer = *session.texts.tokenizer,
            .branches = session.config.branches,
            .generate = session.config.generate,
-           .eos_ids = session.kit.eos_ids,
+           .eos_ids = session.texts.eos_ids,
            .model_sha256 = model_sha256,
            .round = round}};
 }
@@ -141,7 +141,8 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFla
   const auto& config = session.config;
   AnswerScorer scorer;
   if (config.judge.kind == "likelihood") {
-    scorer = make_likelihood_scorer(session.kit, config.model.path, session.machine, session.stop);
+    scorer =
+        make_likelihood_scorer(session.texts, config.model.path, session.compute, session.stop);
   }
   auto judge = std::make_unique<Judge>(Judge::Setup{.options = config.judge,
                                                     .select = config.select,
@@ -172,29 +173,29 @@ void settle_batch(Session& session) {
 
 std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, const StopFlag& stop) {
   hide_judge_keys(config.judge);
-  TextKit kit = load_text_kit(config.model.path, config.chat_template);
-  PromptPlan prompts = load_prompts(config, kit);
+  ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
                                 .prompts_sha256 = sha256_file(config.prompts.path),
-                                .template_sha256 = template_sha256(kit.chat_template),
+                                .template_sha256 = template_sha256(texts.chat_template),
                                 .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
-  const Machine machine = with_tier(resolve_machine(config), config.train, kit.model);
+  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
 
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());
   auto lock = std::make_unique<RunLock>(folder.root());
   tidy(folder);
-  const Machine frozen =
-      freeze_or_check(folder.frozen(), config, machine, identity, clock.utc_time());
-  use_machine(frozen);
+  const ComputeSetup frozen =
+      freeze_or_check(folder.frozen(), config, compute, identity, clock.utc_time());
+  use_compute(frozen);
   auto session = std::unique_ptr<Session>(new Session{config,
                                                       frozen,
                                                       folder,
                                                       std::move(lock),
                                                       RunLog(folder.journal()),
-                                                      std::move(kit),
+                                                      std::move(texts),
                                                       std::move(prompts),
                                                       clock,
                                                       stop,

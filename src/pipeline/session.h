@@ -11,18 +11,18 @@
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 #include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/run.h"
-#include "thoughtrank/pipeline/workbench.h"
 
 namespace thoughtrank {
 
 struct Session {
   RunConfig config;
-  Machine machine;
+  ComputeSetup compute;
   RunFolder folder;
   std::unique_ptr<RunLock> lock;
   RunLog log;
-  TextKit kit;
+  ModelTexts texts;
   PromptPlan prompts;  // with token_ids
   Clock& clock;
   const StopFlag& stop;
@@ -74,6 +74,6 @@ void settle_batch(Session& session);
 
 // Prompts with their token ids. Those that do not fit the model's context are left out, with a
 // warning.
-[[nodiscard]] PromptPlan load_prompts(const RunConfig& config, const TextKit& kit);
+[[nodiscard]] PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts);
 
 }  // namespace thoughtrank

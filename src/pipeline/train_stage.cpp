@@ -62,9 +62,9 @@ std::string state_identity(const Session& session,
                                {"start", start_sha256},
                                {"seed", session.config.seed},
                                {"round", round},
-                               {"dtype", session.machine.train_dtype},
-                               {"tier", session.machine.optimizer_state},
-                               {"threads", session.machine.threads}}));
+                               {"dtype", session.compute.train_dtype},
+                               {"tier", session.compute.optimizer_state},
+                               {"threads", session.compute.threads}}));
 }
 
 Json model_card(const Session& session, const TrainingPlan& plan, int64_t round) {
@@ -72,7 +72,7 @@ Json model_card(const Session& session, const TrainingPlan& plan, int64_t round)
           {"round", round},
           {"rows", plan.rows.size() + plan.pairs.size()},
           {"judge", session.config.judge.kind},
-          {"template", session.kit.chat_template.name},
+          {"template", session.texts.chat_template.name},
           {"thought_open", session.config.branches.open},
           {"thought_close", session.config.branches.close}};
 }
@@ -110,8 +110,8 @@ StageReport train_stage(Session& session, int64_t round) {
   if (has_good_checkpoint(session, round)) return report_of_published(session, round);
   const TrainingPlan plan = plan_training(session, round);
   const std::string start_sha256 = weights_sha256(plan.start);
-  const auto dtype = session.machine.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(plan.start, dtype, at::Device(session.machine.device));
+  const auto dtype = session.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  Llama model = load_llama(plan.start, dtype, at::Device(session.compute.device));
   require_free_space(session.folder.root(),
                      checkpoint_bytes(model, session.config.checkpoint.dtype));
 
@@ -124,7 +124,7 @@ StageReport train_stage(Session& session, int64_t round) {
                      .rate_unit = "tok"},
                     session.clock);
   TrainOptions options = session.config.train;
-  options.optimizer_state = session.machine.optimizer_state;
+  options.optimizer_state = session.compute.optimizer_state;
   const TrainSetup setup = {.options = options,
                             .seed = static_cast<uint64_t>(session.config.seed),
                             .round = round,
@@ -143,7 +143,7 @@ StageReport train_stage(Session& session, int64_t round) {
   (void)publish_checkpoint(model,
                            {.base_folder = session.config.model.path,
                             .target = session.folder.checkpoint(round),
-                            .chat_template = session.kit.chat_template,
+                            .chat_template = session.texts.chat_template,
                             .dtype = session.config.checkpoint.dtype,
                             .is_private = session.config.is_private,
                             .card = model_card(session, plan, round),

@@ -7,7 +7,7 @@
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/data/jsonl.h"
-#include "thoughtrank/data/ledger_books.h"
+#include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
 
@@ -106,11 +106,11 @@ double saved_by_deduplication(const RunFolder& folder, int64_t round) {
 }
 
 MoneyStatus read_money(const RunFolder& folder, int64_t rounds) {
-  const LedgerBooks books = read_ledger_books(folder.ledger());
-  MoneyStatus money{.spent = books.spent_usd(),
-                    .reserved = books.reserved_usd(),
-                    .saved_by_ledger = books.saved_usd(),
-                    .waiting_calls = books.waiting_calls()};
+  const LedgerAccounts accounts = read_ledger_accounts(folder.ledger());
+  MoneyStatus money{.spent = accounts.spent_usd(),
+                    .reserved = accounts.reserved_usd(),
+                    .saved_by_ledger = accounts.saved_usd(),
+                    .waiting_calls = accounts.waiting_calls()};
   for (int64_t round = 1; round <= rounds; ++round) {
     money.saved_by_deduplication += saved_by_deduplication(folder, round);
   }

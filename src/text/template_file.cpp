@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/fields.h"
 #include "thoughtrank/core/files.h"
 
 namespace thoughtrank {

@@ -1,4 +1,4 @@
-#include "thoughtrank/core/fields.h"
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/train/checkpoint.h"
 #include "thoughtrank/train/trainer.h"
 

@@ -42,7 +42,7 @@ class Pass : public torch::CustomClassHolder {
     at::Tensor x = at::embedding(embedding, ids_)
                        .to(training_dtype(embedding.scalar_type(), embedding.device()));  // (T, C)
     for (const LlamaLayer& layer : model_.layers) {
-      show_life();
+      heartbeat();
       LayerTape tape;
       x = forward_layer(
           layer, input_, x, keeps_tapes ? options_.checkpointing : Checkpointing::full, tape);
@@ -58,7 +58,7 @@ class Pass : public torch::CustomClassHolder {
     at::Tensor d_x = backward_norm(d_hidden);
     d_hidden.reset();
     for (size_t n = model_.layers.size(); n-- > 0;) {
-      show_life();
+      heartbeat();
       const std::vector<at::Tensor> weights = weights_of(model_.layers[n]);
       begin(weights);
       d_x = backward_layer(model_.layers[n], input_, d_x, std::move(tapes_[n]));

@@ -6,9 +6,9 @@ import unittest
 from program import TINY, ProgramTest
 
 KEYS = {
-    "tokens_per_s", "prefill_s", "decode_s", "floor_tokens_per_s", "floor_share", "peak_rss_bytes", "empty_rss_bytes",
+    "tokens_per_s", "prefill_s", "decode_s", "roofline_tokens_per_s", "roofline_share", "peak_rss_bytes", "empty_rss_bytes",
     "weights_bytes", "kv_bytes", "prompt_tokens", "new_tokens", "branches", "slots", "dtype", "threads", "device",
-    "cpu", "instruction_set", "ceilings", "load_s", "peak_device_bytes", "prefix", "without",
+    "cpu", "instruction_set", "peak_rates", "load_s", "peak_device_bytes", "prefix", "without",
 }
 SMALL = ["--prompt-tokens", 5, "--new-tokens", 7, "--branches", 20, "--threads", 1, "--slots", 16]
 
@@ -24,10 +24,10 @@ class BenchDecode(ProgramTest):
         self.assertEqual((report["slots"], report["threads"], report["device"]), (16, 1, "cpu"))
         wall_s = report["prefill_s"] + report["decode_s"]
         self.assertAlmostEqual(report["tokens_per_s"] * wall_s, 20 * 7, places=6)
-        self.assertAlmostEqual(report["floor_share"] * report["floor_tokens_per_s"], report["tokens_per_s"], places=6)
-        self.assertGreater(report["floor_share"], 0)
+        self.assertAlmostEqual(report["roofline_share"] * report["roofline_tokens_per_s"], report["tokens_per_s"], places=6)
+        self.assertGreater(report["roofline_share"], 0)
         self.assertGreater(report["peak_rss_bytes"], report["empty_rss_bytes"] + report["weights_bytes"])
-        self.assertGreater(min(report["ceilings"].values()), 0)
+        self.assertGreater(min(report["peak_rates"].values()), 0)
         self.assertGreater(report["load_s"], 0)
         self.assertIsNone(report["peak_device_bytes"])
         self.assertEqual((report["prefix"], report["without"]), ("shared", []))

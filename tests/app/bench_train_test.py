@@ -5,7 +5,7 @@ import unittest
 from program import TINY, ProgramTest
 
 KEYS = {
-    "tokens_per_s", "step_s", "forward_s", "backward_s", "update_s", "gflop_per_s", "share_of_peak", "ceilings",
+    "tokens_per_s", "step_s", "forward_s", "backward_s", "update_s", "gflop_per_s", "share_of_peak", "peak_rates",
     "peak_rss_bytes", "empty_rss_bytes", "peak_device_bytes", "memory", "steps", "tokens", "loss_tokens", "loss", "pack", "checkpointing",
     "optimizer_state", "dtype", "threads", "device", "cpu", "instruction_set",
 }

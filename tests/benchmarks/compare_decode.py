@@ -73,7 +73,7 @@ def run_ours(cell, options):
          "--prompt-tokens", cell.prompt, "--new-tokens", options.new_tokens, "--branches", options.branches,
          "--threads", options.threads])
     report = json.loads(out)
-    # The process's own maximum, taken before it measured the ceilings; `peak` would count their buffers.
+    # The process's own maximum, taken before it measured the peak_rates; `peak` would count their buffers.
     return {"who": "ours", **report, "process_peak_rss_bytes": peak}
 
 
@@ -141,17 +141,17 @@ def table_row(cell, records):
     return (f"| {cell.dtype} | {cell.prompt} | {median(ours, 'tokens_per_s'):.0f} | "
             f"{median(peers, 'tokens_per_s'):.0f} ({peers[0]['way']}) | "
             f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}-{max(ratios):.2f}) | "
-            f"{median(ours, 'floor_share'):.0%} | {median(ours, 'peak_rss_bytes') / mib:.0f} MiB | "
+            f"{median(ours, 'roofline_share'):.0%} | {median(ours, 'peak_rss_bytes') / mib:.0f} MiB | "
             f"{median(peers, 'peak_rss_bytes') / mib:.0f} MiB |\n")
 
 
 def describe(records, options):
-    """The sentence over the table: machine, model, size of the measurement, ceilings."""
+    """The sentence over the table: machine, model, size of the measurement, peak_rates."""
     ours = [row for row in records.rows if row["who"] == "ours"]
-    top = {key: max(row["ceilings"][key] for row in ours) for key in ours[0]["ceilings"]}
+    top = {key: max(row["peak_rates"][key] for row in ours) for key in ours[0]["peak_rates"]}
     return (f"{datetime.date.today()}, {ours[0]['cpu']}, {options.threads} threads, {options.model.name}, "
             f"{options.branches} branches of {options.new_tokens} tokens; medians of {options.rounds} rounds in turns, "
-            f"ratios of neighbouring runs. Ceilings measured (best): {top['float32_gflops']:.0f} float32 and "
+            f"ratios of neighbouring runs. PeakRates measured (best): {top['float32_gflops']:.0f} float32 and "
             f"{top['bfloat16_gflops']:.0f} bfloat16 GFLOP/s, {top['read_gb_per_s']:.0f} GB/s. "
             f"Commit {commit()}, llama.cpp {options.peer_version}.\n\n")
 

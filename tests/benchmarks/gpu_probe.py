@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The short parts of scripts/gpu_check.sh that need torch only. Each prints one JSON object and ends with 0 where all is well.
 
-    gpu_probe.py machine|schemas|attention|ceilings [--device cpu|cuda] [--small]
+    gpu_probe.py machine|schemas|attention|peak_rates [--device cpu|cuda] [--small]
     gpu_probe.py gtest PROGRAM
     gpu_probe.py disk FILE
 """
@@ -183,7 +183,7 @@ def best_seconds(work, device, repeats):
     return best
 
 
-def probe_ceilings(options):
+def probe_peak_rates(options):
     """Bytes read and written per second by a copy, and operations per second of a square bfloat16 product."""
     count, side, repeats = (1 << 20, 128, 3) if options.small else (1 << 31, 8192, 20)
     source = torch.ones(count, dtype=torch.uint8, device=options.device)
@@ -241,7 +241,7 @@ def probe_disk(options):
     return {"read_gb_per_s": size / seconds / 1e9}, [] if size == wanted else [f"read {size} of {wanted} bytes"]
 
 
-PROBES = {"machine": probe_machine, "schemas": probe_schemas, "attention": probe_attention, "ceilings": probe_ceilings,
+PROBES = {"machine": probe_machine, "schemas": probe_schemas, "attention": probe_attention, "peak_rates": probe_peak_rates,
           "gtest": run_gtest, "disk": probe_disk}
 
 

@@ -50,7 +50,7 @@ TEST(Watchdog, OneThatIsSlowLives) {
               const Watchdog watchdog(1, "the test");
               for (int n = 0; n < 20; ++n) {
                 sleep_s(0.1);
-                show_life();
+                heartbeat();
               }
             })),
             0);
@@ -73,7 +73,7 @@ TEST(Watchdog, WhatAnotherThreadDoesIsNoSignOfLife) {
   EXPECT_EQ(exit_code(start([] {
               std::jthread busy([](const std::stop_token& ended) {
                 const Watchdog watchdog(0.5, "the other");
-                while (!ended.stop_requested()) show_life();
+                while (!ended.stop_requested()) heartbeat();
               });
               const Watchdog watchdog(0.5, "the test");
               sleep_s(60);
@@ -86,7 +86,7 @@ TEST(Watchdog, TimeInWhichTheProcessStoodStillDoesNotCount) {
     const Watchdog watchdog(6, "the test");
     sleep_s(2);  // is over when the process goes on
     sleep_s(1.2);
-    show_life();
+    heartbeat();
   });
   sleep_s(0.8);
   ::kill(child, SIGSTOP);

@@ -1,6 +1,6 @@
 // round.yaml of any bytes fills the judge's options or is refused.
 #include "tests/fuzz/fuzz.h"
-#include "thoughtrank/core/fields.h"
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/judge/judge.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

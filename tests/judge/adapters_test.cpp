@@ -282,11 +282,11 @@ TEST_F(AdaptersTest, the_ledger_says_what_a_restart_has_saved) {
   LoopbackServer server(messages_response);
   const JudgeOptions options = anthropic(server.base_url());
   (void)run(options, make_tasks(1, 9));
-  EXPECT_EQ(read_ledger_books(ledger()).saved_usd(), 0);
+  EXPECT_EQ(read_ledger_accounts(ledger()).saved_usd(), 0);
   (void)run(options, make_tasks(1, 9));
-  const LedgerBooks books = read_ledger_books(ledger());
-  EXPECT_EQ(books.saved_usd(), 0) << "the same process: nothing was restarted";
-  EXPECT_NEAR(books.spent_usd(), 1.02 * static_cast<double>(server.count()), 1e-9);
+  const LedgerAccounts accounts = read_ledger_accounts(ledger());
+  EXPECT_EQ(accounts.saved_usd(), 0) << "the same process: nothing was restarted";
+  EXPECT_NEAR(accounts.spent_usd(), 1.02 * static_cast<double>(server.count()), 1e-9);
 }
 
 }  // namespace

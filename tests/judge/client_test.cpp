@@ -12,8 +12,11 @@ namespace {
 class ClientTest : public JudgeTest {
  protected:
   // Submits `calls` requests and gathers every answer.
-  std::vector<Answer> ask(Ledger& books, Transport& transport, int calls, ClientOptions options) {
-    Client client(std::move(options), {books, transport, protocol_, key_, clock_, stop_});
+  std::vector<Answer> ask(Ledger& accounts,
+                          Transport& transport,
+                          int calls,
+                          ClientOptions options) {
+    Client client(std::move(options), {accounts, transport, protocol_, key_, clock_, stop_});
     for (int n = 0; n < calls; ++n) {
       client.submit(static_cast<uint64_t>(n), "request " + std::to_string(n));
     }
@@ -30,9 +33,9 @@ class ClientTest : public JudgeTest {
 
 TEST_F(ClientTest, retries_at_most_three_times_and_then_gives_up) {
   for (const int status : {408, 429, 500, 502, 503, 529}) {
-    Ledger books(folder_ / std::to_string(status));
+    Ledger accounts(folder_ / std::to_string(status));
     ScriptedTransport transport([&](int) { return status_reply(status); });
-    const auto answers = ask(books, transport, 1, {});
+    const auto answers = ask(accounts, transport, 1, {});
     ASSERT_EQ(answers.size(), 1u);
     EXPECT_EQ(answers[0].outcome, Outcome::retry);
     EXPECT_EQ(answers[0].attempts, 3);
@@ -41,49 +44,49 @@ TEST_F(ClientTest, retries_at_most_three_times_and_then_gives_up) {
 }
 
 TEST_F(ClientTest, succeeds_on_the_third_attempt) {
-  Ledger books(ledger());
+  Ledger accounts(ledger());
   ScriptedTransport transport([](int n) { return n < 3 ? status_reply(503) : good_reply(); });
-  const auto answers = ask(books, transport, 1, {});
+  const auto answers = ask(accounts, transport, 1, {});
   EXPECT_EQ(answers[0].outcome, Outcome::answered);
   EXPECT_EQ(answers[0].attempts, 3);
 }
 
 TEST_F(ClientTest, what_cannot_get_better_is_not_tried_again) {
   for (const int status : {400, 404, 422, 301, 307}) {
-    Ledger books(folder_ / std::to_string(status));
+    Ledger accounts(folder_ / std::to_string(status));
     ScriptedTransport transport([&](int) { return status_reply(status); });
-    EXPECT_EQ(ask(books, transport, 1, {})[0].outcome, Outcome::failed) << status;
+    EXPECT_EQ(ask(accounts, transport, 1, {})[0].outcome, Outcome::failed) << status;
     EXPECT_EQ(transport.started, 1) << status;
   }
 }
 
 TEST_F(ClientTest, retry_after_is_clamped) {
   for (const double asked : {300.0, 3600.0, 1e9}) {
-    Ledger books(folder_ / std::to_string(asked));
+    Ledger accounts(folder_ / std::to_string(asked));
     ScriptedTransport transport(
         [&](int n) { return n == 1 ? status_reply(429, asked) : good_reply(); });
     const double before = clock_.now_s();
-    (void)ask(books, transport, 1, {});
+    (void)ask(accounts, transport, 1, {});
     ASSERT_NEAR(clock_.now_s() - before, 120, 1);
   }
-  Ledger books(folder_ / "negative");
+  Ledger accounts(folder_ / "negative");
   ScriptedTransport transport([](int n) { return n == 1 ? status_reply(429, -5) : good_reply(); });
   const double before = clock_.now_s();
-  (void)ask(books, transport, 1, {});
+  (void)ask(accounts, transport, 1, {});
   EXPECT_LT(clock_.now_s() - before, 3);
 }
 
 TEST_F(ClientTest, an_untrusted_certificate_ends_the_work) {
-  Ledger books(ledger());
+  Ledger accounts(ledger());
   ScriptedTransport transport([](int) { return failed_reply(TransportFailure::untrusted); });
-  expect_error(ExitCode::kJudge, [&] { (void)ask(books, transport, 1, {}); }, {"certificate"});
+  expect_error(ExitCode::kJudge, [&] { (void)ask(accounts, transport, 1, {}); }, {"certificate"});
   EXPECT_EQ(transport.started, 1);
 }
 
 TEST_F(ClientTest, keeps_within_the_concurrency) {
-  Ledger books(ledger());
+  Ledger accounts(ledger());
   ScriptedTransport transport([](int) { return good_reply(); });
-  EXPECT_EQ(ask(books, transport, 40, {.concurrency = 5}).size(), 40u);
+  EXPECT_EQ(ask(accounts, transport, 40, {.concurrency = 5}).size(), 40u);
   EXPECT_EQ(transport.most_flying, 5u);
 }
 
@@ -110,12 +113,13 @@ TEST_F(ClientTest, spending_never_passes_the_cap) {
                                 .max_usd = cap,
                                 .price = price};
     for (int resume = 0; resume < 2; ++resume) {  // a resume does not forget
-      Ledger books(path);
-      expect_error(
-          ExitCode::kSpendingCap, [&] { (void)ask(books, transport, 200, options); }, {"max_usd"});
+      Ledger accounts(path);
+      expect_error(ExitCode::kSpendingCap,
+                   [&] { (void)ask(accounts, transport, 200, options); },
+                   {"max_usd"});
       EXPECT_LE(billed, cap) << "trial " << trial;
-      EXPECT_LE(books.spent_usd(), cap);
-      EXPECT_GE(books.spent_usd(), billed - 1e-6);
+      EXPECT_LE(accounts.spent_usd(), cap);
+      EXPECT_GE(accounts.spent_usd(), billed - 1e-6);
     }
   }
 }
@@ -125,24 +129,24 @@ TEST_F(ClientTest, the_ledger_answers_what_is_paid_and_charges_what_was_in_fligh
   const ClientOptions options{.max_usd = 1e6, .price = price};
   ScriptedTransport transport([](int) { return good_reply(3, 0); });
   {
-    Ledger books(ledger());
-    (void)ask(books, transport, 4, options);
-    EXPECT_EQ(books.spent_usd(), 12);
-    books.intend("lost at a kill", 5);
+    Ledger accounts(ledger());
+    (void)ask(accounts, transport, 4, options);
+    EXPECT_EQ(accounts.spent_usd(), 12);
+    accounts.intend("lost at a kill", 5);
   }
   for (int start = 0; start < 2; ++start) {
-    Ledger books(ledger());
-    EXPECT_EQ(books.spent_usd(), 17);
-    const auto answers = ask(books, transport, 4, options);
+    Ledger accounts(ledger());
+    EXPECT_EQ(accounts.spent_usd(), 17);
+    const auto answers = ask(accounts, transport, 4, options);
     EXPECT_EQ(answers.size(), 4u);
     EXPECT_EQ(answers[0].usd, 3);
-    EXPECT_EQ(books.spent_usd(), 17);
+    EXPECT_EQ(accounts.spent_usd(), 17);
   }
   EXPECT_EQ(transport.started, 4);
 }
 
 TEST_F(ClientTest, a_reply_without_a_bill_costs_what_was_reserved) {
-  Ledger books(ledger());
+  Ledger accounts(ledger());
   ScriptedTransport transport([](int) {
     TransportReply reply = good_reply();
     reply.body = R"({"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":-5}})";
@@ -150,7 +154,7 @@ TEST_F(ClientTest, a_reply_without_a_bill_costs_what_was_reserved) {
   });
   const Price price{.input_per_million = 1e6, .output_per_million = 1e6};
   const auto answers =
-      ask(books, transport, 1, {.max_output_tokens = 100, .max_usd = 1000, .price = price});
+      ask(accounts, transport, 1, {.max_output_tokens = 100, .max_usd = 1000, .price = price});
   EXPECT_EQ(answers[0].usd, 9 + 100);  // "request 0" and the longest reply
 }
 

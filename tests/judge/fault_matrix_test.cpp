@@ -134,13 +134,13 @@ class FaultMatrixTest : public JudgeTest,
       }
       fails ? fault.wire(fd, request) : send_all(fd, ranks_by(longest)(request));
     }));
-    Ledger books(folder_ / (std::string(fault.name) + std::to_string(number)));
+    Ledger accounts(folder_ / (std::string(fault.name) + std::to_string(number)));
     const Endpoint endpoint = judge_endpoint(server.base_url(), "/chat/completions", false);
     CurlTransport transport(
         {.endpoint = endpoint, .timeout_s = fault.is_slow ? 0.15 : 20, .ca_file = "", .proxy = ""},
         key_);
     Client client({.concurrency = 8, .seed = static_cast<uint64_t>(number)},
-                  {books, transport, protocol_, key_, clock_, stop_});
+                  {accounts, transport, protocol_, key_, clock_, stop_});
     RankCaller caller(client, protocol_, {.judge = "test", .seed = 1, .round = 1}, 100);
     PromptRow prompt = prompt_row("p", "Which?");
     for (int n = 0; n < kCalls; ++n) {

@@ -103,8 +103,8 @@ TEST(RateHeaders, are_read_as_their_makers_write_them) {
 class PacedClientTest : public JudgeTest {
  protected:
   std::vector<Answer> ask(Transport& transport, int calls, ClientOptions options = {}) {
-    Ledger books(ledger());
-    Client client(std::move(options), {books, transport, protocol_, key_, clock_, stop_});
+    Ledger accounts(ledger());
+    Client client(std::move(options), {accounts, transport, protocol_, key_, clock_, stop_});
     for (int n = 0; n < calls; ++n) {
       client.submit(static_cast<uint64_t>(n), "request " + std::to_string(n));
     }
@@ -189,9 +189,9 @@ TEST_F(PacedClientTest, back_off_is_full_jitter) {
   for (int trial = 0; trial < 40; ++trial) {
     ScriptedTransport transport([](int n) { return n == 1 ? status_reply(500) : good_reply(); });
     const double before = clock_.now_s();
-    Ledger books(folder_ / std::to_string(trial));
+    Ledger accounts(folder_ / std::to_string(trial));
     Client client({.seed = static_cast<uint64_t>(trial)},
-                  {books, transport, protocol_, key_, clock_, stop_});
+                  {accounts, transport, protocol_, key_, clock_, stop_});
     client.submit(0, "request");
     while (client.pending() > 0) (void)client.wait();
     least = std::min(least, clock_.now_s() - before);

@@ -44,11 +44,12 @@ class RankingRoundTest : public JudgeTest {
     const auto tasks = make_tasks(5, 20);
     JudgeOptions options;
     options.concurrency = concurrency;
-    Ledger books(folder_ / fmt::format("{} {}", is_newest_first, concurrency));
+    Ledger accounts(folder_ / fmt::format("{} {}", is_newest_first, concurrency));
     TasteTransport transport(is_newest_first);
     const ChatProtocol protocol(options, "rubric");
     const Secret key;
-    Client client({.concurrency = concurrency}, {books, transport, protocol, key, clock_, stop_});
+    Client client({.concurrency = concurrency},
+                  {accounts, transport, protocol, key, clock_, stop_});
     RankCaller caller(client, protocol, {.judge = "test", .seed = 1, .round = 1}, 1000);
     Progress progress = silent_progress();
     std::string bytes;

@@ -108,9 +108,9 @@ class RepliesTest : public JudgeTest {
   // What a caller makes of a judge that always says this, and how many times it asked.
   std::pair<VerdictRow, int> ask(const SavedReply& saved) {
     const Protocol& protocol = protocol_of(saved);
-    Ledger books(folder_ / saved.name);
+    Ledger accounts(folder_ / saved.name);
     ScriptedTransport transport([&](int) { return saved.reply; });
-    Client client({}, {books, transport, protocol, key_, clock_, stop_});
+    Client client({}, {accounts, transport, protocol, key_, clock_, stop_});
     RankCaller caller(client, protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
     RankCall call{.task = 0, .number = 0, .stage = "pass_a"};
     call.prompt = &question_;
@@ -201,9 +201,9 @@ TEST_F(RepliesTest, ten_thousand_shuffles_lose_no_answer) {
 
 // A group over the judge's context is asked for in two parts, each ranked as far as it goes.
 TEST_F(RepliesTest, a_group_that_is_too_long_is_split) {
-  Ledger books(ledger());
+  Ledger accounts(ledger());
   ScriptedTransport transport([&](int) { return status_reply(413); });
-  Client client({}, {books, transport, chat_, key_, clock_, stop_});
+  Client client({}, {accounts, transport, chat_, key_, clock_, stop_});
   RankCaller caller(client, chat_, {.judge = "test", .seed = 1, .round = 1}, 8);
   RankCall call{.task = 0, .number = 2, .stage = "pass_a"};
   call.prompt = &question_;

@@ -91,9 +91,9 @@ TEST_F(ServerTest, no_thought_char_or_key_leaves_or_stays_behind) {
     EXPECT_EQ(request.body.find("\"char\""), std::string::npos);
     EXPECT_EQ(request.body.find("canary"), std::string::npos);
   }
-  const std::string books = read_file(ledger());
-  EXPECT_EQ(books.find("canary"), std::string::npos);
-  EXPECT_NE(books.find("[secret]"), std::string::npos);
+  const std::string accounts = read_file(ledger());
+  EXPECT_EQ(accounts.find("canary"), std::string::npos);
+  EXPECT_NE(accounts.find("[secret]"), std::string::npos);
   EXPECT_EQ(std::getenv("THOUGHTRANK_TEST_KEY"), nullptr);
   (void)open(options);  // the next round's judge still has the key
 }

@@ -15,7 +15,7 @@
 #include "judge/loopback_server.h"
 #include "judge/price.h"
 #include "thoughtrank/core/random.h"
-#include "thoughtrank/data/ledger_books.h"
+#include "thoughtrank/data/ledger_accounts.h"
 
 namespace thoughtrank {
 namespace {
@@ -135,8 +135,9 @@ TEST(Spending, the_bill_never_passes_the_cap_across_kills_and_resumes) {
       ASSERT_TRUE(ended.code == 0 || ended.code == 80 || ended.code == 69) << ended.code;
     }
     kills += killed_here;
-    const LedgerBooks books = read_ledger_books(ledger);
-    const double booked = books.spent_usd() + books.reserved_usd();  // on its way at an early end
+    const LedgerAccounts accounts = read_ledger_accounts(ledger);
+    const double booked =
+        accounts.spent_usd() + accounts.reserved_usd();  // on its way at an early end
     EXPECT_GE(booked + 1e-9, server.billed());
     EXPECT_LE(booked, cap * (1 + 1e-9));
     EXPECT_LE(server.paid_twice(), killed_here * concurrency) << "only what was in flight";

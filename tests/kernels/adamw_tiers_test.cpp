@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/small_float.h"
+#include "kernels/decode_step/small_float.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/kernels/adamw.h"
 

@@ -63,10 +63,10 @@ at::Tensor run(Attention& attention,
                const at::Tensor& qkv) {
   const Rope table = rope(512, setup.D);
   at::Tensor out = at::empty({batch.rows, kH * setup.D}, activation_dtype(setup.dtype));
-  Team team(2);
+  ThreadPool pool(2);
   attention.begin(batch);
-  attention.apply(team, 0, random_tensor({batch.rows, qkv.size(1)}, 99), table.cos, table.sin, out);
-  attention.apply(team, 1, qkv.contiguous(), table.cos, table.sin, out);
+  attention.apply(pool, 0, random_tensor({batch.rows, qkv.size(1)}, 99), table.cos, table.sin, out);
+  attention.apply(pool, 1, qkv.contiguous(), table.cos, table.sin, out);
   return out;
 }
 

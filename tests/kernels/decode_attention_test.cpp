@@ -6,7 +6,7 @@
 #include <string>
 
 #include "kernels/decode_scene.h"
-#include "kernels/decode_step_element.h"
+#include "kernels/decode_step/decode_step_element.h"
 
 namespace thoughtrank {
 namespace {

@@ -8,7 +8,7 @@
 namespace thoughtrank {
 
 inline PackedLinear packed(const std::vector<at::Tensor>& weights) {
-  LargeMemory memory;
+  HugePageArena memory;
   return {weights, memory};
 }
 

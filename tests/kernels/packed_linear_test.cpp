@@ -5,16 +5,16 @@
 
 #include "kernels/packed.h"
 #include "kernels/random_tensors.h"
-#include "kernels/vector_kernels.h"
+#include "kernels/vector/vector_kernels.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
 namespace {
 
 at::Tensor applied(const PackedLinear& linear, const at::Tensor& x, int64_t threads = 2) {
-  Team team(threads);
+  ThreadPool pool(threads);
   const at::Tensor out = at::empty({x.size(0), linear.out_features()}, at::kFloat);
-  linear.apply(team, x, out);
+  linear.apply(pool, x, out);
   return out;
 }
 
@@ -92,8 +92,8 @@ TEST_P(PackedLinearOf, GatedSiluEqualsItsParts) {
   const PackedLinear gate = packed({random_tensor({70, 32}, 2).to(GetParam())});
   const PackedLinear up = packed({random_tensor({70, 32}, 3).to(GetParam())});
   const at::Tensor out = at::empty({15, 70}, rows);
-  Team team(2);
-  apply_gated(team, gate, up, x, out);
+  ThreadPool pool(2);
+  apply_gated(pool, gate, up, x, out);
   const at::Tensor expected = (at::silu(applied(gate, x)) * applied(up, x)).to(rows);
   EXPECT_TRUE(at::allclose(out, expected, rows == at::kFloat ? 1e-5 : 1e-2, 1e-6));
 }

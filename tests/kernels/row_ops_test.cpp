@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "kernels/random_tensors.h"
-#include "kernels/vector_kernels.h"
+#include "kernels/vector/vector_kernels.h"
 
 namespace thoughtrank {
 namespace {
@@ -18,17 +18,17 @@ at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& weight, double 
 }
 
 TEST(RowOps, NormAddsTheResidualAndScales) {
-  Team team(2);
+  ThreadPool pool(2);
   for (const int64_t C : {4, 16, 50, 576}) {
     const at::Tensor x = random_tensor({6, C}, 1), delta = random_tensor({6, C}, 2);
     const at::Tensor weight = random_tensor({C}, 3);
     const at::Tensor sum = x + delta;
     const at::Tensor expected = reference_norm(sum, weight, 1e-5);
     at::Tensor out = at::empty({6, C}), narrow = at::empty({6, C}, at::kBFloat16);
-    add_rms_norm(team, x, delta, weight, 1e-5, out);
+    add_rms_norm(pool, x, delta, weight, 1e-5, out);
     EXPECT_TRUE(at::equal(x, sum));
     EXPECT_TRUE(at::allclose(out.to(at::kDouble), expected, 1e-5, 1e-6)) << C;
-    add_rms_norm(team, x, at::Tensor(), weight, 1e-5, narrow);
+    add_rms_norm(pool, x, at::Tensor(), weight, 1e-5, narrow);
     EXPECT_TRUE(at::equal(narrow, out.to(at::kBFloat16))) << C;
   }
 }

@@ -7,7 +7,7 @@
 
 #include "kernels/packed.h"
 #include "kernels/random_tensors.h"
-#include "kernels/vector_kernels.h"
+#include "kernels/vector/vector_kernels.h"
 
 namespace thoughtrank {
 namespace {
@@ -17,10 +17,10 @@ TEST(Vocabulary, EqualsLogSoftmaxAndTopTwo) {
     const at::Tensor hidden = random_tensor({15, 32}, 1), w = random_tensor({V, 32}, 2);
     const PackedLinear lm_head = packed({w});
     at::Tensor logits = at::empty({15, V});
-    Team team(2);
-    lm_head.apply(team, hidden, logits);
+    ThreadPool pool(2);
+    lm_head.apply(pool, hidden, logits);
     const std::vector<int64_t> wanted(15, V - 1);
-    const auto rows = read_vocabulary(team, lm_head, hidden, wanted);
+    const auto rows = read_vocabulary(pool, lm_head, hidden, wanted);
     const auto [top, ids] = logits.topk(2);
     for (int64_t m = 0; m < 15; ++m) {
       const VocabularyRow& row = rows[static_cast<size_t>(m)];
@@ -39,8 +39,8 @@ TEST(Vocabulary, LowestIdWinsTies) {
   // Tokens 40, 1100 and 1101 have the same weights, the highest logit.
   at::Tensor w = at::zeros({2100, 2});
   for (const int64_t id : {40, 1100, 1101}) w[id][0] = 1;
-  Team team(2);
-  const auto rows = read_vocabulary(team, packed({w}), at::ones({1, 2}), {});
+  ThreadPool pool(2);
+  const auto rows = read_vocabulary(pool, packed({w}), at::ones({1, 2}), {});
   EXPECT_EQ(rows[0].best_id, 40);
   EXPECT_EQ(rows[0].best_logit, rows[0].second_logit);
 }
@@ -49,8 +49,8 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
   at::Tensor hidden = random_tensor({4, 8}, 1);
   hidden[1][2] = std::numeric_limits<float>::quiet_NaN();
   hidden[3][0] = std::numeric_limits<float>::infinity();
-  Team team(2);
-  const auto rows = read_vocabulary(team, packed({random_tensor({1500, 8}, 2)}), hidden, {});
+  ThreadPool pool(2);
+  const auto rows = read_vocabulary(pool, packed({random_tensor({1500, 8}, 2)}), hidden, {});
   EXPECT_TRUE(rows[0].is_finite);
   EXPECT_FALSE(rows[1].is_finite);
   EXPECT_TRUE(rows[2].is_finite);
@@ -60,7 +60,7 @@ TEST(Vocabulary, NonFiniteLogitsMarkTheirRowOnly) {
 TEST(Vocabulary, RowIsBitwiseTheSameForAnyRowsAndThreads) {
   const PackedLinear lm_head = packed({random_tensor({3000, 16}, 2)});
   const at::Tensor hidden = random_tensor({20, 16}, 1);
-  Team one(1), three(3);
+  ThreadPool one(1), three(3);
   const auto all = read_vocabulary(three, lm_head, hidden, {});
   for (int64_t m = 0; m < 20; ++m) {
     const auto alone = read_vocabulary(one, lm_head, hidden.narrow(0, m, 1), {});

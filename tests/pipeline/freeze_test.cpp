@@ -7,7 +7,7 @@ namespace {
 
 const RunIdentity kIdentity = {
     .model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t", .texts_sha256 = "x"};
-const Machine kMachine = {
+const ComputeSetup kMachine = {
     .device = "cpu", .dtype = "float32", .train_dtype = "float32", .threads = 2};
 
 RunConfig make_config() {
@@ -17,19 +17,19 @@ RunConfig make_config() {
   return config;
 }
 
-Machine freeze(const TestFolder& folder,
-               const RunConfig& config,
-               const Machine& machine = kMachine,
-               const RunIdentity& identity = kIdentity) {
-  return freeze_or_check(folder / "run.json", config, machine, identity, "2026-01-01T00:00:00Z");
+ComputeSetup freeze(const TestFolder& folder,
+                    const RunConfig& config,
+                    const ComputeSetup& compute = kMachine,
+                    const RunIdentity& identity = kIdentity) {
+  return freeze_or_check(folder / "run.json", config, compute, identity, "2026-01-01T00:00:00Z");
 }
 
 TEST(Freeze, TheFirstStartsMachineStays) {
   const TestFolder folder;
   EXPECT_EQ(freeze(folder, make_config()).threads, 2);
-  const Machine other = {
+  const ComputeSetup other = {
       .device = "cpu", .dtype = "bfloat16", .train_dtype = "bfloat16", .threads = 8};
-  const Machine resumed = freeze(folder, make_config(), other);
+  const ComputeSetup resumed = freeze(folder, make_config(), other);
   EXPECT_EQ(resumed.threads, 2);
   EXPECT_EQ(resumed.dtype, "float32");
 }

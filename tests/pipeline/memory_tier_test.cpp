@@ -23,11 +23,11 @@ LlamaConfig three_billion() {
   return config;
 }
 
-Machine machine_of(const char* device, const char* dtype) {
-  Machine machine;
-  machine.device = device;
-  machine.train_dtype = dtype;
-  return machine;
+ComputeSetup machine_of(const char* device, const char* dtype) {
+  ComputeSetup compute;
+  compute.device = device;
+  compute.train_dtype = dtype;
+  return compute;
 }
 
 std::string tier_of(const TrainOptions& options,

@@ -12,11 +12,11 @@ CLEAN = {
     "include/thoughtrank/core/json.h": '#include <nlohmann/json.hpp>\n#include "thoughtrank/core/hash.h"\n',
     "include/thoughtrank/core/hash.h": "#include <sys/types.h>\n",
     "include/thoughtrank/model/llama.h": "#include <ATen/core/Tensor.h>\n",
-    "src/core/error.cpp": '#include "thoughtrank/core/error.h"\n#include "core/shorten.h"\n',
+    "src/core/error.cpp": '#include "thoughtrank/core/error.h"\n#include "thoughtrank/core/shorten.h"\n',
     "src/core/shorten.h": "",
     "src/model/llama.cpp": '#include "thoughtrank/core/json.h"\n#include "thoughtrank/core/error.h"\n',
     "src/decode/decoder.cpp": '#include "thoughtrank/model/llama.h"\n',
-    "tests/core/error_test.cpp": '#include <gtest/gtest.h>\n#include "core/shorten.h"\n#include "beside.h"\n',
+    "tests/core/error_test.cpp": '#include <gtest/gtest.h>\n#include "thoughtrank/core/shorten.h"\n#include "beside.h"\n',
     "tests/core/beside.h": "",
     "tests/decode/decoder_test.cpp": '#include "model/tiny_llama.h"\n',
     "tests/model/tiny_llama.h": "",
@@ -48,10 +48,10 @@ class CheckLayers(unittest.TestCase):
         self.assert_planted("tests/core/x_test.cpp", upwards, "core must not include model")
 
     def test_private_headers_stay_in_their_room(self):
-        self.assert_planted("src/data/x.cpp", '#include "core/shorten.h"', "private to core")
-        self.assert_planted("tests/data/x_test.cpp", '#include "core/shorten.h"', "private to core")
+        self.assert_planted("src/data/x.cpp", '#include "thoughtrank/core/shorten.h"', "private to core")
+        self.assert_planted("tests/data/x_test.cpp", '#include "thoughtrank/core/shorten.h"', "private to core")
         self.assert_planted("src/data/x.cpp", '#include "../core/shorten.h"', "name the header from")
-        found = self.violations({"include/thoughtrank/core/error.h": '#include "core/shorten.h"\n'})
+        found = self.violations({"include/thoughtrank/core/error.h": '#include "thoughtrank/core/shorten.h"\n'})
         self.assertIn("a public header must not include the private", found[0])
 
     def test_third_party_headers_only_where_listed(self):

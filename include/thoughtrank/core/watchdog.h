@@ -21,7 +21,7 @@ struct WatchedThread {
 
 // A sign of life of the calling thread. Asking a StopFlag, sleeping by a Clock, and the end of each
 // system call on a file are signs of life, too; other work of more than some seconds gives its own.
-void show_life();
+void heartbeat();
 
 // While it lives, the silence of the calling thread is none: it waits for a person, such as one who
 // holds the terminal that it writes to.

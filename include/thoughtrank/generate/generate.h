@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/clock.h"
-#include "thoughtrank/core/fields.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/decode/decoder.h"

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/clock.h"
-#include "thoughtrank/core/fields.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"

@@ -1,4 +1,4 @@
-// Grouped-query attention of many token rows at once. A row may read two stretches of keys and
+// Grouped-query attention of many token rows at once. A row may read two kv_blocks of keys and
 // values: a prefix that it shares with other rows, and its own sequence up to itself. The shared
 // part is multiplied for all its rows together, page by page; both parts join in one running
 // softmax over pages that are cut at the same tokens whether the prefix is shared or not: the bits
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "thoughtrank/kernels/kv_pages.h"
-#include "thoughtrank/kernels/team.h"
+#include "thoughtrank/kernels/thread_pool.h"
 
 namespace thoughtrank {
 
@@ -57,7 +57,7 @@ class Attention {
   // qkv (M, (H + 2·K)·D) float32 before the rotary embedding; cos, sin (positions, D) float32;
   // out (M, H·D) in activation_dtype() of
   // the KV's type. Writes this layer's keys and values into the sequences.
-  void apply(Team& team,
+  void apply(ThreadPool& pool,
              int64_t layer,
              const at::Tensor& qkv,
              const at::Tensor& cos,

@@ -10,7 +10,7 @@
 #include <limits>
 #include <vector>
 
-#include "thoughtrank/kernels/large_memory.h"
+#include "thoughtrank/kernels/huge_page_arena.h"
 
 namespace thoughtrank {
 
@@ -54,7 +54,7 @@ class KvPool {
 
   KvShape shape_;
   int64_t most_pages_ = std::numeric_limits<int64_t>::max();
-  LargeMemory memory_;
+  HugePageArena memory_;
   std::vector<at::Tensor> pages_;   // each (L, K, elements)
   std::vector<char*> first_bytes_;  // of the pages
   int64_t head_bytes_ = 0;          // of one page, layer and head

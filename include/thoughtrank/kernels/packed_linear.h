@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "thoughtrank/kernels/large_memory.h"
-#include "thoughtrank/kernels/team.h"
+#include "thoughtrank/kernels/huge_page_arena.h"
+#include "thoughtrank/kernels/thread_pool.h"
 
 namespace thoughtrank {
 
@@ -24,11 +24,11 @@ class PackedLinear {
   // The rows of `weights`, each (N_i, C), one after the other as the N = ΣN_i output columns. All
   // float32 or all bfloat16, on the CPU; the tensors are copied into `memory` and may be released.
   // Error(kConfig) for another type or device, and for odd C in bfloat16.
-  PackedLinear(const std::vector<at::Tensor>& weights, LargeMemory& memory);
+  PackedLinear(const std::vector<at::Tensor>& weights, HugePageArena& memory);
 
   // out (M, N) float32 = x (M, C) · weightsᵀ; x in activation_dtype() of the weights, each row
   // contiguous.
-  void apply(Team& team, const at::Tensor& x, const at::Tensor& out) const;
+  void apply(ThreadPool& pool, const at::Tensor& x, const at::Tensor& out) const;
   // The same for `count` panels from `first` on, on the calling thread only:
   // `out` (M, 32 · count), columns after N are 0.
   void apply_panels(const at::Tensor& x, int64_t first, int64_t count, float* out) const;
@@ -50,7 +50,7 @@ class PackedLinear {
 
 // out (M, F) = silu(x · gateᵀ) · (x · upᵀ) in activation_dtype(): both products of a panel while
 // they are near, so that neither is whole in memory. gate and up have one shape (C -> F).
-void apply_gated(Team& team,
+void apply_gated(ThreadPool& pool,
                  const PackedLinear& gate,
                  const PackedLinear& up,
                  const at::Tensor& x,

@@ -1,6 +1,6 @@
 // The operations of the forward pass that work row by row, vectorised for the CPU. Sums and
 // intermediate values are float32; `out` may be float32 or bfloat16. No gradients, and no threads
-// but the team's: those of a library would go on spinning beside it.
+// but the pool's: those of a library would go on spinning beside it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "thoughtrank/kernels/team.h"
+#include "thoughtrank/kernels/thread_pool.h"
 
 namespace thoughtrank {
 
 // x (M, C) float32 += delta (M, C) float32, where defined; then out (M, C) = x / rms(x) · weight
 // (C) float32. x holds the sum afterwards.
-void add_rms_norm(Team& team,
+void add_rms_norm(ThreadPool& pool,
                   const at::Tensor& x,
                   const at::Tensor& delta,
                   const at::Tensor& weight,

@@ -22,7 +22,7 @@ struct VocabularyRow {
 
 // Reads hidden (M, C), in activation_dtype() of lm_head's type. `wanted` is empty or names one
 // token id per row.
-[[nodiscard]] std::vector<VocabularyRow> read_vocabulary(Team& team,
+[[nodiscard]] std::vector<VocabularyRow> read_vocabulary(ThreadPool& pool,
                                                          const PackedLinear& lm_head,
                                                          const at::Tensor& hidden,
                                                          const std::vector<int64_t>& wanted);

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "thoughtrank/core/fields.h"
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/generate/generate.h"
 #include "thoughtrank/judge/judge.h"
 #include "thoughtrank/train/checkpoint.h"

@@ -8,15 +8,15 @@
 
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/decode/floor.h"
+#include "thoughtrank/decode/roofline.h"
 #include "thoughtrank/pipeline/config.h"
-#include "thoughtrank/pipeline/workbench.h"
+#include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
 
 struct RunPlan {
-  Machine machine;
+  ComputeSetup compute;
   std::string chat_template;
   int64_t parameters = 0;
   int64_t prompts_found = 0;
@@ -52,8 +52,8 @@ struct RoundTimes {
 // them that were measured on a CPU (tests/benchmarks/README.md), for want of others on a GPU too.
 [[nodiscard]] RoundTimes estimate_times(const RunPlan& plan,
                                         const RunConfig& config,
-                                        const MachineRates& decode,
-                                        const MachineRates& train);
+                                        const RooflineRates& decode,
+                                        const RooflineRates& train);
 
 // Error for whatever would stop the run before its first token. `probe`: also asks the judge once.
 [[nodiscard]] RunPlan make_plan(const RunConfig& config,

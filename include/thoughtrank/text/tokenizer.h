@@ -13,7 +13,7 @@
 
 namespace thoughtrank {
 
-// A stretch of a text. Only where `parse_special` do added and special tokens in it become their
+// A kv_block of a text. Only where `parse_special` do added and special tokens in it become their
 // ids.
 struct TextPart {
   std::string_view text;

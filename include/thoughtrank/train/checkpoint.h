@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "thoughtrank/core/fields.h"
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/model/llama.h"
 #include "thoughtrank/text/chat_template.h"

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/clock.h"
-#include "thoughtrank/core/fields.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/model/llama.h"

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "kernels/adamw_cuda.h"
+#include "kernels/adamw/adamw_cuda.h"
 #include "kernels/random_tensors.h"
 #include "thoughtrank/kernels/adamw.h"
 

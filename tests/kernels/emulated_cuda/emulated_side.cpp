@@ -1,6 +1,6 @@
 // Operations on CPU tensors run the emulated CUDA kernels in programs that link this file: it
 // stands in for decode_step_cpu.cpp and decode_attention_cpu.cpp.
-#include "kernels/decode_step_operations.h"
+#include "kernels/decode_step/decode_step_operations.h"
 
 namespace thoughtrank::decode_step {
 

@@ -1,0 +1,39 @@
+// The money in a run's ledger.jsonl: what is spent, what is reserved for calls on their way, what
+// replies that were paid for earlier have saved. One reading of the records for the judge that
+// writes them and for `status`.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "thoughtrank/core/json.h"
+
+namespace thoughtrank {
+
+class LedgerAccounts {
+ public:
+  // Takes one record; those that move no money change nothing.
+  void take(const Json& record, const std::string& where);
+  // Calls that were on their way when their process ended count as spent.
+  void charge_open();
+
+  [[nodiscard]] double spent_usd() const { return spent_; }
+  [[nodiscard]] double reserved_usd() const;
+  [[nodiscard]] double saved_usd() const { return saved_; }
+  // Calls in a batch file whose results were not imported.
+  [[nodiscard]] int64_t waiting_calls() const { return std::ssize(batched_); }
+
+ private:
+  void close(const std::string& request, double usd);
+  double spent_ = 0;
+  double saved_ = 0;
+  std::map<std::string, double> open_;       // request -> reserved
+  std::map<std::string, double> batched_;    // written to a batch file: open over restarts
+  std::map<std::string, double> discarded_;  // spent as reserved, until the result says how much
+};
+
+// The accounts of a ledger file, which may be in use; all zero where there is none.
+[[nodiscard]] LedgerAccounts read_ledger_accounts(const std::filesystem::path& ledger);
+
+}  // namespace thoughtrank

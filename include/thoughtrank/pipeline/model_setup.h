@@ -1,0 +1,73 @@
+// What every stage needs from a model folder: the machine it runs on, its tokenizer and template, a
+// decoder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/decode/decoder.h"
+#include "thoughtrank/model/config.h"
+#include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/text/chat_template.h"
+#include "thoughtrank/text/tokenizer.h"
+
+namespace thoughtrank {
+
+// "auto" resolved against this machine; frozen in run.json at the first start.
+struct ComputeSetup {
+  std::string device;       // "cpu", "cuda:0"
+  std::string dtype;        // of generation and scoring: "float32" | "bfloat16"
+  std::string train_dtype;  // "float32" | "bfloat16"
+  int64_t threads = 1;
+  std::string optimizer_state = "float32";  // train.optimizer_state with auto resolved
+};
+
+// Error(kConfig) when the device is not there or not supported.
+[[nodiscard]] ComputeSetup resolve_compute(const RunConfig& config);
+// Sets the thread count of the process. Error(kConfig) when the device is not there (any more).
+void use_compute(const ComputeSetup& compute);
+[[nodiscard]] bool has_fast_bfloat16();  // AVX512_BF16 or AMX
+
+// Tokens and template of a model folder.
+struct ModelTexts {
+  LlamaConfig model;
+  std::unique_ptr<Tokenizer> tokenizer;
+  ChatTemplate chat_template;
+  std::vector<int64_t> eos_ids;  // the model's and the template's, sorted
+
+  [[nodiscard]] std::vector<int64_t> prompt_ids(const PromptRow& prompt) const;
+};
+[[nodiscard]] ModelTexts load_model_texts(const std::filesystem::path& model_folder,
+                                          const std::string& chat_template);
+
+// Why a prompt, which carries token_ids, does not fit the model's context beside a branch at its
+// longest; "" when it fits.
+[[nodiscard]] std::string context_misfit(const RunConfig& config,
+                                         const ModelTexts& texts,
+                                         const PromptRow& prompt,
+                                         bool has_thought = true);
+
+// `options.threads` are the machine's.
+[[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
+                                   const ComputeSetup& compute,
+                                   DecodeOptions options);
+
+// mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
+// The decoder is loaded from `model_folder` at the first use and lives as long as the
+// scorer; it looks at `stop` every few answers.
+[[nodiscard]] AnswerScorer make_likelihood_scorer(const ModelTexts& texts,
+                                                  const std::filesystem::path& model_folder,
+                                                  const ComputeSetup& compute,
+                                                  const StopFlag& stop);
+
+// −mean log p of `answer` after the prompt, which carries token_ids; nullopt for an empty answer.
+[[nodiscard]] std::optional<double> answer_loss(Decoder& decoder,
+                                                const ModelTexts& texts,
+                                                const PromptRow& prompt,
+                                                const std::string& answer);
+
+}  // namespace thoughtrank

@@ -1,0 +1,77 @@
+#include "kernels/vector/instruction_set.h"
+
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "thoughtrank/core/error.h"
+
+namespace thoughtrank {
+namespace {
+
+using NamedSet = std::pair<std::string_view, InstructionSet>;
+constexpr std::array<NamedSet, 4> kSets = {{{"portable", InstructionSet::portable},
+                                            {"avx2", InstructionSet::avx2},
+                                            {"avx512", InstructionSet::avx512},
+                                            {"avx512_bf16", InstructionSet::avx512_bf16}}};
+
+InstructionSet fastest_set() {
+  const InstructionSet widest = supported_instruction_sets().back();
+  const bool has_slow_dot = widest == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel");
+  return has_slow_dot ? InstructionSet::avx512 : widest;
+}
+
+InstructionSet set_of_name(std::string_view name) {
+  for (const auto& [known, set] : kSets) {
+    if (known == name && is_supported(set)) return set;
+  }
+  fail(ExitCode::kConfig,
+       "THOUGHTRANK_INSTRUCTION_SET is '{}', which this machine does not have: portable, avx2, "
+       "avx512 "
+       "or avx512_bf16, as far as /proc/cpuinfo lists it; unset it for the fastest",
+       name);
+}
+
+}  // namespace
+
+bool is_supported(InstructionSet set) {
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
+                          __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  switch (set) {
+    case InstructionSet::portable:
+      return true;
+    case InstructionSet::avx2:
+      return has_avx2;
+    case InstructionSet::avx512:
+      return has_avx512;
+    case InstructionSet::avx512_bf16:
+      return has_avx512 && __builtin_cpu_supports("avx512bf16");
+  }
+  return false;
+}
+
+std::vector<InstructionSet> supported_instruction_sets() {
+  std::vector<InstructionSet> sets;
+  for (const auto set : {InstructionSet::portable,
+                         InstructionSet::avx2,
+                         InstructionSet::avx512,
+                         InstructionSet::avx512_bf16}) {
+    if (is_supported(set)) sets.push_back(set);
+  }
+  return sets;
+}
+
+InstructionSet instruction_set() {
+  static const InstructionSet set = [] {
+    const char* name = std::getenv("THOUGHTRANK_INSTRUCTION_SET");
+    return name ? set_of_name(name) : fastest_set();
+  }();
+  return set;
+}
+
+std::string_view name_of(InstructionSet set) { return kSets[static_cast<size_t>(set)].first; }
+
+}  // namespace thoughtrank

@@ -1,0 +1,162 @@
+#include "thoughtrank/pipeline/model_setup.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "thoughtrank/decode/roofline.h"
+#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/llama.h"
+
+namespace thoughtrank {
+
+namespace {
+
+at::ScalarType scalar_type(const std::string& dtype) {
+  return dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+}  // namespace
+
+bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+ComputeSetup resolve_compute(const RunConfig& config) {
+  ComputeSetup compute;
+  compute.device = resolve_device(config.device);
+  const bool is_gpu = compute.device != "cpu";
+  const std::string fastest = is_gpu || has_fast_bfloat16() ? "bfloat16" : "float32";
+  compute.dtype = config.model.dtype == "auto" ? fastest : config.model.dtype;
+  compute.train_dtype = config.train.dtype == "auto" ? compute.dtype : config.train.dtype;
+  compute.threads = config.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
+  return compute;
+}
+
+void use_compute(const ComputeSetup& compute) {
+  require_device(compute.device);
+  at::set_num_threads(static_cast<int>(compute.threads));
+}
+
+std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt) const {
+  return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
+}
+
+std::string context_misfit(const RunConfig& config,
+                           const ModelTexts& texts,
+                           const PromptRow& prompt,
+                           bool has_thought) {
+  // The head's character may be two tokens.
+  const auto tags = texts.tokenizer->encode(config.branches.open).size() +
+                    texts.tokenizer->encode(config.branches.close).size() + 2;
+  const int64_t thought = static_cast<int64_t>(tags) + config.generate.thought_tokens;
+  const int64_t branch = (has_thought ? thought : 0) + config.generate.answer_tokens;
+  const int64_t length = std::ssize(prompt.token_ids);
+  if (length + branch <= texts.model.max_position_embeddings) return "";
+  return fmt::format(
+      "it has {} tokens; with {} for thought and answer that passes the model's context of {}. "
+      "Shorten it, or lower the budgets of tokens for thought or answer.",
+      length,
+      branch,
+      texts.model.max_position_embeddings);
+}
+
+ModelTexts load_model_texts(const std::filesystem::path& model_folder,
+                            const std::string& chat_template) {
+  ModelTexts texts;
+  texts.model = read_llama_config(model_folder);
+  texts.tokenizer = load_tokenizer(model_folder);
+  if (texts.tokenizer->vocabulary_size() > texts.model.vocab_size) {
+    fail(ExitCode::kBadData,
+         "{}: the tokenizer has {} tokens, config.json says vocab_size {}. Do both belong to this "
+         "model?",
+         model_folder.string(),
+         texts.tokenizer->vocabulary_size(),
+         texts.model.vocab_size);
+  }
+  texts.chat_template = load_template(chat_template, find_templates_dir(), model_folder);
+  texts.eos_ids = texts.model.eos_ids;
+  for (const int64_t id : stop_ids(texts.chat_template, *texts.tokenizer))
+    texts.eos_ids.push_back(id);
+  std::sort(texts.eos_ids.begin(), texts.eos_ids.end());
+  texts.eos_ids.erase(std::unique(texts.eos_ids.begin(), texts.eos_ids.end()), texts.eos_ids.end());
+  return texts;
+}
+
+Decoder load_decoder(const std::filesystem::path& model_folder,
+                     const ComputeSetup& compute,
+                     DecodeOptions options) {
+  const int64_t bytes_each = compute.dtype == "bfloat16" ? 2 : 4;
+  const int64_t parameters = count_parameters(read_llama_config(model_folder));
+  require_device(compute.device, static_cast<uint64_t>(parameters * bytes_each));
+  Llama model = load_llama(model_folder, scalar_type(compute.dtype), at::Device(compute.device));
+  options.threads = compute.threads;
+  return Decoder(std::move(model), options);
+}
+
+namespace {
+
+double mean(const ContinuationScore& score) {
+  return score.tokens == 0 ? 0.0 : score.log_probability / static_cast<double>(score.tokens);
+}
+
+// The answer as content, without eos; one that passes the model's context is scored on what fits.
+// (Text can have more tokens than were generated: bytes that are no UTF-8 became U+FFFD.)
+std::vector<int64_t> answer_ids(const ModelTexts& texts,
+                                const PromptRow& prompt,
+                                const std::string& answer) {
+  auto ids = texts.tokenizer->encode(answer);
+  const int64_t room =
+      texts.model.max_position_embeddings - static_cast<int64_t>(prompt.token_ids.size());
+  if (static_cast<int64_t>(ids.size()) > room) ids.resize(static_cast<size_t>(room));
+  return ids;
+}
+
+// What an answer is conditioned on when nothing was asked.
+std::vector<int64_t> empty_context(const ModelTexts& texts) {
+  if (texts.model.bos_id) return {*texts.model.bos_id};
+  if (const auto leading = texts.tokenizer->leading_ids(); !leading.empty()) return leading;
+  if (!texts.eos_ids.empty()) return {texts.eos_ids.front()};
+  fail(ExitCode::kConfig,
+       "judge.kind likelihood needs a begin or end token to score an answer alone; the model has "
+       "neither");
+}
+
+}  // namespace
+
+AnswerScorer make_likelihood_scorer(const ModelTexts& texts,
+                                    const std::filesystem::path& model_folder,
+                                    const ComputeSetup& compute,
+                                    const StopFlag& stop) {
+  constexpr size_t kAtOnce = 16;  // answers between two looks at the stop flag
+  // std::function must be copyable, the decoder is not: share it.
+  auto decoder = std::make_shared<std::unique_ptr<Decoder>>();
+  return [&texts, &stop, model_folder, compute, decoder](const PromptRow& prompt,
+                                                         const std::vector<std::string>& answers) {
+    if (!*decoder) *decoder = std::make_unique<Decoder>(load_decoder(model_folder, compute, {}));
+    std::vector<double> scores;
+    for (size_t first = 0; first < answers.size(); first += kAtOnce) {
+      stop.throw_if_set();
+      std::vector<std::vector<int64_t>> ids;
+      for (size_t n = first; n < std::min(first + kAtOnce, answers.size()); ++n) {
+        ids.push_back(answer_ids(texts, prompt, answers[n]));
+      }
+      const auto given_prompt = (*decoder)->score(prompt.token_ids, ids);
+      const auto alone = (*decoder)->score(empty_context(texts), ids);
+      for (size_t n = 0; n < ids.size(); ++n)
+        scores.push_back(mean(given_prompt[n]) - 0.5 * mean(alone[n]));
+    }
+    return scores;
+  };
+}
+
+std::optional<double> answer_loss(Decoder& decoder,
+                                  const ModelTexts& texts,
+                                  const PromptRow& prompt,
+                                  const std::string& answer) {
+  const auto ids = answer_ids(texts, prompt, answer);
+  if (ids.empty()) return std::nullopt;
+  return -mean(decoder.score(prompt.token_ids, {ids}).front());
+}
+
+}  // namespace thoughtrank
