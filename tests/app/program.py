@@ -55,8 +55,8 @@ def rows_of(path):
 
 @contextlib.contextmanager
 def mock_judge(*options):
-    """scripts/mock_judge.py on a free port; gives its base_url."""
-    words = [sys.executable, "-u", str(ROOT / "scripts" / "mock_judge.py"), "--port", "0", *options]
+    """tests/servers/mock_judge.py on a free port; gives its base_url."""
+    words = [sys.executable, "-u", str(ROOT / "tests" / "servers" / "mock_judge.py"), "--port", "0", *options]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         line = process.stdout.readline()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from program import PROGRAM, ROOT, ProgramTest, mock_judge, rows_of, run, write_run
 
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
 import mock_judge as mock  # noqa: E402, the module of that name
 
 KEPT = ("prompts.jsonl", "outputs.jsonl", "verdicts.jsonl", "best_outputs.jsonl", "training_data.jsonl",
