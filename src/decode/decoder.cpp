@@ -12,7 +12,7 @@
 #include "decode/score.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/memory.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 namespace {

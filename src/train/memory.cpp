@@ -103,6 +103,20 @@ std::string fitting_checkpointing(const LlamaConfig& model,
   return "full";
 }
 
+OptimizerState fitting_optimizer_state(const LlamaConfig& model,
+                                       const TrainOptions& options,
+                                       const TrainingSize& size,
+                                       uint64_t available_bytes) {
+  if (options.optimizer_state) return *options.optimizer_state;
+  if (available_bytes == 0) return OptimizerState::float32;
+  TrainOptions tried = options;
+  for (const auto& [state, word] : kOptimizerStates) {
+    tried.optimizer_state = state;
+    if (training_memory(model, tried, size).standing() <= available_bytes / 4 * 3) return state;
+  }
+  return OptimizerState::int8;
+}
+
 int64_t parameter_count(const LlamaConfig& model) { return counts_of(model).all; }
 
 TrainingMemory training_memory(const LlamaConfig& model,
