@@ -6,8 +6,8 @@
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/decode/roofline.h"
 #include "thoughtrank/kernels/instruction_set.h"
-#include "thoughtrank/kernels/kv_pages.h"
 #include "thoughtrank/model/compute.h"
+#include "thoughtrank/model/sizes.h"
 #include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
@@ -34,15 +34,11 @@ ComputeSetup machine_of(const BenchOptions& options) {
 
 // Weights and KV as they must be held, the decoder's own overheads not counted.
 Json sizes(const LlamaConfig& model, const BenchOptions& options, Dtype dtype) {
-  const KvShape kv = {.layers = model.num_hidden_layers,
-                      .kv_heads = model.num_key_value_heads,
-                      .head_dim = model.head_dim,
-                      .dtype = scalar_type(dtype)};
   const DecodeWorkload& work = options.work;
   const int64_t prompts = work.copies_prefix ? work.branches : 1;
   const int64_t kv_tokens = prompts * work.prompt_tokens + work.branches * (1 + work.new_tokens);
-  return {{"weights_bytes", count_parameters(model) * bytes_of(dtype)},
-          {"kv_bytes", kv_tokens * kv_bytes_per_token(kv)}};
+  return {{"weights_bytes", parameter_count(model) * bytes_of(dtype)},
+          {"kv_bytes", kv_tokens * kv_bytes_per_token(model, dtype)}};
 }
 
 double tokens_per_s(const DecodeTiming& timing, const BenchOptions& options) {

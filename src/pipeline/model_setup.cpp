@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "thoughtrank/decode/roofline.h"
-#include "thoughtrank/model/llama.h"
 #include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
@@ -70,16 +68,6 @@ ModelTexts load_model_texts(const std::filesystem::path& model_folder,
   std::sort(texts.eos_ids.begin(), texts.eos_ids.end());
   texts.eos_ids.erase(std::unique(texts.eos_ids.begin(), texts.eos_ids.end()), texts.eos_ids.end());
   return texts;
-}
-
-Decoder load_decoder(const std::filesystem::path& model_folder,
-                     const ComputeSetup& compute,
-                     DecodeOptions options) {
-  const int64_t parameters = count_parameters(read_llama_config(model_folder));
-  require_device(compute.device, static_cast<uint64_t>(parameters * bytes_of(compute.dtype)));
-  Llama model = load_llama(model_folder, scalar_type(compute.dtype), at::Device(compute.device));
-  options.threads = compute.threads;
-  return Decoder(std::move(model), options);
 }
 
 namespace {

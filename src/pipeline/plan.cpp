@@ -13,29 +13,11 @@
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/safetensors.h"
+#include "thoughtrank/model/sizes.h"
 
 namespace thoughtrank {
 
 namespace {
-
-int64_t count_parameters(const fs::path& model) {
-  int64_t count = 0;
-  const auto weights = SafetensorsReader::open_model(model);
-  for (const auto& [name, tensor] : weights.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t size : tensor.shape) elements *= size;
-    count += elements;
-  }
-  return count;
-}
-
-// Keys and values of one token.
-uint64_t cache_bytes_per_token(const LlamaConfig& model, Dtype dtype) {
-  return 2 *
-         static_cast<uint64_t>(model.num_hidden_layers * model.num_key_value_heads *
-                               model.head_dim) *
-         static_cast<uint64_t>(bytes_of(dtype));
-}
 
 // The longest micro-batch, all of it with loss; checkpointing as the memory lets the trainer
 // choose.
@@ -92,7 +74,7 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters * bytes_of(plan.compute.dtype)) +
-                      cached * cache_bytes_per_token(model, plan.compute.dtype);
+                      cached * static_cast<uint64_t>(kv_bytes_per_token(model, plan.compute.dtype));
   estimate_training(plan, config, model, plan.longest_prompt + per_branch);
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters * bytes_of(config.checkpoint.dtype));
@@ -183,12 +165,13 @@ RoundTimes estimate_times(const RunPlan& plan,
 
 RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  (void)SafetensorsReader::open_model(config.model.path);  // the weights are there and readable
   const PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
   plan.compute = resolve_compute(config, texts.model);
   plan.chat_template = texts.chat_template.name;
-  plan.parameters = count_parameters(config.model.path);
+  plan.parameters = parameter_count(texts.model);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
   plan.prompts_left_out = std::ssize(prompts.left_out);
   plan.holdout = config.prompts.holdout;

@@ -3,6 +3,7 @@
 
 #include "core/trials.h"
 #include "model/golden.h"
+#include "thoughtrank/model/sizes.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
 #include "train/tiers.h"

@@ -1,6 +1,7 @@
 // Which optimizer state is chosen in how much memory.
 #include <gtest/gtest.h>
 
+#include "thoughtrank/model/sizes.h"
 #include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {

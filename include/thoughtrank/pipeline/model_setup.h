@@ -43,11 +43,6 @@ struct ModelTexts {
                                          const PromptRow& prompt,
                                          bool has_thought = true);
 
-// `options.threads` are the machine's.
-[[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
-                                   const ComputeSetup& compute,
-                                   DecodeOptions options);
-
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
 // The decoder is loaded from `model_folder` at the first use and lives as long as the
 // scorer; it looks at `stop` every few answers.

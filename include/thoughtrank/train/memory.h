@@ -53,7 +53,4 @@ struct TrainingSize {
                                                      const TrainingSize& size,
                                                      uint64_t available_bytes);
 
-// Weights of the model, a tied head once.
-[[nodiscard]] int64_t parameter_count(const LlamaConfig& model);
-
 }  // namespace thoughtrank
