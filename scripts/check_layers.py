@@ -26,8 +26,8 @@ ROOMS = {
     "judge": {"core", "config", "data"},
     "train": {"core", "config", "data", "text", "kernels", "comm", "model"},
     "report": {"core", "data"},
-    "bench": {"core", "kernels", "model"},
-    "pipeline": {"core", "config", "data", "text", "model", "comm", "decode", "generate", "judge", "train"},
+    "bench": {"core", "data", "kernels", "model", "decode", "train"},
+    "pipeline": {"core", "config", "data", "text", "model", "comm", "decode", "generate", "judge", "train", "bench"},
 }
 ROOMS["app"] = set(ROOMS)
 

@@ -108,14 +108,7 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
 
 // Measures the machine for up to three seconds.
 std::string time_line(const RunPlan& plan, const RunConfig& config) {
-  const at::Device device(plan.compute.device);
-  const PeakRates peak_rates = measure_peak_rates(plan.compute);
-  const auto rates = [&](Dtype dtype) {
-    return RooflineRates{.flops_per_s = peak_rates.flops_per_s(dtype),
-                         .read_bytes_per_s = peak_rates.read_bytes_per_s};
-  };
-  const RoundTimes times =
-      estimate_times(plan, config, rates(plan.compute.dtype), rates(plan.compute.train_dtype));
+  const RoundTimes times = estimate_times(plan, config, measure_peak_rates(plan.compute));
   return fmt::format(
       "{:<16}a round: about {} of generating if every branch goes to its limit, {} of training; "
       "judging and held-out answers not counted\n"
@@ -124,7 +117,7 @@ std::string time_line(const RunPlan& plan, const RunConfig& config) {
       format_duration(times.generate_s),
       format_duration(times.train_s),
       "",
-      device.is_cpu() ? "is usual" : "is usual on a CPU: none was measured on a GPU");
+      plan.compute.device == "cpu" ? "is usual" : "is usual on a CPU: none was measured on a GPU");
 }
 
 void plan_command(App& app, const PlanCommandOptions& options) {

@@ -27,8 +27,8 @@ struct ModelCommandOptions {
 };
 
 // The parts that `sample` and `ask` share: a loaded model and the encoded prompt.
-struct Bench {
-  explicit Bench(const ModelCommandOptions& options)
+struct LoadedModel {
+  explicit LoadedModel(const ModelCommandOptions& options)
       : config(config_of(options)),
         compute(resolve_compute(config)),
         texts(load_model_texts(options.model, options.chat_template)) {
@@ -83,15 +83,15 @@ void print_branch(const OutputRow& row) {
 }
 
 void sample_command(App& app, const ModelCommandOptions& options) {
-  Bench bench(options);
+  const LoadedModel loaded(options);
   Progress progress({.stage = "sample",
                      .unit = "branches",
-                     .total = bench.generator->branch_count(),
+                     .total = loaded.generator->branch_count(),
                      .already_done = 0,
                      .rate_unit = "tok"},
                     app.clock);
-  bench.generator->generate_branches(
-      bench.prompts,
+  loaded.generator->generate_branches(
+      loaded.prompts,
       [](size_t, int64_t) { return false; },
       [](size_t, const OutputRow& row) { print_branch(row); },
       app.stop,
@@ -99,12 +99,12 @@ void sample_command(App& app, const ModelCommandOptions& options) {
 }
 
 void ask_command(App& app, const ModelCommandOptions& options) {
-  Bench bench(options);
+  const LoadedModel loaded(options);
   Progress progress(
       {.stage = "ask", .unit = "answers", .total = 1, .already_done = 0, .rate_unit = "tok"},
       app.clock);
-  bench.generator->generate_greedy(
-      bench.prompts,
+  loaded.generator->generate_greedy(
+      loaded.prompts,
       /*with_thought=*/!options.has_no_thought,
       [](size_t) { return false; },
       [](size_t, const OutputRow& row) {

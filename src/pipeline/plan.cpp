@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "pipeline/session.h"
+#include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/model/compute.h"
@@ -134,18 +135,14 @@ constexpr double kUsualTrainShare = 0.44;
 
 }  // namespace
 
-RoundTimes estimate_times(const RunPlan& plan,
-                          const RunConfig& config,
-                          const RooflineRates& decode,
-                          const RooflineRates& train) {
+RoundTimes estimate_times(const RunPlan& plan, const RunConfig& config, const PeakRates& rates) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
-  const DecodeRoofline roofline =
-      decode_roofline(read_llama_config(config.model.path),
-                      {.prompt_tokens = plan.longest_prompt,
-                       .new_tokens = per_branch,
-                       .branches = plan.branches,
-                       .bytes_per_element = bytes_of(plan.compute.dtype)},
-                      decode);
+  const DecodeRoofline roofline = decode_roofline(read_llama_config(config.model.path),
+                                                  {.prompt_tokens = plan.longest_prompt,
+                                                   .new_tokens = per_branch,
+                                                   .branches = plan.branches,
+                                                   .dtype = plan.compute.dtype},
+                                                  rates);
   const auto prompts = static_cast<double>(plan.prompts_per_round);
   const auto rows =
       prompts * static_cast<double>(config.select.winners_per_prompt * config.train.epochs);
@@ -157,8 +154,8 @@ RoundTimes estimate_times(const RunPlan& plan,
                                  static_cast<double>(std::max<int64_t>(config.train.tokens_per_step,
                                                                        plan.training_size.tokens)));
   const double step_bytes = 2 * static_cast<double>(plan.training.standing());
-  const double train_s =
-      operations / train.flops_per_s + steps * step_bytes / train.read_bytes_per_s;
+  const double train_s = operations / rates.flops_per_s(plan.compute.train_dtype) +
+                         steps * step_bytes / rates.read_bytes_per_s;
   return {.generate_s = prompts * (roofline.prefill_s + roofline.decode_s) / kUsualDecodeShare,
           .train_s = train_s / kUsualTrainShare};
 }

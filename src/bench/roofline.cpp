@@ -1,4 +1,4 @@
-#include "thoughtrank/decode/roofline.h"
+#include "thoughtrank/bench/roofline.h"
 
 #include <algorithm>
 
@@ -7,18 +7,18 @@
 namespace thoughtrank {
 namespace {
 
-double phase_s(double elements, double operations, int64_t bytes, const RooflineRates& rates) {
-  return std::max(elements * static_cast<double>(bytes) / rates.read_bytes_per_s,
-                  operations / rates.flops_per_s);
+double phase_s(double elements, double operations, Dtype dtype, const PeakRates& rates) {
+  return std::max(elements * static_cast<double>(bytes_of(dtype)) / rates.read_bytes_per_s,
+                  operations / rates.flops_per_s(dtype));
 }
 
 }  // namespace
 
 DecodeRoofline decode_roofline(const LlamaConfig& model,
                                const DecodeWork& work,
-                               const RooflineRates& rates) {
+                               const PeakRates& rates) {
   const auto phase = [&](double elements, double operations) {
-    return phase_s(elements, operations, work.bytes_per_element, rates);
+    return phase_s(elements, operations, work.dtype, rates);
   };
   const ParameterCounts counts = parameter_counts(model);
   const auto layers = static_cast<double>(model.num_hidden_layers);
