@@ -68,9 +68,11 @@ void add_train_options(CLI::App& command, TrainBenchOptions& options) {
              options.train.optimizer_state,
              kOptimizerStateChoices,
              "train.optimizer_state: AdamW's moments");
-  command.add_option("--checkpointing", options.train.checkpointing, "train.checkpointing")
-      ->check(CLI::IsMember({"auto", "none", "selective", "full"}))
-      ->capture_default_str();
+  add_choice(command,
+             "--checkpointing",
+             options.train.checkpointing,
+             kCheckpointingChoices,
+             "train.checkpointing");
   command.add_flag(
       "--in-backward", options.train.optimizer_in_backward, "train.optimizer_in_backward");
   add_compute_options(command, options.compute, options.compute.train_dtype);

@@ -43,7 +43,7 @@ std::string training_parts(const RunPlan& plan) {
       gib(parts.gradients),
       gib(parts.moments),
       plan.training_size.tokens,
-      plan.training_size.checkpointing,
+      word_of(plan.training_size.checkpointing, kCheckpointings),
       gib(parts.activations),
       gib(parts.loss_chunk),
       gib(parts.layer_work));

@@ -19,7 +19,7 @@ struct ModelCommandOptions {
   std::string prompt;
   std::string system;
   std::string chat_template = "auto";
-  std::string mode = "literal";
+  HeadMode mode = HeadMode::literal;
   std::optional<Dtype> dtype;
   int64_t thought_tokens = 128;
   int64_t answer_tokens = 512;
@@ -146,10 +146,11 @@ void add_model_commands(App& app) {
       sample_command,
       sample_options);
   add_model_options(*sample, *sample_options);
-  sample
-      ->add_option(
-          "--mode", sample_options->mode, "literal, token or constrained (see branches.mode)")
-      ->check(CLI::IsMember({"literal", "token", "constrained"}));
+  add_choice(*sample,
+             "--mode",
+             sample_options->mode,
+             kHeadModes,
+             "literal, token or constrained (see branches.mode)");
 
   const auto ask_options = std::make_shared<ModelCommandOptions>();
   CLI::App* ask = add_command<ModelCommandOptions>(

@@ -156,7 +156,7 @@ Json bench_train(const TrainBenchOptions& options, const Clock& clock, const Sto
                  {"loss_tokens", times.loss_tokens},
                  {"loss", times.loss},
                  {"pack", train.sequence_length},
-                 {"checkpointing", times.size.checkpointing},
+                 {"checkpointing", word_of(times.size.checkpointing, kCheckpointings)},
                  {"optimizer_state", word_of(train.optimizer_state, kOptimizerStateChoices)},
                  {"dtype", word_of(compute.train_dtype)},
                  {"threads", compute.threads},

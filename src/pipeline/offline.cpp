@@ -66,7 +66,7 @@ TrainFileResult train_file(const RunConfig& config,
   }
   require_licence(config.model.path, target, config.is_private);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  const bool has_pairs = config.train.objective == "dpo_nll";
+  const bool has_pairs = config.train.objective == Objective::dpo_nll;
   const auto pairs =
       has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);

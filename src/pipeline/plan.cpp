@@ -31,7 +31,6 @@ void estimate_training(RunPlan& plan,
   const int64_t tokens = std::min(train.sequence_length, train.tokens_per_step - 1 + longest_row);
   plan.training_size = {.tokens = tokens,
                         .loss_tokens = tokens,
-                        .checkpointing = "none",
                         .weights = scalar_type(plan.compute.train_dtype),
                         .device = at::Device(plan.compute.device)};
   const uint64_t fixed = training_memory(model, train, plan.training_size).standing();

@@ -23,8 +23,8 @@ struct TrainingPlan {
 };
 
 TrainingPlan plan_training(const Session& session, int64_t round) {
-  const bool from_base = session.config.train.start_from == "base";
-  const bool has_pairs = session.config.train.objective == "dpo_nll";
+  const bool from_base = session.config.train.start_from == StartFrom::base;
+  const bool has_pairs = session.config.train.objective == Objective::dpo_nll;
   TrainingPlan plan;
   plan.start = session.model_folder(from_base ? 0 : round - 1);
   for (int64_t n = from_base ? 1 : round; n <= round; ++n) {

@@ -47,7 +47,7 @@ TrainingMemory standing_memory(const LlamaConfig& model,
                                at::ScalarType weights) {
   const ParameterCounts counts = parameter_counts(model);
   const auto stored = static_cast<int64_t>(at::elementSize(weights));
-  if (options.method == "lora") {
+  if (options.method == TrainMethod::lora) {
     const int64_t adapters = adapter_count(model, options.lora);
     return {.weights = bytes(2 * counts.all * stored + adapters * 4),
             .gradients = bytes(adapters * 4),
@@ -57,7 +57,7 @@ TrainingMemory standing_memory(const LlamaConfig& model,
                            ? counts.layer + counts.heads * counts.vocabulary + model.hidden_size
                            : counts.all;
   const int64_t of_pairs =
-      options.objective == "dpo_nll" ? counts.vocabulary * 4 : 0;  // the head's own
+      options.objective == Objective::dpo_nll ? counts.vocabulary * 4 : 0;  // the head's own
   return {.weights = bytes(counts.all * stored),
           .gradients = bytes(held * stored + of_pairs),
           .moments = bytes(moment_bytes(options, weights, counts.all))};
@@ -71,18 +71,18 @@ uint64_t TrainingMemory::total() const {
   return standing() + activations + std::max(loss_chunk, layer_work);
 }
 
-std::string fitting_checkpointing(const LlamaConfig& model,
-                                  const TrainOptions& options,
-                                  TrainingSize size,
-                                  uint64_t left_bytes) {
-  if (options.checkpointing != "auto") return options.checkpointing;
-  for (const char* name : {"none", "selective"}) {
-    size.checkpointing = name;
+Checkpointing fitting_checkpointing(const LlamaConfig& model,
+                                    const TrainOptions& options,
+                                    TrainingSize size,
+                                    uint64_t left_bytes) {
+  if (options.checkpointing) return *options.checkpointing;
+  for (const auto checkpointing : {Checkpointing::none, Checkpointing::selective}) {
+    size.checkpointing = checkpointing;
     const TrainingMemory memory = training_memory(model, options, size);
     const uint64_t needed = memory.activations + std::max(memory.loss_chunk, memory.layer_work);
-    if (needed <= left_bytes / 5 * 4) return name;
+    if (needed <= left_bytes / 5 * 4) return checkpointing;
   }
-  return "full";
+  return Checkpointing::full;
 }
 
 OptimizerState fitting_optimizer_state(const LlamaConfig& model,
@@ -107,8 +107,7 @@ TrainingMemory training_memory(const LlamaConfig& model,
   const int64_t largest = std::max(w.qkv, 2 * w.F) * w.C;  // matrix that multiplies as one
   const at::ScalarType activation = training_dtype(size.weights, size.device);
   const auto a = static_cast<int64_t>(at::elementSize(activation));
-  const Checkpointing checkpointing = checkpointing_of(size.checkpointing);
-  const int64_t kept = kept_bytes(w, checkpointing, a);
+  const int64_t kept = kept_bytes(w, size.checkpointing, a);
   const int64_t again = kept_bytes(w, Checkpointing::none, a) - kept;  // made by the layer at work
 
   const int64_t chunk = loss_chunk_rows(size.loss_tokens, default_chunk_rows(model.vocab_size));

@@ -26,16 +26,16 @@ namespace {
 void visit_kind(FieldVisitor& v, TrainOptions& o) {
   v.choice("method",
            o.method,
-           {"full", "lora"},
+           kTrainMethods,
            "full: every weight is trained; lora: low-rank adapters, merged in the checkpoint");
   v.choice("objective",
            o.objective,
-           {"sft", "dpo_nll"},
+           kObjectives,
            "sft: cross-entropy on the winners' tokens; dpo_nll: DPO on best against worst, plus "
            "the best's cross-entropy");
   v.choice("start_from",
            o.start_from,
-           {"previous", "base"},
+           kStartsFrom,
            "previous: the newest checkpoint and this round's rows; base: the base weights and the "
            "rows of all rounds");
   v.choice("dtype",
@@ -57,10 +57,7 @@ void TrainOptions::visit(FieldVisitor& v) {
   v.numbers("betas", betas, 2, {0, 0.9999999}, "AdamW's decay of the two moments");
   v.number("eps", eps, {1e-30, 1}, "AdamW's epsilon");
   v.number("weight_decay", weight_decay, {0, 1}, "decoupled, on every weight");
-  v.choice("schedule",
-           schedule,
-           {"constant", "linear", "cosine"},
-           "of the learning rate after the warm-up");
+  v.choice("schedule", schedule, kSchedules, "of the learning rate after the warm-up");
   v.number("warmup", warmup, {0, 1}, "share of the steps in which the learning rate rises");
   v.number("clip", clip, {0, 1e9}, "largest global gradient norm; 0: no clipping");
   v.number("spike_sigmas",
@@ -80,7 +77,7 @@ void TrainOptions::visit(FieldVisitor& v) {
             "an optimizer step takes rows until it has so many tokens; 1: a step per row");
   v.choice("checkpointing",
            checkpointing,
-           {"auto", "none", "selective", "full"},
+           kCheckpointingChoices,
            "what the backward pass computes again to save memory; auto: as little as fits. The "
            "result is the same, bit for bit");
   v.boolean("optimizer_in_backward",

@@ -36,7 +36,7 @@ Stepper::Stepper(Llama& model, const TrainSetup& setup, PreferenceLoss* preferen
     : model_(model),
       setup_(setup),
       preference_(preference),
-      adapters_(setup.options.method == "lora"
+      adapters_(setup.options.method == TrainMethod::lora
                     ? std::make_unique<LowRankAdapters>(model, setup.options.lora, setup.seed)
                     : nullptr),
       arena_(make_arena()),

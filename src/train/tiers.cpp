@@ -51,9 +51,9 @@ void require_tier(const TrainOptions& options) {
          "train.clip_per_tensor goes with train.optimizer_in_backward; train.clip is the global "
          "norm");
   }
-  require(options.objective == "sft",
+  require(options.objective == Objective::sft,
           "only objective sft has one backward pass for each weight; leave it out for others");
-  require(options.method == "full",
+  require(options.method == TrainMethod::full,
           "the gradients of method lora are those of a few small adapters; leave it out");
   require(options.clip == 0,
           "a global norm is known only when all weights are updated already: set train.clip: 0, "
@@ -63,27 +63,15 @@ void require_tier(const TrainOptions& options) {
           "train.sequence_length");
 }
 
-Checkpointing checkpointing_of(const std::string& name) {
-  if (name == "full") return Checkpointing::full;
-  return name == "selective" ? Checkpointing::selective : Checkpointing::none;
-}
-
-std::string name_of(Checkpointing checkpointing) {
-  if (checkpointing == Checkpointing::full) return "full";
-  return checkpointing == Checkpointing::selective ? "selective" : "none";
-}
-
 Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model) {
   const at::Device device = model.embed_tokens.device();
-  return checkpointing_of(
-      fitting_checkpointing(model.config,
-                            options,
-                            {.tokens = options.sequence_length,
-                             .loss_tokens = options.sequence_length,
-                             .checkpointing = options.checkpointing,
-                             .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
-                             .device = device},
-                            memory_available(device.str())));
+  return fitting_checkpointing(model.config,
+                               options,
+                               {.tokens = options.sequence_length,
+                                .loss_tokens = options.sequence_length,
+                                .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
+                                .device = device},
+                               memory_available(device.str()));
 }
 
 }  // namespace thoughtrank

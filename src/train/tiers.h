@@ -18,9 +18,6 @@ namespace thoughtrank {
                                    at::ScalarType weights,
                                    int64_t parameters);
 
-// "none", "selective", "full".
-[[nodiscard]] Checkpointing checkpointing_of(const std::string& name);
-[[nodiscard]] std::string name_of(Checkpointing checkpointing);
 // fitting_checkpointing() in the memory that the device has left now.
 [[nodiscard]] Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model);
 

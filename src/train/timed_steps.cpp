@@ -26,7 +26,6 @@ TrainingSize largest_micro_batch(const StepPlan& step,
                                  const Llama& model) {
   TrainingSize size = {.tokens = 0,
                        .loss_tokens = 0,
-                       .checkpointing = "none",
                        .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
                        .device = model.embed_tokens.device()};
   for (const Sequence& sequence : step.sequences) {
@@ -80,7 +79,7 @@ TrainingTimes time_training(Llama& model,
   times.backward_s = parts.backward_s / count;
   times.update_s = parts.update_s / count;
   times.size = largest_micro_batch(plan, setup.options, model);
-  times.size.checkpointing = name_of(stepper.checkpointing());
+  times.size.checkpointing = stepper.checkpointing();
   times.memory = training_memory(model.config, setup.options, times.size);
   return times;
 }

@@ -59,7 +59,7 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"model.path", [](RunConfig& c) { c.model.path = "/models/other"; }},
       {"prompts.holdout: 64 -> 8", [](RunConfig& c) { c.prompts.holdout = 8; }},
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
-      {"branches.mode", [](RunConfig& c) { c.branches.mode = "token"; }},
+      {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},
       {"generate.answer_tokens", [](RunConfig& c) { c.generate.answer_tokens = 5; }},
       {"judge.kind", [](RunConfig& c) { c.judge.kind = "reference"; }},
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},

@@ -30,7 +30,7 @@ TrainOptions options_from(char** arguments) {
   options.learning_rate = std::stod(arguments[2]);
   options.epochs = std::stoll(arguments[3]);
   options.dtype = value_of(arguments[4], kDtypes).value();
-  options.schedule = "constant";
+  options.schedule = Schedule::constant;
   options.warmup = 0;
   options.clip = 0;
   options.shuffle = false;

@@ -129,9 +129,10 @@ TEST(InBackwardRules, WhatItCannotDoIsRefused) {
   EXPECT_EQ(code([](TrainOptions& o) { o.clip = 1; }, "train.clip: 0"), ExitCode::kConfig);
   EXPECT_EQ(code([](TrainOptions& o) { o.tokens_per_step = 65; }, "nothing accumulates"),
             ExitCode::kConfig);
-  EXPECT_EQ(code([](TrainOptions& o) { o.objective = "dpo_nll"; }, "objective sft"),
+  EXPECT_EQ(code([](TrainOptions& o) { o.objective = Objective::dpo_nll; }, "objective sft"),
             ExitCode::kConfig);
-  EXPECT_EQ(code([](TrainOptions& o) { o.method = "lora"; }, "method lora"), ExitCode::kConfig);
+  EXPECT_EQ(code([](TrainOptions& o) { o.method = TrainMethod::lora; }, "method lora"),
+            ExitCode::kConfig);
   EXPECT_EQ(code(
                 [](TrainOptions& o) {
                   o.optimizer_in_backward = false;

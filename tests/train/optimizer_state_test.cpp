@@ -65,7 +65,7 @@ TEST(OptimizerStates, GradientsThatAreNotKeptLeaveRoomForMore) {
 }
 
 // Of a weight, over those of the model; the adapters are small beside them.
-double standing_bytes(const char* method, OptimizerState tier, at::ScalarType weights) {
+double standing_bytes(TrainMethod method, OptimizerState tier, at::ScalarType weights) {
   TrainOptions options;
   options.method = method;
   options.optimizer_state = tier;
@@ -75,12 +75,15 @@ double standing_bytes(const char* method, OptimizerState tier, at::ScalarType we
 }
 
 TEST(OptimizerStates, BytesOfAWeight) {
-  EXPECT_NEAR(standing_bytes("full", OptimizerState::float32_master, at::kBFloat16), 16, 1e-6);
-  EXPECT_NEAR(standing_bytes("full", OptimizerState::float32_master, at::kFloat), 16, 1e-6);
-  EXPECT_NEAR(standing_bytes("full", OptimizerState::float32, at::kBFloat16), 12, 1e-6);
-  EXPECT_NEAR(standing_bytes("full", OptimizerState::int8, at::kBFloat16), 6.03125, 1e-6);
-  EXPECT_NEAR(standing_bytes("lora", OptimizerState::float32, at::kBFloat16), 4, 0.2);
-  EXPECT_GT(standing_bytes("lora", OptimizerState::float32, at::kBFloat16), 4);
+  EXPECT_NEAR(
+      standing_bytes(TrainMethod::full, OptimizerState::float32_master, at::kBFloat16), 16, 1e-6);
+  EXPECT_NEAR(
+      standing_bytes(TrainMethod::full, OptimizerState::float32_master, at::kFloat), 16, 1e-6);
+  EXPECT_NEAR(standing_bytes(TrainMethod::full, OptimizerState::float32, at::kBFloat16), 12, 1e-6);
+  EXPECT_NEAR(
+      standing_bytes(TrainMethod::full, OptimizerState::int8, at::kBFloat16), 6.03125, 1e-6);
+  EXPECT_NEAR(standing_bytes(TrainMethod::lora, OptimizerState::float32, at::kBFloat16), 4, 0.2);
+  EXPECT_GT(standing_bytes(TrainMethod::lora, OptimizerState::float32, at::kBFloat16), 4);
 }
 
 }  // namespace

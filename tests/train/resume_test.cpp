@@ -39,7 +39,7 @@ fs::path state_folder(const fs::path& work, int64_t step) {
 void configure(TestTraining& training) {
   training.options.tokens_per_step = 1;  // a step per row
   training.options.state_every = 1;
-  training.options.schedule = "cosine";
+  training.options.schedule = Schedule::cosine;
 }
 
 struct Tier {

@@ -22,11 +22,18 @@
 
 namespace thoughtrank {
 
+// How a branch's character becomes the head of its thought: in the same text as the open tag, as
+// tokens of its own, or as the model's best token that begins with it.
+enum class HeadMode : uint8_t { literal, token, constrained };
+inline constexpr EnumWords<HeadMode, 3> kHeadModes = {{{HeadMode::literal, "literal"},
+                                                       {HeadMode::token, "token"},
+                                                       {HeadMode::constrained, "constrained"}}};
+
 struct BranchOptions {
   std::string chars = "a-zA-Z0-9";  // single characters and ranges; one branch each, in this order
   std::string open = "<thought>";
   std::string close = "</thought>";
-  std::string mode = "literal";  // literal | token | constrained
+  HeadMode mode = HeadMode::literal;
   void visit(FieldVisitor& v);
 };
 

@@ -25,9 +25,9 @@ struct TrainingMemory {
 };
 
 struct TrainingSize {
-  int64_t tokens = 0;                  // T of a micro-batch
-  int64_t loss_tokens = 0;             // of these, with loss
-  std::string checkpointing = "none";  // none | selective | full
+  int64_t tokens = 0;       // T of a micro-batch
+  int64_t loss_tokens = 0;  // of these, with loss
+  Checkpointing checkpointing = Checkpointing::none;
   at::ScalarType weights = at::kFloat;
   at::Device device = at::kCPU;
 };
@@ -40,10 +40,10 @@ struct TrainingSize {
 
 // The option; where it is auto, the first of none, selective, full whose activations and work fit
 // into four fifths of `left_bytes`, what memory has left beside weights, gradients and moments.
-[[nodiscard]] std::string fitting_checkpointing(const LlamaConfig& model,
-                                                const TrainOptions& options,
-                                                TrainingSize size,
-                                                uint64_t left_bytes);
+[[nodiscard]] Checkpointing fitting_checkpointing(const LlamaConfig& model,
+                                                  const TrainOptions& options,
+                                                  TrainingSize size,
+                                                  uint64_t left_bytes);
 
 // The option; where it is auto, the first of float32_master, float32, bfloat16, int8 with which
 // weights, gradients and moments leave a quarter of `available_bytes` for activations, else int8;
