@@ -23,16 +23,16 @@ struct PeakRates {
   }
 };
 
-// Of the CPU, with `threads` threads at once; at least one.
+// Measures the CPU with `threads` threads at once; at least one.
 [[nodiscard]] PeakRates measure_peak_rates(int64_t threads);
 
-// Of a GPU, by libtorch's operations: products of square matrices of `side`, and a copy of a buffer
-// of `copied_bytes`, which counts as read and written.
+// Measures a GPU by libtorch's operations: products of square matrices of `side`, and a copy of a
+// buffer of `copied_bytes`, which counts as read and written.
 [[nodiscard]] PeakRates measure_device_peak_rates(at::Device device,
                                                   int64_t side = 8192,
                                                   int64_t copied_bytes = int64_t{1} << 31);
 
-// Of the device that a process computes on, with as many threads.
+// Measures the device that a process computes on, with as many threads.
 [[nodiscard]] PeakRates measure_peak_rates(const ComputeSetup& compute);
 
 }  // namespace thoughtrank

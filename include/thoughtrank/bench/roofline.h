@@ -25,6 +25,7 @@ struct DecodeRoofline {
   double tokens_per_s = 0;  // branches × new tokens over both
 };
 
+// Computes the least time of the work at these rates.
 [[nodiscard]] DecodeRoofline decode_roofline(const LlamaConfig& model,
                                              const DecodeWork& work,
                                              const PeakRates& rates);

@@ -33,9 +33,9 @@ struct TrainBenchOptions {
                                const Clock& clock,
                                const StopFlag& stop);
 
-// Operations (two for a multiply-add) of forward and backward passes over `rows`: every linear
-// layer three times, the output projection on loss rows only, causal attention at half its square.
-// What checkpointing computes again is not counted.
+// Counts the operations (two for a multiply-add) of forward and backward passes over `rows`: every
+// linear layer three times, the output projection on loss rows only, causal attention at half its
+// square. What checkpointing computes again is not counted.
 [[nodiscard]] double training_flops(const LlamaConfig& model, const std::vector<TrainingRow>& rows);
 
 }  // namespace thoughtrank

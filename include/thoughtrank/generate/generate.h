@@ -47,8 +47,8 @@ struct GenerateOptions {
   void visit(FieldVisitor& v);
 };
 
-// "a-zA-Z0-9" -> {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is itself.
-// Error(kConfig) for empty, duplicate or reversed ranges.
+// Expands "a-zA-Z0-9" to {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is
+// itself. Throws Error(kConfig) for empty, duplicate or reversed ranges.
 [[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
 
 class Generator {
@@ -61,7 +61,7 @@ class Generator {
     std::string model_sha256;
     int64_t round = 0;
   };
-  // Checks heads and close tag against the tokenizer once: Error(kConfig).
+  // Checks heads and close tag against the tokenizer once. Throws Error(kConfig).
   Generator(Decoder& decoder, Setup setup);
   ~Generator();
 
@@ -77,7 +77,7 @@ class Generator {
                          const StopFlag& stop,
                          Progress& progress);
 
-  // One greedy generation per prompt: with `with_thought` the open tag alone is forced, else the
+  // Generates one greedy row per prompt: with `with_thought` the open tag alone is forced, else the
   // model answers directly (then a prompt needs two token ids). Rows carry branch -1, char "" and,
   // without a thought, an empty thought, an empty thought_end and head_len 0.
   void generate_greedy(const std::vector<PromptRow>& prompts,
@@ -92,13 +92,13 @@ class Generator {
   std::unique_ptr<Impl> impl_;
 };
 
-// Every branch of every prompt as the decoder gets it from a Generator with this setup, for
+// Makes every branch of every prompt as the decoder gets it from a Generator with this setup, for
 // verify_decoding: groups in the order of `prompts`, heads in the order of branches.chars.
 [[nodiscard]] std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
                                                      int64_t vocab_size,
                                                      const std::vector<PromptRow>& prompts);
 
-// Text of the bytes of `ids` (U+FFFD where they end inside a character).
+// Returns the text of the bytes of `ids` (U+FFFD where they end inside a character).
 [[nodiscard]] std::string token_text(const Tokenizer& tokenizer, const std::vector<int64_t>& ids);
 
 }  // namespace thoughtrank

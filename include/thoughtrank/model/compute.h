@@ -56,36 +56,38 @@ struct ComputeSetup {
   OptimizerState optimizer_state = OptimizerState::float32;
 };
 
-// device auto: the first GPU that this build and its driver can use, else the CPU, with a warning
-// where a GPU is there but will not do. Error(kConfig) in one line, with the mend, for a GPU that
-// was asked for and will not do.
+// Resolves "auto" against this machine. The device becomes the first GPU that this build and its
+// driver can use, else the CPU, with a warning where a GPU is there but will not do. Throws
+// Error(kConfig) in one line, with the mend, for a GPU that was asked for and will not do.
 [[nodiscard]] ComputeSetup resolve_compute(const ComputeOptions& options);
 
-// Sets the thread count of the process. Error(kConfig) as require_device's.
+// Sets the thread count of the process. Throws what require_device() throws.
 void use_compute(const ComputeSetup& compute);
 
 // Throws Error(kConfig) in one line, with the mend, when a resolved device ("cpu", "cuda:0") is not
 // on this machine (any more), will not do, or has less than `memory_bytes` free.
 void require_device(const std::string& device, uint64_t memory_bytes = 0);
 
-// Says what `doctor` shows of the GPU: "none" where there is no driver. Error(kConfig) as above
-// where there is one and the card will not do.
+// Says what `doctor` shows of the GPU: "none" where there is no driver. Throws Error(kConfig) as
+// above where there is one and the card will not do.
 [[nodiscard]] std::string describe_device();
 
-// True where the CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX).
+// Whether the CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX).
 [[nodiscard]] bool has_fast_bfloat16();
 
-// Bytes that can be had on the device ("cpu", "cuda:0"); 0: not known. Starts nothing on a card.
+// Returns the bytes that can be had on the device ("cpu", "cuda:0"), 0 where nobody can tell. It
+// asks the driver and starts nothing on a card.
 [[nodiscard]] uint64_t memory_available(const std::string& device);
 
-// Compute capabilities times ten that this build has kernels for; empty: built without CUDA.
+// Returns the compute capabilities times ten that this build has kernels for; none without CUDA.
 [[nodiscard]] std::vector<int> cuda_architectures();
 
-// Bytes that the device has free, asked on the device itself; nullopt: not known.
+// Returns the bytes that the device has free, nullopt where nobody can tell. It asks the device's
+// own runtime, which it starts.
 [[nodiscard]] std::optional<int64_t> free_device_memory(at::Device device);
 
-// The most bytes that libtorch's allocator held on a GPU at once since the process began (what the
-// driver and the kernels' code take comes on top); nullopt for the CPU.
+// Returns the most bytes that libtorch's allocator held on a GPU at once since the process began
+// (what the driver and the kernels' code take comes on top), nullopt for the CPU.
 [[nodiscard]] std::optional<int64_t> peak_device_bytes(at::Device device);
 
 // Returns when the device has done all that was enqueued.

@@ -39,8 +39,8 @@ struct LlamaConfig {
   Dtype dtype = Dtype::float32;  // of the weights in the files
 };
 
-// Reads config.json and, where present, generation_config.json. Error(kMissingInput | kBadData |
-// kConfig).
+// Reads config.json and, where present, generation_config.json. Throws Error(kMissingInput |
+// kBadData | kConfig).
 [[nodiscard]] LlamaConfig read_llama_config(const std::filesystem::path& folder);
 
 }  // namespace thoughtrank

@@ -18,10 +18,10 @@ struct ParameterCounts {
   int64_t all = 0;
 };
 [[nodiscard]] ParameterCounts parameter_counts(const LlamaConfig& model);
-// All of them; a tied head counts once.
+// Counts all of them; a tied head counts once.
 [[nodiscard]] int64_t parameter_count(const LlamaConfig& model);
 
-// Keys and values of one token in all layers: 2·L·K·D elements, and their bytes.
+// Count what the keys and values of one token are in all layers: 2·L·K·D elements, and their bytes.
 [[nodiscard]] int64_t kv_elements_per_token(const LlamaConfig& model);
 [[nodiscard]] int64_t kv_bytes_per_token(const LlamaConfig& model, Dtype dtype);
 

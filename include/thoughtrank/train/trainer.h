@@ -104,17 +104,18 @@ struct TrainOptions {
   void visit(FieldVisitor& v);
 };
 
-// Error(kConfig) when the options ask optimizer_in_backward for accumulation, global clipping, an
-// objective other than sft or method lora, or for clip_per_tensor without it.
+// Throws Error(kConfig) when the options ask optimizer_in_backward for accumulation, global
+// clipping, an objective other than sft or method lora, or for clip_per_tensor without it.
 void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
   TrainOptions options;
   uint64_t seed = 0;
   int64_t round = 0;
-  std::filesystem::path
-      work_folder;       // resumable states; made if missing, kept until the caller removes it
-  std::string identity;  // hash of everything the state depends on; another identity is not resumed
+  // Of the resumable states: it is made where it is missing, and kept until the caller removes it.
+  std::filesystem::path work_folder;
+  // The hash of everything that a state depends on: a state of another identity is not resumed.
+  std::string identity;
   const Clock& clock;
   const StopFlag& stop;
 };
@@ -142,14 +143,14 @@ struct TrainResult {
                                 const TrainSetup& setup,
                                 Progress& progress);
 
-// objective dpo_nll: the same on pairs, with the loss of train/preference.h; metrics carry the
-// rewards' margin and accuracy. Error(kBadData) also for a pair that passes sequence_length.
+// Does the same on pairs for objective dpo_nll, with the loss of train/preference.h; metrics carry
+// the rewards' margin and accuracy. Error(kBadData) also for a pair that passes sequence_length.
 [[nodiscard]] TrainResult train_on_pairs(Llama& model,
                                          const std::vector<PreferencePairRow>& pairs,
                                          const TrainSetup& setup,
                                          Progress& progress);
 
-// Token-mean cross-entropy over the weighted spans of all rows, without gradients.
+// Computes the token-mean cross-entropy over the weighted spans of all rows, without gradients.
 [[nodiscard]] double mean_loss(const Llama& model,
                                const std::vector<TrainingRow>& rows,
                                int64_t sequence_length);
