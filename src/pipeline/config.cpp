@@ -11,7 +11,7 @@ void ModelOptions::visit(FieldVisitor& v) {
          "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
   v.choice("dtype",
            dtype,
-           {"auto", "float32", "bfloat16"},
+           kComputeDtypes,
            "weights in memory; auto: bfloat16 where the processor multiplies it, else float32");
   v.text("sha256", sha256, "pins the weights: the run refuses any others; empty = not pinned");
 }
@@ -34,11 +34,12 @@ void LimitOptions::visit(FieldVisitor& v) {
            max_hours,
            {0, 100'000},
            "stop (exit 75, resumable) after this many hours; 0: never");
-  v.number("hang_minutes",
-           hang_minutes,
-           {0, 100'000},
-           "end (exit 82, resumable) when a device or a file system has not answered for this long; "
-           "0: wait for ever");
+  v.number(
+      "hang_minutes",
+      hang_minutes,
+      {0, 100'000},
+      "end (exit 82, resumable) when a device or a file system has not answered for this long; "
+      "0: wait for ever");
 }
 
 void RunConfig::visit(FieldVisitor& v) {

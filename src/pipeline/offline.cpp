@@ -1,5 +1,4 @@
 // Work beside the rounds: selecting again, and training on a file.
-#include "pipeline/memory_tier.h"
 #include "pipeline/selection.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
@@ -49,8 +48,8 @@ std::string file_identity(const RunConfig& config,
                                {"rows", sha256_file(data)},
                                {"start", weights_sha256(config.model.path)},
                                {"seed", config.seed},
-                               {"dtype", compute.train_dtype},
-                               {"tier", compute.optimizer_state},
+                               {"dtype", word_of(compute.train_dtype)},
+                               {"tier", word_of(compute.optimizer_state)},
                                {"threads", compute.threads}}));
 }
 
@@ -67,14 +66,14 @@ TrainFileResult train_file(const RunConfig& config,
   }
   require_licence(config.model.path, target, config.is_private);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  const bool has_pairs = config.train.objective == "dpo_nll";
+  const bool has_pairs = config.train.objective == Objective::dpo_nll;
   const auto pairs =
       has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   const auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);
-  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
+  const ComputeSetup compute = resolve_compute(config, texts.model);
   use_compute(compute);
-  const auto dtype = compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(config.model.path, dtype, at::Device(compute.device));
+  Llama model =
+      load_llama(config.model.path, scalar_type(compute.train_dtype), at::Device(compute.device));
   const fs::path parent = fs::absolute(target).parent_path();
   fs::create_directories(parent);
   const std::string identity = file_identity(config, data, compute);

@@ -23,8 +23,8 @@ struct TrainingPlan {
 };
 
 TrainingPlan plan_training(const Session& session, int64_t round) {
-  const bool from_base = session.config.train.start_from == "base";
-  const bool has_pairs = session.config.train.objective == "dpo_nll";
+  const bool from_base = session.config.train.start_from == StartFrom::base;
+  const bool has_pairs = session.config.train.objective == Objective::dpo_nll;
   TrainingPlan plan;
   plan.start = session.model_folder(from_base ? 0 : round - 1);
   for (int64_t n = from_base ? 1 : round; n <= round; ++n) {
@@ -62,8 +62,8 @@ std::string state_identity(const Session& session,
                                {"start", start_sha256},
                                {"seed", session.config.seed},
                                {"round", round},
-                               {"dtype", session.compute.train_dtype},
-                               {"tier", session.compute.optimizer_state},
+                               {"dtype", word_of(session.compute.train_dtype)},
+                               {"tier", word_of(session.compute.optimizer_state)},
                                {"threads", session.compute.threads}}));
 }
 
@@ -110,7 +110,7 @@ StageReport train_stage(Session& session, int64_t round) {
   if (has_good_checkpoint(session, round)) return report_of_published(session, round);
   const TrainingPlan plan = plan_training(session, round);
   const std::string start_sha256 = weights_sha256(plan.start);
-  const auto dtype = session.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  const at::ScalarType dtype = scalar_type(session.compute.train_dtype);
   Llama model = load_llama(plan.start, dtype, at::Device(session.compute.device));
   require_free_space(session.folder.root(),
                      checkpoint_bytes(model, session.config.checkpoint.dtype));

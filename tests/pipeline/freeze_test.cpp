@@ -8,7 +8,7 @@ namespace {
 const RunIdentity kIdentity = {
     .model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t", .texts_sha256 = "x"};
 const ComputeSetup kMachine = {
-    .device = "cpu", .dtype = "float32", .train_dtype = "float32", .threads = 2};
+    .device = "cpu", .dtype = Dtype::float32, .train_dtype = Dtype::float32, .threads = 2};
 
 RunConfig make_config() {
   RunConfig config;
@@ -28,10 +28,10 @@ TEST(Freeze, TheFirstStartsMachineStays) {
   const TestFolder folder;
   EXPECT_EQ(freeze(folder, make_config()).threads, 2);
   const ComputeSetup other = {
-      .device = "cpu", .dtype = "bfloat16", .train_dtype = "bfloat16", .threads = 8};
+      .device = "cpu", .dtype = Dtype::bfloat16, .train_dtype = Dtype::bfloat16, .threads = 8};
   const ComputeSetup resumed = freeze(folder, make_config(), other);
   EXPECT_EQ(resumed.threads, 2);
-  EXPECT_EQ(resumed.dtype, "float32");
+  EXPECT_EQ(resumed.dtype, Dtype::float32);
 }
 
 TEST(Freeze, WhatCannotChangeAResultMayChange) {
@@ -59,13 +59,13 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"model.path", [](RunConfig& c) { c.model.path = "/models/other"; }},
       {"prompts.holdout: 64 -> 8", [](RunConfig& c) { c.prompts.holdout = 8; }},
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
-      {"branches.mode", [](RunConfig& c) { c.branches.mode = "token"; }},
+      {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},
       {"generate.answer_tokens", [](RunConfig& c) { c.generate.answer_tokens = 5; }},
       {"judge.kind", [](RunConfig& c) { c.judge.kind = "reference"; }},
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},
       {"select.max_regret", [](RunConfig& c) { c.select.max_regret = 0.5; }},
       {"train.learning_rate", [](RunConfig& c) { c.train.learning_rate = 1; }},
-      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = "float32"; }},
+      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = Dtype::float32; }},
   };
   for (const auto& [line, change] : changes) {
     RunConfig config = make_config();

@@ -62,7 +62,7 @@ class TempFolder {
 inline TrainOptions test_options() {
   TrainOptions options;
   options.learning_rate = 1e-2;
-  options.schedule = "constant";
+  options.schedule = Schedule::constant;
   options.warmup = 0;
   options.sequence_length = 64;
   options.tokens_per_step = 30;

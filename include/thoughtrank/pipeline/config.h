@@ -18,7 +18,7 @@ namespace thoughtrank {
 
 struct ModelOptions {
   std::string path;
-  std::string dtype = "auto";  // auto | float32 | bfloat16
+  std::optional<Dtype> dtype;  // nullopt ("auto"): what the device is fastest with
   std::string sha256;          // "" = not pinned
   void visit(FieldVisitor& v);
 };

@@ -1,4 +1,4 @@
-#include "thoughtrank/train/bench.h"
+#include "thoughtrank/train/timed_steps.h"
 
 #include "thoughtrank/core/error.h"
 #include "train/stepper.h"
@@ -26,7 +26,6 @@ TrainingSize largest_micro_batch(const StepPlan& step,
                                  const Llama& model) {
   TrainingSize size = {.tokens = 0,
                        .loss_tokens = 0,
-                       .checkpointing = "none",
                        .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
                        .device = model.embed_tokens.device()};
   for (const Sequence& sequence : step.sequences) {
@@ -80,28 +79,9 @@ TrainingTimes time_training(Llama& model,
   times.backward_s = parts.backward_s / count;
   times.update_s = parts.update_s / count;
   times.size = largest_micro_batch(plan, setup.options, model);
-  times.size.checkpointing = name_of(stepper.checkpointing());
+  times.size.checkpointing = stepper.checkpointing();
   times.memory = training_memory(model.config, setup.options, times.size);
   return times;
-}
-
-double training_flops(const LlamaConfig& model, const std::vector<TrainingRow>& rows) {
-  const auto C = static_cast<double>(model.hidden_size);
-  const auto query_width = static_cast<double>(model.num_attention_heads * model.head_dim);
-  const auto key_width = static_cast<double>(model.num_key_value_heads * model.head_dim);
-  const auto layers = static_cast<double>(model.num_hidden_layers);
-  const double layer_weights = 2 * C * query_width + 2 * C * key_width +
-                               3 * C * static_cast<double>(model.intermediate_size);
-  const double head_weights = C * static_cast<double>(model.vocab_size);
-  double multiply_adds = 0;
-  for (const TrainingRow& row : rows) {
-    const auto tokens = static_cast<double>(row.input_ids.size());
-    double loss_tokens = 0;
-    for (const float weight : token_weights(row)) loss_tokens += weight > 0 ? 1 : 0;
-    const double attention = tokens * tokens * query_width;  // scores and their sums, half of each
-    multiply_adds += layers * (tokens * layer_weights + attention) + loss_tokens * head_weights;
-  }
-  return 3 * 2 * multiply_adds;
 }
 
 }  // namespace thoughtrank

@@ -7,20 +7,16 @@
 
 #include <cstdint>
 
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/model/config.h"
 
 namespace thoughtrank {
 
 struct DecodeWork {
-  int64_t prompt_tokens = 0;      // shared by the branches
-  int64_t new_tokens = 0;         // of each branch
-  int64_t branches = 0;           // all in flight at once
-  int64_t bytes_per_element = 4;  // of weights, keys and values
-};
-
-struct RooflineRates {
-  double flops_per_s = 0;
-  double read_bytes_per_s = 0;
+  int64_t prompt_tokens = 0;     // shared by the branches
+  int64_t new_tokens = 0;        // of each branch
+  int64_t branches = 0;          // all in flight at once
+  Dtype dtype = Dtype::float32;  // of weights, keys and values
 };
 
 struct DecodeRoofline {
@@ -29,11 +25,9 @@ struct DecodeRoofline {
   double tokens_per_s = 0;  // branches × new tokens over both
 };
 
+// Computes the least time of the work at these rates.
 [[nodiscard]] DecodeRoofline decode_roofline(const LlamaConfig& model,
                                              const DecodeWork& work,
-                                             const RooflineRates& rates);
-
-// Elements of all weights; a tied lm_head counts once.
-[[nodiscard]] int64_t count_parameters(const LlamaConfig& model);
+                                             const PeakRates& rates);
 
 }  // namespace thoughtrank

@@ -1,4 +1,4 @@
-#include "app/decode_timing.h"
+#include "bench/decode_timing.h"
 
 #include <utility>
 
@@ -38,20 +38,20 @@ class ListSource : public GroupSource {
 // Counts, and notes when the first step was done.
 class Stopwatch : public BranchSink {
  public:
-  explicit Stopwatch(const Clock& clock, Progress* progress)
+  Stopwatch(const Clock& clock, Progress& progress)
       : clock_(clock), progress_(progress), started_s_(clock.now_s()) {}
 
   void finished(FinishedBranch branch) override {
     if (!branch.error.empty()) {
       fail(ExitCode::kBadData, "branch {} failed: {}", branch.branch, branch.error);
     }
-    if (progress_ != nullptr) progress_->advance(1, 0);
+    progress_.advance(1, 0);
   }
 
   void stepped(int64_t tokens) override {
     if (tokens > 0 && !first_step_s_) first_step_s_ = seconds();
     tokens_ += tokens;
-    if (progress_ != nullptr) progress_->advance(0, tokens);
+    progress_.advance(0, tokens);
   }
 
   [[nodiscard]] double seconds() const { return clock_.now_s() - started_s_; }
@@ -60,7 +60,7 @@ class Stopwatch : public BranchSink {
 
  private:
   const Clock& clock_;
-  Progress* progress_;
+  Progress& progress_;
   double started_s_;
   std::optional<double> first_step_s_;
   int64_t tokens_ = 0;
@@ -97,19 +97,20 @@ std::vector<BranchGroup> make_groups(const DecodeWorkload& work, int64_t vocabul
   return groups;
 }
 
-DecodeTiming time_groups(App& app,
-                         Decoder& decoder,
+DecodeTiming time_groups(Decoder& decoder,
                          const DecodeWorkload& work,
-                         const char* stage) {
+                         const char* stage,
+                         const Clock& clock,
+                         const StopFlag& stop) {
   Progress progress({.stage = stage,
                      .unit = "branches",
                      .total = work.branches,
                      .already_done = 0,
                      .rate_unit = "tok"},
-                    app.clock);
+                    clock);
   ListSource source(make_groups(work, decoder.config().vocab_size));
-  Stopwatch stopwatch(app.clock, &progress);
-  decoder.run(source, stopwatch, app.stop);
+  Stopwatch stopwatch(clock, progress);
+  decoder.run(source, stopwatch, stop);
   const double wall_s = stopwatch.seconds();
   progress.finish();
   if (stopwatch.tokens() != work.branches * work.new_tokens) {
@@ -124,9 +125,12 @@ DecodeTiming time_groups(App& app,
 
 }  // namespace
 
-DecodeTiming time_decoding(App& app, Decoder& decoder, const DecodeWorkload& work) {
-  time_groups(app, decoder, work, "bench decode: warm-up");
-  return time_groups(app, decoder, work, "bench decode");
+DecodeTiming time_decoding(Decoder& decoder,
+                           const DecodeWorkload& work,
+                           const Clock& clock,
+                           const StopFlag& stop) {
+  time_groups(decoder, work, "bench decode: warm-up", clock, stop);
+  return time_groups(decoder, work, "bench decode", clock, stop);
 }
 
 }  // namespace thoughtrank

@@ -1,24 +1,8 @@
-#include "app/bench_machine.h"
-
-#include <sys/resource.h>
-#include <unistd.h>
+#include "bench/machine.h"
 
 #include <fstream>
 
 namespace thoughtrank {
-
-int64_t resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t all_pages = 0, resident_pages = 0;
-  file >> all_pages >> resident_pages;
-  return resident_pages * ::sysconf(_SC_PAGESIZE);
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
 
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");

@@ -1,5 +1,5 @@
 // How fast a training goes: the trainer's own steps on given rows, timed, with nothing kept on
-// disk. And how many operations a step is, to set the time against a machine's ceiling.
+// disk.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +30,5 @@ struct TrainingTimes {
                                           const TrainSetup& setup,
                                           int64_t steps,
                                           Progress& progress);
-
-// Operations (two for a multiply-add) of forward and backward passes over `rows`: every linear
-// layer three times, the output projection on loss rows only, causal attention at half its square.
-// What checkpointing computes again is not counted.
-[[nodiscard]] double training_flops(const LlamaConfig& model, const std::vector<TrainingRow>& rows);
 
 }  // namespace thoughtrank
