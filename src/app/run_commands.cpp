@@ -1,6 +1,8 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
 #include "thoughtrank/pipeline/run.h"
+#include "thoughtrank/pipeline/select_again.h"
+#include "thoughtrank/pipeline/train_file.h"
 #include "thoughtrank/report/status.h"
 
 namespace thoughtrank {
@@ -109,12 +111,13 @@ void train_command(App& app, const TrainCommandOptions& options) {
   const TrainFileResult result =
       train_file(app.config(), options.data, options.out, app.clock, app.stop);
   print(
-      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\ncheckpoint: {}\nnext: thoughtrank ask "
-                  "--model {} \"…\"\n",
+      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\nmetrics: {}\ncheckpoint: {}\n"
+                  "next: thoughtrank ask --model {} \"…\"\n",
                   result.rows,
                   result.steps,
                   result.loss_before,
                   result.loss_after,
+                  train_file_target(options.out).metrics.string(),
                   options.out,
                   options.out));
 }
@@ -219,8 +222,11 @@ void add_run_commands(App& app) {
       "train",
       "one round's fine-tuning, or (--data) fine-tuning on any file of training rows",
       "Writes round-NN/checkpoint, a Hugging Face folder. With --data FILE --out DIR the config "
-      "gives model and "
-      "train options, and DIR becomes the checkpoint.",
+      "gives model and train\noptions, and DIR becomes the checkpoint. Beside it stand "
+      "DIR.metrics.jsonl, one row a step, DIR.quarantine.jsonl,\nif steps were skipped, and, "
+      "until it is finished, .work-DIR, from which the same command goes on.\n"
+      "train.max_heldout_worse then asks for an answer with every held-out prompt of "
+      "prompts.path.",
       train_command,
       train_options);
   add_round_option(*train, train_options->round);

@@ -34,11 +34,12 @@ void LimitOptions::visit(FieldVisitor& v) {
            max_hours,
            {0, 100'000},
            "stop (exit 75, resumable) after this many hours; 0: never");
-  v.number("hang_minutes",
-           hang_minutes,
-           {0, 100'000},
-           "end (exit 82, resumable) when a device or a file system has not answered for this long; "
-           "0: wait for ever");
+  v.number(
+      "hang_minutes",
+      hang_minutes,
+      {0, 100'000},
+      "end (exit 82, resumable) when a device or a file system has not answered for this long; "
+      "0: wait for ever");
 }
 
 void RunConfig::visit(FieldVisitor& v) {

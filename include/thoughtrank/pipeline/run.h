@@ -50,21 +50,4 @@ void run_one_stage(const RunConfig& config,
                    StopFlag& stop,
                    const BatchFiles& batch = {});
 
-// `select`: winners and training rows anew from a round's verdicts, with this config's rule, into
-// `target` (another folder than the round's). Returns how many prompts have which status.
-Json select_again(const RunConfig& config, int64_t round, const std::filesystem::path& target);
-
-// `train --data FILE --out DIR`: a checkpoint from any file of training rows.
-struct TrainFileResult {
-  int64_t rows = 0;
-  int64_t steps = 0;
-  double loss_before = 0;
-  double loss_after = 0;
-};
-TrainFileResult train_file(const RunConfig& config,
-                           const std::filesystem::path& data,
-                           const std::filesystem::path& target,
-                           Clock& clock,
-                           const StopFlag& stop);
-
 }  // namespace thoughtrank
