@@ -1,5 +1,6 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
+#include "thoughtrank/pipeline/fork.h"
 #include "thoughtrank/pipeline/run.h"
 #include "thoughtrank/pipeline/select_again.h"
 #include "thoughtrank/pipeline/train_file.h"

@@ -1,5 +1,5 @@
-// Which stages are finished: what is published must be there and be what the journal says.
-#include "pipeline/session.h"
+#include "pipeline/finished.h"
+
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 

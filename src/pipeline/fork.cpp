@@ -1,5 +1,7 @@
 // A fork is built in a hidden folder beside its name and renamed, so that it is whole or not there.
 // Published files are never changed in place, only replaced or removed: hard links are safe.
+#include "thoughtrank/pipeline/fork.h"
+
 #include "pipeline/freeze.h"
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
@@ -9,7 +11,6 @@
 #include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
-#include "thoughtrank/pipeline/run.h"
 
 namespace thoughtrank {
 

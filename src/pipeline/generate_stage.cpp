@@ -1,6 +1,6 @@
 // Round N, generate: 62 branches for each prompt with the weights of round N − 1.
-#include "pipeline/ahead_judge.h"
 #include "pipeline/branch_store.h"
+#include "pipeline/overlap_judge.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
@@ -48,11 +48,11 @@ StageReport generate_stage(Session& session, int64_t round) {
                      .already_done = store.count(),
                      .rate_unit = "tok"},
                     session.clock);
-  AheadJudge ahead(session, round);
+  OverlapJudge overlap(session, round);
   const auto judge_if_whole = [&](const PromptRow& prompt) {
     auto rows = store.rows_of(prompt.prompt_id);
     if (std::ssize(rows) != generator.branch_count()) return;
-    ahead.add({.prompt = prompt, .outputs = std::move(rows)});
+    overlap.add({.prompt = prompt, .outputs = std::move(rows)});
   };
   for (const PromptRow& prompt : prompts) judge_if_whole(prompt);
   generator.generate_branches(
@@ -69,9 +69,9 @@ StageReport generate_stage(Session& session, int64_t round) {
   const auto rows = sorted_rows(prompts, store);
   publish_rows(session.folder.file(round, "prompts.jsonl"), prompts);
   publish_rows(session.folder.file(round, "outputs.jsonl"), rows);
-  ahead.finish();
+  overlap.finish();
   StageReport report{.units = progress.work(), .unit = "tokens", .facts = count_ends(rows)};
-  report.facts["judged_ahead"] = ahead.judged();
+  report.facts["judged_ahead"] = overlap.judged();
   return report;
 }
 

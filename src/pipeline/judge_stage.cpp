@@ -1,7 +1,7 @@
 // Round N, judge: the answers are ranked, the winners become training rows.
 #include <map>
 
-#include "pipeline/selection.h"
+#include "pipeline/select_rows.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -35,7 +35,8 @@ StageReport judge_stage(Session& session, int64_t round) {
     log_warning("judge: {}", finding.get<std::string>());
   }
   check_gates(audit, session.config.judge);
-  const auto counts = publish_selection(session.folder.round(round), tasks, best, session.config);
+  const auto counts =
+      publish_selected_rows(session.folder.round(round), tasks, best, session.config);
   const auto answers = static_cast<int64_t>(tasks.size());
   return {
       .units = answers,

@@ -1,6 +1,6 @@
-// Old checkpoints that have been evaluated lose their weight files; everything else of a round
-// stays.
-#include "pipeline/stages.h"
+#include "pipeline/purge.h"
+
+#include "pipeline/finished.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 

@@ -5,6 +5,9 @@
 #include <mutex>
 #include <thread>
 
+#include "pipeline/finished.h"
+#include "pipeline/purge.h"
+#include "pipeline/settle_batch.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -136,15 +139,14 @@ std::vector<std::pair<int64_t, Stage>> all_stages(const RunConfig& config) {
 
 bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const BatchFiles& batch) {
   const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
-  const auto session = open_session(config, clock, stop);
-  session->batch = batch;
-  session->judges_ahead = batch.to.empty();
+  const auto session =
+      open_session(config, {.batch = batch, .overlaps_judging = batch.to.empty()}, clock, stop);
   settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
     if (!is_finished(*session, round, stage)) {
-      if (!has_worked) (void)open_judge(*session, round);  // settings, key, program: now, not later
+      if (!has_worked) require_judge(*session, round);
       run_stage(*session, round, stage);
       has_worked = true;
     }
@@ -166,8 +168,7 @@ void run_one_stage(const RunConfig& config,
          config.rounds);
   }
   const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
-  const auto session = open_session(config, clock, stop);
-  session->batch = batch;
+  const auto session = open_session(config, {.batch = batch}, clock, stop);
   settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   for (const auto& [n, before] : all_stages(config)) {

@@ -1,6 +1,6 @@
 #include "thoughtrank/pipeline/select_again.h"
 
-#include "pipeline/selection.h"
+#include "pipeline/select_rows.h"
 #include "thoughtrank/data/jsonl.h"
 
 namespace thoughtrank {
@@ -20,7 +20,7 @@ Json select_again(const RunConfig& config, int64_t round, const fs::path& target
   const auto seed = static_cast<uint64_t>(config.seed);
   const auto best = select_winners(tasks, verdicts, config.judge, config.select, seed, round);
   fs::create_directories(target);
-  return publish_selection(target, tasks, best, config);
+  return publish_selected_rows(target, tasks, best, config);
 }
 
 }  // namespace thoughtrank

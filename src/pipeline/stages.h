@@ -21,8 +21,4 @@ StageReport judge_stage(Session& session, int64_t round);
 StageReport train_stage(Session& session, int64_t round);
 StageReport evaluate_stage(Session& session, int64_t round);
 
-// After round N's checkpoint is published: removes the weight files of checkpoints older than
-// checkpoint.keep.
-void purge_checkpoints(Session& session, int64_t newest_round);
-
 }  // namespace thoughtrank

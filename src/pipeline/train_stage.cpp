@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "pipeline/anchors.h"
+#include "pipeline/finished.h"
 #include "pipeline/stages.h"
 #include "pipeline/train_checkpoint.h"
 #include "thoughtrank/core/files.h"

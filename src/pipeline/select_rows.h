@@ -15,9 +15,9 @@ namespace thoughtrank {
 
 // Publishes preference_pairs.jsonl, training_data.jsonl and, last, best_outputs.jsonl in `target`;
 // returns how many prompts have which status.
-Json publish_selection(const std::filesystem::path& target,
-                       const std::vector<JudgeTask>& tasks,
-                       const std::vector<BestOutputRow>& best,
-                       const RunConfig& config);
+Json publish_selected_rows(const std::filesystem::path& target,
+                           const std::vector<JudgeTask>& tasks,
+                           const std::vector<BestOutputRow>& best,
+                           const RunConfig& config);
 
 }  // namespace thoughtrank

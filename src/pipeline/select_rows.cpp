@@ -1,4 +1,4 @@
-#include "pipeline/selection.h"
+#include "pipeline/select_rows.h"
 
 #include <algorithm>
 #include <map>
@@ -47,10 +47,10 @@ double utility_of(const BestOutputRow& best, int64_t branch) {
 
 }  // namespace
 
-Json publish_selection(const fs::path& target,
-                       const std::vector<JudgeTask>& tasks,
-                       const std::vector<BestOutputRow>& best,
-                       const RunConfig& config) {
+Json publish_selected_rows(const fs::path& target,
+                           const std::vector<JudgeTask>& tasks,
+                           const std::vector<BestOutputRow>& best,
+                           const RunConfig& config) {
   const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
   std::vector<TrainingRow> training;
   std::vector<PreferencePairRow> pairs;
