@@ -1,5 +1,6 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
+#include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/pipeline/fork.h"
 #include "thoughtrank/pipeline/run.h"
 #include "thoughtrank/pipeline/select_again.h"
@@ -127,8 +128,9 @@ void select_command(App& app, const SelectCommandOptions& options) {
   const Json counts = select_again(app.config(), options.round, options.out);
   for (const auto& [status, count] : counts.items())
     print(fmt::format("{:<14}{}\n", status, dump_json(count)));
-  print(fmt::format("next: thoughtrank train --config … --data {}/training_data.jsonl --out DIR\n",
-                    options.out));
+  print(fmt::format("next: thoughtrank train --config … --data {}/{} --out DIR\n",
+                    options.out,
+                    file_name(RoundFile::training_data)));
 }
 
 void add_round_option(CLI::App& command, std::optional<int64_t>& round) {

@@ -7,7 +7,7 @@
 namespace thoughtrank {
 
 std::vector<std::string> read_anchors(const Session& session) {
-  const fs::path file = session.folder.file(0, "eval.jsonl");
+  const fs::path file = session.folder.file(0, RoundFile::eval);
   std::map<std::string, std::string> by_prompt;
   for (EvalRow& row : read_rows<EvalRow>(file)) by_prompt[row.prompt_id] = std::move(row.answer);
   std::vector<std::string> anchors;

@@ -95,7 +95,7 @@ void judge_heldout(Session& session,
 StageReport evaluate_stage(Session& session, int64_t round) {
   const fs::path model_folder = session.model_folder(round);
   const std::string model_sha256 = weights_sha256(model_folder);
-  BranchStore store(session.folder.work(round) / "heldout.jsonl", model_sha256);
+  BranchStore store(session.folder.heldout(round), model_sha256);
   std::vector<EvalRow> rows;
   std::vector<std::string> anchors;
   StageReport report{.units = 0, .unit = "tokens"};
@@ -114,7 +114,7 @@ StageReport evaluate_stage(Session& session, int64_t round) {
     }
   }  // the decoder's memory is free before a likelihood judge loads its own
   judge_heldout(session, rows, anchors, round);
-  publish_rows(session.folder.file(round, "eval.jsonl"), rows);
+  publish_rows(session.folder.file(round, RoundFile::eval), rows);
   return report;
 }
 

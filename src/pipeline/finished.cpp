@@ -5,29 +5,19 @@
 
 namespace thoughtrank {
 
-std::vector<std::string> published_files(Stage stage) {
-  switch (stage) {
-    case Stage::generate:
-      return {"prompts.jsonl", "outputs.jsonl"};
-    case Stage::judge:
-      return {"verdicts.jsonl",
-              "audit.json",
-              "preference_pairs.jsonl",
-              "training_data.jsonl",
-              "best_outputs.jsonl"};
-    case Stage::train:
-      return {"metrics.jsonl"};
-    case Stage::evaluate:
-      return {"eval.jsonl"};
+std::vector<RoundFile> published_files(Stage stage) {
+  std::vector<RoundFile> files;
+  for (const RoundFileEntry& entry : kRoundFiles) {
+    if (entry.stage == stage) files.push_back(entry.file);
   }
-  return {};
+  return files;
 }
 
 namespace {
 
 void require_unchanged(const Session& session, int64_t round, const Json& files) {
   for (const auto& [name, digest] : files.items()) {
-    const fs::path path = session.folder.file(round, name);
+    const fs::path path = session.folder.round(round) / name;
     if (fs::exists(path) && sha256_file(path) == digest.get<std::string>()) continue;
     fail(ExitCode::kBadData,
          "{} is {}, but the journal says its stage is finished. Put the file back as it was, or "

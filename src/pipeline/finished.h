@@ -9,9 +9,9 @@
 
 namespace thoughtrank {
 
-// The files a stage publishes in its round's folder, beside train's checkpoint/; the last one is
-// written last.
-[[nodiscard]] std::vector<std::string> published_files(Stage stage);
+// The files whose digests a stage's journal record holds, in the order in which they are published.
+// A checkpoint has its own digests, in its manifest.
+[[nodiscard]] std::vector<RoundFile> published_files(Stage stage);
 
 // True when the journal says so and the stage's published files are what it says. Error(kBadData)
 // for a file that was changed or removed; a finished training whose checkpoint is damaged is not

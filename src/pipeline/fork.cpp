@@ -45,7 +45,7 @@ bool is_this_fork(const RunFolder& run, const ForkPoint& point) {
 // The file of a finished stage that is not as it was published; empty: none.
 std::string changed_file(const RunFolder& from, int64_t round, const Json& record) {
   for (const auto& [name, digest] : require(record, "files", from.journal().string()).items()) {
-    const fs::path file = from.file(round, name);
+    const fs::path file = from.round(round) / name;
     if (!fs::exists(file) || sha256_file(file) != digest.get<std::string>()) return file.string();
   }
   return {};
@@ -207,7 +207,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   if (branches != nullptr) {
     fs::create_directories(made.round(point.round));
     for (const auto& [name, digest] : branches->at("files").items()) {
-      link_or_copy(from.file(point.round, name), made.file(point.round, name));
+      link_or_copy(from.round(point.round) / name, made.round(point.round) / name);
     }
     sync_folder(made.round(point.round));
   }

@@ -37,7 +37,7 @@ StageReport generate_stage(Session& session, int64_t round) {
   const auto& prompts = session.prompts.rounds.at(static_cast<size_t>(round - 1));
   const fs::path model_folder = session.model_folder(round - 1);
   const std::string model_sha256 = weights_sha256(model_folder);
-  BranchStore store(session.folder.work(round) / "branches.jsonl", model_sha256);
+  BranchStore store(session.folder.branches(round), model_sha256);
 
   Decoder decoder =
       load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
@@ -67,8 +67,8 @@ StageReport generate_stage(Session& session, int64_t round) {
   progress.finish();
 
   const auto rows = sorted_rows(prompts, store);
-  publish_rows(session.folder.file(round, "prompts.jsonl"), prompts);
-  publish_rows(session.folder.file(round, "outputs.jsonl"), rows);
+  publish_rows(session.folder.file(round, RoundFile::prompts), prompts);
+  publish_rows(session.folder.file(round, RoundFile::outputs), rows);
   overlap.finish();
   StageReport report{.units = progress.work(), .unit = "tokens", .facts = count_ends(rows)};
   report.facts["judged_ahead"] = overlap.judged();

@@ -28,9 +28,9 @@ StageReport judge_stage(Session& session, int64_t round) {
     best.push_back(prompt.best);
     verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
   }
-  publish_rows(session.folder.file(round, "verdicts.jsonl"), verdicts);
+  publish_rows(session.folder.file(round, RoundFile::verdicts), verdicts);
   const Json audit = audit_round(tasks, verdicts, best, session.config.judge, round);
-  publish_file(session.folder.file(round, "audit.json"), audit.dump(2) + "\n");
+  publish_file(session.folder.file(round, RoundFile::audit), audit.dump(2) + "\n");
   for (const Json& finding : audit["findings"]) {
     log_warning("judge: {}", finding.get<std::string>());
   }

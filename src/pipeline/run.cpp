@@ -33,16 +33,15 @@ StageReport work_on(Session& session, int64_t round, Stage stage) {
 
 // What only an unfinished stage needs.
 void remove_work(const Session& session, int64_t round, Stage stage) {
-  const fs::path work = session.folder.work(round);
-  if (stage == Stage::generate) fs::remove(work / "branches.jsonl");
-  if (stage == Stage::train) fs::remove_all(work / "train");
-  if (stage == Stage::evaluate) fs::remove(work / "heldout.jsonl");
+  if (stage == Stage::generate) fs::remove(session.folder.branches(round));
+  if (stage == Stage::train) fs::remove_all(session.folder.training(round));
+  if (stage == Stage::evaluate) fs::remove(session.folder.heldout(round));
 }
 
 Json file_digests(const Session& session, int64_t round, Stage stage) {
   Json digests = Json::object();
-  for (const std::string& name : published_files(stage)) {
-    digests[name] = sha256_file(session.folder.file(round, name));
+  for (const RoundFile file : published_files(stage)) {
+    digests[file_name(file)] = sha256_file(session.folder.file(round, file));
   }
   return digests;
 }
@@ -50,7 +49,7 @@ Json file_digests(const Session& session, int64_t round, Stage stage) {
 // One line a stage: seconds and rates are measurements, kept apart from what must be reproducible.
 void add_timing(
     const Session& session, int64_t round, Stage stage, double seconds, const StageReport& report) {
-  const fs::path file = session.folder.file(round, "timing.jsonl");
+  const fs::path file = session.folder.file(round, RoundFile::timing);
   std::string lines = fs::exists(file) ? read_file(file) : "";
   lines +=
       dump_json(Json{{"stage", stage_name(stage)},

@@ -3,6 +3,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/model/llama.h"
 #include "thoughtrank/train/checkpoint.h"
 #include "thoughtrank/train/trainer.h"
@@ -46,7 +47,7 @@ TrainResult train_weights(const TrainingJob& job, Llama& model, const std::strin
 // The work folder goes when all is done; what was skipped stays to be looked at.
 void publish_records(const TrainingJob& job, const TrainResult& result) {
   publish_rows(job.metrics, result.metrics);
-  const fs::path noted = job.work / "quarantine.jsonl";
+  const fs::path noted = job.work / file_name(RoundFile::quarantine);
   if (fs::exists(noted)) publish_file(job.quarantine, read_file(noted));
 }
 

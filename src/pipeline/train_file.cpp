@@ -66,8 +66,8 @@ TrainFileTarget train_file_target(const fs::path& out) {
   const auto beside = [&](const std::string& name) { return checkpoint.parent_path() / name; };
   const std::string name = checkpoint.filename().string();
   return {.checkpoint = checkpoint,
-          .metrics = beside(name + ".metrics.jsonl"),
-          .quarantine = beside(name + ".quarantine.jsonl"),
+          .metrics = beside(name + "." + file_name(RoundFile::metrics)),
+          .quarantine = beside(name + "." + file_name(RoundFile::quarantine)),
           .work = beside(".work-" + name)};
 }
 

@@ -28,7 +28,7 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
   plan.start = session.model_folder(from_base ? 0 : round - 1);
   for (int64_t n = from_base ? 1 : round; n <= round; ++n) {
     const fs::path file =
-        session.folder.file(n, has_pairs ? "preference_pairs.jsonl" : "training_data.jsonl");
+        session.folder.file(n, has_pairs ? RoundFile::preference_pairs : RoundFile::training_data);
     plan.rows_sha256 += sha256_file(file);
     if (has_pairs) {
       for (auto& pair : read_rows<PreferencePairRow>(file)) plan.pairs.push_back(std::move(pair));
@@ -43,7 +43,7 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
          "run_dir to `thoughtrank run --fork-from {} --round {}`, which generates nothing anew",
          round,
          has_pairs ? "pair of best and worst" : "winner",
-         session.folder.file(round, "best_outputs.jsonl").string(),
+         session.folder.file(round, RoundFile::best_outputs).string(),
          round - 1,
          session.folder.root().string(),
          round);
@@ -64,7 +64,7 @@ Json model_card(const Session& session, const TrainingPlan& plan, int64_t round)
 // The held-out prompts' own answers where all have one, else the anchors.
 std::vector<std::string> gate_answers(const Session& session) {
   if (auto answers = own_answers(session.prompts.holdout)) return *std::move(answers);
-  const fs::path anchors = session.folder.file(0, "eval.jsonl");
+  const fs::path anchors = session.folder.file(0, RoundFile::eval);
   if (!fs::exists(anchors)) {
     fail(ExitCode::kMissingInput,
          "train.max_heldout_worse needs {}, because not every held-out prompt has an 'answer'. "
@@ -114,9 +114,9 @@ StageReport train_stage(Session& session, int64_t round) {
                           .rows_sha256 = plan.rows_sha256,
                           .start = plan.start,
                           .gate = make_gate(session, round),
-                          .work = session.folder.work(round) / "train",
-                          .metrics = session.folder.file(round, "metrics.jsonl"),
-                          .quarantine = session.folder.file(round, "quarantine.jsonl"),
+                          .work = session.folder.training(round),
+                          .metrics = session.folder.file(round, RoundFile::metrics),
+                          .quarantine = session.folder.file(round, RoundFile::quarantine),
                           .target = session.folder.checkpoint(round),
                           .card = std::move(card),
                           .clock = session.clock,
