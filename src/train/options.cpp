@@ -110,7 +110,7 @@ void TrainOptions::visit(FieldVisitor& v) {
 }
 
 void CheckpointOptions::visit(FieldVisitor& v) {
-  v.integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
+  v.may_change().integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
   v.choice("dtype", dtype, {"bfloat16", "float32"}, "of the exported weights");
 }
 
