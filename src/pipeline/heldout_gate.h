@@ -13,10 +13,10 @@
 namespace thoughtrank {
 
 struct HeldoutGate {
-  std::vector<TrainingRow> rows;  // at least one: a held-out prompt and its answer
-  double max_worse = 0;           // the allowed rise, relative to the loss before
-  std::string subject;            // begins the error: "round 3"
-  std::string advice;             // ends it
+  std::vector<TrainingRow> rows = {};  // at least one: a held-out prompt and its answer
+  double max_worse = 0;                // the allowed rise, relative to the loss before
+  std::string subject = {};            // begins the error: "round 3"
+  std::string advice = {};             // ends the error
 
   // The token-mean loss of the answers.
   [[nodiscard]] double measure(const Llama& model) const;

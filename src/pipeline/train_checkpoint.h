@@ -20,13 +20,13 @@ struct TrainingJob {
   const RunConfig& config;
   const ComputeSetup& compute;
   const ModelTexts& texts;
-  std::string label;                     // begins the progress line: "round 3 train"
-  int64_t round = 1;                     // stands in the metrics and decides the order of the rows
-  std::vector<TrainingRow> rows;         // objective sft
-  std::vector<PreferencePairRow> pairs;  // objective dpo_nll
-  std::string rows_sha256;               // of the files that the rows come from
-  std::filesystem::path start;           // model folder whose weights are trained
-  std::optional<HeldoutGate> gate;
+  std::string label;                   // begins the progress line: "round 3 train"
+  int64_t round = 1;                   // stands in the metrics and decides the order of the rows
+  std::vector<TrainingRow> rows = {};  // of objective sft
+  std::vector<PreferencePairRow> pairs = {};  // of objective dpo_nll
+  std::string rows_sha256 = {};               // digest of the files that the rows come from
+  std::filesystem::path start;                // model folder whose weights are trained
+  std::optional<HeldoutGate> gate = {};
   std::filesystem::path work;        // optimizer states: an interrupted training goes on from them
   std::filesystem::path metrics;     // file of one row per step; written even if the gate refuses
   std::filesystem::path quarantine;  // file of the skipped steps; written if there were any

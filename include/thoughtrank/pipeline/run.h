@@ -14,9 +14,9 @@ namespace thoughtrank {
 
 // `--export FILE`, `--import FILE` and `--discard-batch` of `run` and `judge`; empty: not given.
 struct BatchFiles {
-  std::filesystem::path to;
-  std::filesystem::path from;
-  bool is_discarded = false;  // what was exported before and never imported
+  std::filesystem::path to = {};
+  std::filesystem::path from = {};
+  bool is_discarded = false;  // gives up what was exported before and never imported
 };
 
 // Every stage of every round, in order; what is finished already is skipped, what was begun goes
