@@ -35,6 +35,7 @@ bool has_good_checkpoint(Session& session, int64_t round) {
   if (!fs::exists(checkpoint)) return false;
   const std::string damage = verify_folder(checkpoint);
   if (damage.empty()) return true;
+  // Kept, not removed: someone may want to know what a disk did to it.
   const fs::path aside = session.folder.round(round) / (".corrupt-" + session.clock.utc_time());
   fs::rename(checkpoint, aside);
   sync_folder(session.folder.round(round));

@@ -96,6 +96,7 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
          run_json.parent_path().string(),
          diff);
   }
+  // So that a third start may not go back below what the second one has begun.
   if (config.rounds > require_int(before.at("config"), "rounds", 1, 99, where)) {
     Json longer = before;
     longer["config"]["rounds"] = config.rounds;

@@ -14,7 +14,9 @@ namespace thoughtrank {
 
 namespace {
 
+// A waiting thread wakes so often to look at the stop flag and to show that it is alive.
 constexpr auto kLookAround = std::chrono::milliseconds(500);
+// A judge that is down is asked again after so long.
 constexpr double kTryAgain_s = 30;
 
 // Stands still until it is told to go on, so that a Progress prints nothing but its last line: the
@@ -108,7 +110,7 @@ void OverlapJudge::judge_all() {
       judge_->judge_ahead(tasks, progress);
       judged_ += std::ssize(tasks);
       tasks.clear();
-    } catch (const UntrustedServer&) {
+    } catch (const UntrustedServer&) {  // a kJudge that waiting does not mend
       throw;
     } catch (const Error& error) {
       if (error.code() != ExitCode::kJudge || stop_.is_set()) throw;

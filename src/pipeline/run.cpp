@@ -145,11 +145,13 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const Bat
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
     if (!is_finished(*session, round, stage)) {
+      // Settings, key and program are looked at now and not when hours have been generated.
       if (!has_worked) require_judge(*session, round);
       run_stage(*session, round, stage);
       has_worked = true;
     }
-    if (stage == Stage::train) purge_checkpoints(*session, round);  // also what a kill left of it
+    // After finished stages, too: a kill may have come between a checkpoint and its purge.
+    if (stage == Stage::train) purge_checkpoints(*session, round);
   }
   return has_worked;
 }

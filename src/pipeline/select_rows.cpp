@@ -65,7 +65,7 @@ Json publish_selected_rows(const fs::path& target,
       training.push_back(make_training_row(
           tasks[n].prompt, output_of(tasks[n], row.items[k].branch), config.train, tags));
     }
-    if (row.worst < 0 || row.worst == row.winner) continue;
+    if (row.worst < 0 || row.worst == row.winner) continue;  // one distinct answer is no pair
     pairs.push_back(make_preference_pair(tasks[n].prompt,
                                          output_of(tasks[n], row.winner),
                                          output_of(tasks[n], row.worst),

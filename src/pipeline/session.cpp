@@ -44,7 +44,8 @@ void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
   for (const auto& round : plan.rounds) check(round);
 }
 
-// Weights of the two newest checkpoints, the optimizer's state, and the texts.
+// Room for the two newest checkpoints. The optimizer's state and each checkpoint ask again with
+// their own sizes when they are written.
 void require_space(const RunConfig& config, const RunFolder& folder) {
   const auto weights = SafetensorsReader::open_model(config.model.path);
   uint64_t bytes = 0;
@@ -168,7 +169,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                       const SessionOptions& options,
                                       Clock& clock,
                                       const StopFlag& stop) {
-  hide_judge_keys(config.judge);
+  hide_judge_keys(config.judge);  // before a library could start a thread or a program
   ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
@@ -182,6 +183,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());
   auto lock = std::make_unique<RunLock>(folder.root());
+  // Only whoever has the lock knows that leftovers are no work in progress.
   tidy(folder);
   const ComputeSetup frozen =
       freeze_or_check(folder.frozen(), config, compute, identity, clock.utc_time());

@@ -28,7 +28,8 @@ struct Session {
   const StopFlag& stop;
   SessionOptions options;
 
-  // The folder whose weights generate in round n + 1: the base model, or round n's checkpoint.
+  // Names the folder whose weights generate in round n + 1: the base model, or round n's
+  // checkpoint.
   [[nodiscard]] std::filesystem::path model_folder(int64_t round) const;
 };
 
@@ -44,12 +45,13 @@ struct SessionOptions {
                                                     Clock& clock,
                                                     const StopFlag& stop);
 
-// Digests of what decides about token ids and rankings beside weights and prompts: the template;
-// the model's other files and the rubrics.
+// Two digests of what decides about token ids and rankings beside weights and prompts: of the
+// template, and of the model's other files and the rubrics.
 [[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template);
 [[nodiscard]] std::string texts_sha256(const RunConfig& config);
 
-// Writes rows of `round` with the decoder's weights.
+// Makes a generator that writes rows of `round` with the decoder's weights, which
+// `model_sha256` names.
 [[nodiscard]] Generator make_generator(const Session& session,
                                        Decoder& decoder,
                                        const std::string& model_sha256,
@@ -66,8 +68,9 @@ struct SessionOptions {
 // Throws what open_judge() would, so that a run ends before its first work and not hours later.
 void require_judge(Session& session, int64_t round);
 
-// Prompts with their token ids. Those that do not fit the model's context are left out, with a
-// warning.
+// Reads the config's prompts, encodes them and plans the rounds. Prompts that do not fit the
+// model's context are left out, with a warning. Error(kConfig) for a reference judge without all
+// answers.
 [[nodiscard]] PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts);
 
 }  // namespace thoughtrank

@@ -11,9 +11,9 @@ namespace thoughtrank {
 
 // What a stage has done, for the journal and timing.jsonl.
 struct StageReport {
-  int64_t units = 0;
-  std::string unit;  // "tokens"
-  Json facts = Json::object();
+  int64_t units = 0;            // how much, for the rate
+  std::string unit;             // what is counted: "tokens"
+  Json facts = Json::object();  // further keys of the journal's record
 };
 
 StageReport generate_stage(Session& session, int64_t round);

@@ -28,7 +28,7 @@ TrainResult train_weights(const TrainingJob& job, Llama& model, const std::strin
   Progress progress(
       {.stage = job.label, .unit = "steps", .total = 0, .already_done = 0, .rate_unit = "tok"},
       job.clock);
-  TrainOptions options = job.config.train;
+  TrainOptions options = job.config.train;  // with auto as it was resolved at the first start
   options.optimizer_state = job.compute.optimizer_state;
   const TrainSetup setup = {.options = options,
                             .seed = static_cast<uint64_t>(job.config.seed),
@@ -87,6 +87,7 @@ TrainResult train_checkpoint(const TrainingJob& job) {
   require_free_space(job.target.parent_path(),
                      checkpoint_bytes(model, job.config.checkpoint.dtype));
 
+  // Before the training, which changes the weights in place.
   const std::optional<double> loss_before =
       job.gate ? std::optional(job.gate->measure(model)) : std::nullopt;
   const TrainResult result = train_weights(job, model, start_sha256);
