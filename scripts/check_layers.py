@@ -20,18 +20,19 @@ ROOMS = {
     "text": {"core", "config"},
     "kernels": {"core"},
     "comm": {"core"},
-    "model": {"core", "kernels"},
+    "model": {"core", "config", "kernels"},
     "decode": {"core", "kernels", "model"},
     "generate": {"core", "config", "data", "text", "decode"},
     "judge": {"core", "config", "data"},
     "train": {"core", "config", "data", "text", "kernels", "comm", "model"},
     "report": {"core", "data"},
+    "bench": {"core", "kernels", "model"},
     "pipeline": {"core", "config", "data", "text", "model", "comm", "decode", "generate", "judge", "train"},
 }
 ROOMS["app"] = set(ROOMS)
 
 # Third-party headers, and the rooms that may include them.
-TORCH_ROOMS = {"kernels", "comm", "model", "decode", "train", "pipeline", "app"}
+TORCH_ROOMS = {"kernels", "comm", "model", "decode", "train", "bench", "pipeline", "app"}
 THIRD_PARTY = [
     (r"(spdlog/fmt|nlohmann)/", set(ROOMS)),  # core's public headers hand them on
     (r"(spdlog|fmt|openssl)/", {"core"}),

@@ -2,11 +2,12 @@
 #include "app/bench_machine.h"
 #include "app/bench_train.h"
 #include "app/decode_timing.h"
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/decode/roofline.h"
-#include "thoughtrank/kernels/device.h"
-#include "thoughtrank/kernels/kv_pages.h"
-#include "thoughtrank/kernels/peak_rates.h"
+#include "thoughtrank/kernels/instruction_set.h"
+#include "thoughtrank/model/compute.h"
+#include "thoughtrank/model/sizes.h"
 #include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
@@ -15,7 +16,7 @@ namespace {
 
 struct BenchOptions {
   std::string model;
-  std::string dtype = "auto";
+  std::optional<Dtype> dtype;
   DecodeWorkload work;
   std::optional<int64_t> threads;
   std::optional<int64_t> slots;
@@ -25,24 +26,19 @@ struct BenchOptions {
 };
 
 ComputeSetup machine_of(const BenchOptions& options) {
-  RunConfig config;
-  config.device = options.device;
-  config.model.dtype = options.dtype;
-  config.threads = options.threads;
-  return resolve_compute(config);
+  return resolve_compute(ComputeOptions{.device = options.device,
+                                        .dtype = options.dtype,
+                                        .train_dtype = {},
+                                        .threads = options.threads});
 }
 
 // Weights and KV as they must be held, the decoder's own overheads not counted.
-Json sizes(const LlamaConfig& model, const BenchOptions& options, bool is_bfloat16) {
-  const KvShape kv = {.layers = model.num_hidden_layers,
-                      .kv_heads = model.num_key_value_heads,
-                      .head_dim = model.head_dim,
-                      .dtype = is_bfloat16 ? at::kBFloat16 : at::kFloat};
+Json sizes(const LlamaConfig& model, const BenchOptions& options, Dtype dtype) {
   const DecodeWorkload& work = options.work;
   const int64_t prompts = work.copies_prefix ? work.branches : 1;
   const int64_t kv_tokens = prompts * work.prompt_tokens + work.branches * (1 + work.new_tokens);
-  return {{"weights_bytes", count_parameters(model) * (is_bfloat16 ? 2 : 4)},
-          {"kv_bytes", kv_tokens * kv_bytes_per_token(kv)}};
+  return {{"weights_bytes", parameter_count(model) * bytes_of(dtype)},
+          {"kv_bytes", kv_tokens * kv_bytes_per_token(model, dtype)}};
 }
 
 double tokens_per_s(const DecodeTiming& timing, const BenchOptions& options) {
@@ -55,18 +51,14 @@ Json floors(const LlamaConfig& model,
             const ComputeSetup& compute,
             const BenchOptions& options,
             double rate) {
-  const at::Device device(compute.device);
-  const PeakRates peak_rates =
-      device.is_cpu() ? measure_peak_rates(compute.threads) : measure_device_peak_rates(device);
-  const bool is_bfloat16 = compute.dtype == "bfloat16";
+  const PeakRates peak_rates = measure_peak_rates(compute);
   const DecodeRoofline roofline =
       decode_roofline(model,
                       {.prompt_tokens = options.work.prompt_tokens,
                        .new_tokens = options.work.new_tokens,
                        .branches = options.work.branches,
-                       .bytes_per_element = is_bfloat16 ? 2 : 4},
-                      {.flops_per_s = is_bfloat16 ? peak_rates.bfloat16_flops_per_s
-                                                  : peak_rates.float32_flops_per_s,
+                       .bytes_per_element = bytes_of(compute.dtype)},
+                      {.flops_per_s = peak_rates.flops_per_s(compute.dtype),
                        .read_bytes_per_s = peak_rates.read_bytes_per_s});
   return {{"roofline_tokens_per_s", roofline.tokens_per_s},
           {"roofline_share", rate / roofline.tokens_per_s},
@@ -100,18 +92,18 @@ void bench_decode_command(App& app, const BenchOptions& options) {
   report.update({{"peak_rss_bytes", peak_bytes},
                  {"empty_rss_bytes", empty_bytes},
                  {"peak_device_bytes", peak_device ? Json(*peak_device) : Json()}});
-  report.update(sizes(model, options, compute.dtype == "bfloat16"));
+  report.update(sizes(model, options, compute.dtype));
   report.update({{"prompt_tokens", options.work.prompt_tokens},
                  {"new_tokens", options.work.new_tokens},
                  {"branches", options.work.branches},
                  {"slots", slots},
                  {"prefix", options.work.copies_prefix ? "copied" : "shared"},
                  {"without", options.without},
-                 {"dtype", compute.dtype},
+                 {"dtype", word_of(compute.dtype)},
                  {"threads", compute.threads},
                  {"device", compute.device},
                  {"cpu", cpu_name()},
-                 {"instruction_set", instruction_set_name()}});
+                 {"instruction_set", name_of(instruction_set())}});
   print(dump_json(report) + "\n");
 }
 
@@ -135,9 +127,7 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--branches", options.work.branches, "branches of the one prompt")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
-      ->capture_default_str();
+  add_choice(command, "--dtype", options.dtype, kComputeDtypes, "auto, float32 or bfloat16");
   command.add_option("--threads", options.threads, "CPU threads (default: one per core)")
       ->check(CLI::Range(1, 4096));
   command.add_option("--device", options.device, "cpu or cuda (the first GPU)")

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/json.h"
-#include "thoughtrank/kernels/peak_rates.h"
 
 namespace thoughtrank {
 

@@ -7,7 +7,8 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/jsonl.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/kernels/instruction_set.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/train/bench.h"
 
@@ -23,8 +24,8 @@ struct BenchTrainOptions {
   std::optional<int64_t> loss_tokens;
   int64_t steps = 3;
   std::optional<int64_t> pack;
-  std::string dtype = "auto";
-  std::string optimizer_state = "auto";
+  std::optional<Dtype> dtype;
+  std::optional<OptimizerState> optimizer_state;
   std::string checkpointing = "auto";
   bool in_backward = false;
   std::optional<int64_t> threads;
@@ -32,11 +33,10 @@ struct BenchTrainOptions {
 };
 
 ComputeSetup machine_of(const BenchTrainOptions& options) {
-  RunConfig config;
-  config.device = options.device;
-  config.train.dtype = options.dtype;
-  config.threads = options.threads;
-  return resolve_compute(config);
+  return resolve_compute(ComputeOptions{.device = options.device,
+                                        .dtype = {},
+                                        .train_dtype = options.dtype,
+                                        .threads = options.threads});
 }
 
 // The same rows at every call.
@@ -115,12 +115,8 @@ TrainingTimes time_rows(App& app,
 
 // Operations per second beside what the device can do.
 Json share_of_peak(const ComputeSetup& compute, double flops_per_s) {
-  const at::Device device(compute.device);
-  const PeakRates peak_rates =
-      device.is_cpu() ? measure_peak_rates(compute.threads) : measure_device_peak_rates(device);
-  const bool is_bfloat16 = compute.train_dtype == "bfloat16";
-  const double peak =
-      is_bfloat16 ? peak_rates.bfloat16_flops_per_s : peak_rates.float32_flops_per_s;
+  const PeakRates peak_rates = measure_peak_rates(compute);
+  const double peak = peak_rates.flops_per_s(compute.train_dtype);
   return {{"share_of_peak", flops_per_s / peak}, {"peak_rates", in_billions(peak_rates)}};
 }
 
@@ -139,8 +135,8 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
   const int64_t empty_bytes = resident_bytes();
   const ComputeSetup compute = machine_of(options);
   use_compute(compute);
-  const auto dtype = compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(options.model, dtype, at::Device(compute.device));
+  Llama model =
+      load_llama(options.model, scalar_type(compute.train_dtype), at::Device(compute.device));
   const std::vector<TrainingRow> rows = rows_of(options, model.config.vocab_size);
   TrainOptions train;
   train.dtype = compute.train_dtype;
@@ -173,12 +169,12 @@ void bench_train_command(App& app, const BenchTrainOptions& options) {
                  {"loss", times.loss},
                  {"pack", train.sequence_length},
                  {"checkpointing", times.size.checkpointing},
-                 {"optimizer_state", options.optimizer_state},
-                 {"dtype", compute.train_dtype},
+                 {"optimizer_state", word_of(options.optimizer_state, kOptimizerStateChoices)},
+                 {"dtype", word_of(compute.train_dtype)},
                  {"threads", compute.threads},
                  {"device", compute.device},
                  {"cpu", cpu_name()},
-                 {"instruction_set", instruction_set_name()}});
+                 {"instruction_set", name_of(instruction_set())}});
   print(dump_json(report) + "\n");
 }
 
@@ -195,14 +191,12 @@ void add_options(CLI::App& command, BenchTrainOptions& options) {
   number("--loss-tokens", options.loss_tokens, "last tokens of a row with loss (default: 3/4)", 1);
   number("--steps", options.steps, "timed steps; one more warms up", 1)->capture_default_str();
   number("--pack", options.pack, "train.sequence_length: tokens of a micro-batch", 2);
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
-      ->capture_default_str();
-  command
-      .add_option(
-          "--optimizer-state", options.optimizer_state, "train.optimizer_state: AdamW's moments")
-      ->check(CLI::IsMember({"auto", "float32_master", "float32", "bfloat16", "int8"}))
-      ->capture_default_str();
+  add_choice(command, "--dtype", options.dtype, kComputeDtypes, "auto, float32 or bfloat16");
+  add_choice(command,
+             "--optimizer-state",
+             options.optimizer_state,
+             kOptimizerStateChoices,
+             "train.optimizer_state: AdamW's moments");
   command.add_option("--checkpointing", options.checkpointing, "train.checkpointing")
       ->check(CLI::IsMember({"auto", "none", "selective", "full"}))
       ->capture_default_str();

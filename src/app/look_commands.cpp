@@ -2,8 +2,8 @@
 #include <c10/util/Exception.h>
 
 #include "app/command.h"
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/kernels/peak_rates.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/report/inspect.h"
 #include "thoughtrank/report/status.h"
@@ -62,9 +62,9 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
        fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
                    plan.compute.device,
                    plan.compute.threads,
-                   plan.compute.dtype,
-                   plan.compute.train_dtype,
-                   plan.compute.optimizer_state));
+                   word_of(plan.compute.dtype),
+                   word_of(plan.compute.train_dtype),
+                   word_of(plan.compute.optimizer_state)));
   line("template", plan.chat_template);
   line("prompts",
        fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
@@ -109,11 +109,9 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
 // Measures the machine for up to three seconds.
 std::string time_line(const RunPlan& plan, const RunConfig& config) {
   const at::Device device(plan.compute.device);
-  const PeakRates peak_rates = device.is_cpu() ? measure_peak_rates(plan.compute.threads)
-                                               : measure_device_peak_rates(device);
-  const auto rates = [&](const std::string& dtype) {
-    return RooflineRates{.flops_per_s = dtype == "bfloat16" ? peak_rates.bfloat16_flops_per_s
-                                                            : peak_rates.float32_flops_per_s,
+  const PeakRates peak_rates = measure_peak_rates(plan.compute);
+  const auto rates = [&](Dtype dtype) {
+    return RooflineRates{.flops_per_s = peak_rates.flops_per_s(dtype),
                          .read_bytes_per_s = peak_rates.read_bytes_per_s};
   };
   const RoundTimes times =

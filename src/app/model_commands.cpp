@@ -20,7 +20,7 @@ struct ModelCommandOptions {
   std::string system;
   std::string chat_template = "auto";
   std::string mode = "literal";
-  std::string dtype = "auto";
+  std::optional<Dtype> dtype;
   int64_t thought_tokens = 128;
   int64_t answer_tokens = 512;
   bool has_no_thought = false;
@@ -125,8 +125,7 @@ void add_model_options(CLI::App& command, ModelCommandOptions& options) {
   command.add_option("--system", options.system, "system message");
   command.add_option(
       "--template", options.chat_template, "auto, a name in configs/templates, or a path");
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}));
+  add_choice(command, "--dtype", options.dtype, kComputeDtypes, "auto, float32 or bfloat16");
   command
       .add_option("--thought-tokens", options.thought_tokens, "at most this many tokens of thought")
       ->check(CLI::Range(0, 1'000'000));

@@ -11,7 +11,7 @@ void ModelOptions::visit(FieldVisitor& v) {
          "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
   v.choice("dtype",
            dtype,
-           {"auto", "float32", "bfloat16"},
+           kComputeDtypes,
            "weights in memory; auto: bfloat16 where the processor multiplies it, else float32");
   v.text("sha256", sha256, "pins the weights: the run refuses any others; empty = not pinned");
 }

@@ -111,7 +111,7 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const ComputeSetup compute = resolve_compute(config);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   return machine_before.value("device", "") == compute.device &&
-         machine_before.value("dtype", "") == compute.dtype &&
+         machine_before.value("dtype", "") == word_of(compute.dtype) &&
          digests.value("template", "") == template_sha256(texts.chat_template) &&
          has_same_texts(before, digests.value("texts", ""), config);
 }

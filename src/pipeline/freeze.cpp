@@ -22,10 +22,10 @@ Json frozen_record(const RunConfig& config,
               {"config", config_to_json(config)},
               {"frozen",
                {{"device", compute.device},
-                {"dtype", compute.dtype},
-                {"train_dtype", compute.train_dtype},
+                {"dtype", word_of(compute.dtype)},
+                {"train_dtype", word_of(compute.train_dtype)},
                 {"threads", compute.threads},
-                {"optimizer_state", compute.optimizer_state}}},
+                {"optimizer_state", word_of(compute.optimizer_state)}}},
               {"sha256",
                {{"model", identity.model_sha256},
                 {"prompts", identity.prompts_sha256},
@@ -33,13 +33,34 @@ Json frozen_record(const RunConfig& config,
                 {"texts", identity.texts_sha256}}}};
 }
 
+template <class Enum, size_t N>
+Enum enum_of(const std::string& word,
+             const EnumWords<Enum, N>& words,
+             const char* key,
+             const std::string& where) {
+  const std::optional<Enum> value = value_of(word, words);
+  if (!value) {
+    fail(ExitCode::kBadData,
+         "{}: frozen.{} is '{}', which this version does not know",
+         where,
+         key,
+         word);
+  }
+  return *value;
+}
+
 ComputeSetup frozen_machine(const Json& record, const std::string& where) {
   const Json& frozen = require(record, "frozen", where);
+  const auto dtype = [&](const char* key) {
+    return enum_of(require_string(frozen, key, where), kDtypes, key, where);
+  };
+  // Runs that began before the key was there have float32.
+  const std::string state = frozen.value("optimizer_state", word_of(OptimizerState::float32));
   return {.device = require_string(frozen, "device", where),
-          .dtype = require_string(frozen, "dtype", where),
-          .train_dtype = require_string(frozen, "train_dtype", where),
+          .dtype = dtype("dtype"),
+          .train_dtype = dtype("train_dtype"),
           .threads = require_int(frozen, "threads", 1, 1024, where),
-          .optimizer_state = frozen.value("optimizer_state", "float32")};
+          .optimizer_state = enum_of(state, kOptimizerStates, "optimizer_state", where)};
 }
 
 // The value of "config.judge.max_usd" in run.json; null where that was written without such a key.

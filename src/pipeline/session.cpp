@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "pipeline/freeze.h"
-#include "pipeline/memory_tier.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -178,7 +177,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                 .template_sha256 = template_sha256(texts.chat_template),
                                 .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
-  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
+  const ComputeSetup compute = resolve_compute(config, texts.model);
 
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());

@@ -19,8 +19,8 @@ std::string state_identity(const TrainingJob& job, const std::string& start_sha2
                                {"start", start_sha256},
                                {"seed", job.config.seed},
                                {"round", job.round},
-                               {"dtype", job.compute.train_dtype},
-                               {"tier", job.compute.optimizer_state},
+                               {"dtype", word_of(job.compute.train_dtype)},
+                               {"tier", word_of(job.compute.optimizer_state)},
                                {"threads", job.compute.threads}}));
 }
 
@@ -82,7 +82,7 @@ void publish(const TrainingJob& job,
 
 TrainResult train_checkpoint(const TrainingJob& job) {
   const std::string start_sha256 = weights_sha256(job.start);
-  const auto dtype = job.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  const at::ScalarType dtype = scalar_type(job.compute.train_dtype);
   Llama model = load_llama(job.start, dtype, at::Device(job.compute.device));
   require_free_space(job.target.parent_path(),
                      checkpoint_bytes(model, job.config.checkpoint.dtype));

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "pipeline/memory_tier.h"
 #include "pipeline/session.h"
 #include "pipeline/train_checkpoint.h"
 #include "thoughtrank/core/files.h"
@@ -87,7 +86,7 @@ TrainFileResult train_file(const RunConfig& config,
   auto pairs = has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);
   std::optional<HeldoutGate> gate = make_gate(config, texts, data);
-  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
+  const ComputeSetup compute = resolve_compute(config, texts.model);
   use_compute(compute);
 
   fs::create_directories(target.work);

@@ -40,11 +40,11 @@ void visit_kind(FieldVisitor& v, TrainOptions& o) {
            "rows of all rounds");
   v.choice("dtype",
            o.dtype,
-           {"auto", "float32", "bfloat16"},
+           kComputeDtypes,
            "of the weights in training; auto: the dtype the model is loaded in");
   v.choice("optimizer_state",
            o.optimizer_state,
-           {"auto", "float32_master", "float32", "bfloat16", "int8"},
+           kOptimizerStateChoices,
            "of AdamW's moments; float32_master keeps bfloat16 weights in float32, too; int8 with a "
            "scale for each 256; auto: the first of these four that fits the memory");
 }
@@ -111,7 +111,7 @@ void TrainOptions::visit(FieldVisitor& v) {
 
 void CheckpointOptions::visit(FieldVisitor& v) {
   v.may_change().integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
-  v.choice("dtype", dtype, {"bfloat16", "float32"}, "of the exported weights");
+  v.choice("dtype", dtype, kExportDtypes, "of the exported weights");
 }
 
 }  // namespace thoughtrank

@@ -12,6 +12,7 @@ namespace thoughtrank {
 
 [[nodiscard]] at::ScalarType weights_dtype(const TrainOptions& options, at::ScalarType loaded);
 [[nodiscard]] at::ScalarType moments_dtype(const TrainOptions& options);
+[[nodiscard]] bool has_float32_master(const TrainOptions& options);
 // Both moments of parameters of type `weights`, with a master copy where there is one.
 [[nodiscard]] int64_t moment_bytes(const TrainOptions& options,
                                    at::ScalarType weights,

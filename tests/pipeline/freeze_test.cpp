@@ -12,7 +12,7 @@ namespace {
 const RunIdentity kIdentity = {
     .model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t", .texts_sha256 = "x"};
 const ComputeSetup kMachine = {
-    .device = "cpu", .dtype = "float32", .train_dtype = "float32", .threads = 2};
+    .device = "cpu", .dtype = Dtype::float32, .train_dtype = Dtype::float32, .threads = 2};
 
 RunConfig make_config() {
   RunConfig config;
@@ -32,10 +32,10 @@ TEST(Freeze, TheFirstStartsMachineStays) {
   const TemporaryFolder folder;
   EXPECT_EQ(freeze(folder, make_config()).threads, 2);
   const ComputeSetup other = {
-      .device = "cpu", .dtype = "bfloat16", .train_dtype = "bfloat16", .threads = 8};
+      .device = "cpu", .dtype = Dtype::bfloat16, .train_dtype = Dtype::bfloat16, .threads = 8};
   const ComputeSetup resumed = freeze(folder, make_config(), other);
   EXPECT_EQ(resumed.threads, 2);
-  EXPECT_EQ(resumed.dtype, "float32");
+  EXPECT_EQ(resumed.dtype, Dtype::float32);
 }
 
 TEST(Freeze, WhatCannotChangeAResultMayChange) {
@@ -173,7 +173,7 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},
       {"select.max_regret", [](RunConfig& c) { c.select.max_regret = 0.5; }},
       {"train.learning_rate", [](RunConfig& c) { c.train.learning_rate = 1; }},
-      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = "float32"; }},
+      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = Dtype::float32; }},
   };
   for (const auto& [line, change] : changes) {
     RunConfig config = make_config();

@@ -3,6 +3,7 @@
 
 #include "core/trials.h"
 #include "model/golden.h"
+#include "thoughtrank/model/sizes.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
@@ -156,7 +157,8 @@ Llama random_llama(const LlamaConfig& config) {
 }
 
 struct Accounting {
-  const char *dtype, *tier;
+  Dtype dtype;
+  OptimizerState tier;
   const char* checkpointing;
   bool in_backward, is_tied;
 };
@@ -224,7 +226,7 @@ TrainingMemory memory_of_3b(const TrainOptions& options,
 
 TEST(StatedMemory, TheSmallestTierOfThreeBillionStaysUnderSixteenGiB) {
   TrainOptions options;
-  options.optimizer_state = "int8";
+  options.optimizer_state = OptimizerState::int8;
   options.optimizer_in_backward = true;
   const TrainingMemory memory = memory_of_3b(options, 1024, "full");
   EXPECT_LT(memory.total(), uint64_t{14} << 30);
@@ -233,18 +235,19 @@ TEST(StatedMemory, TheSmallestTierOfThreeBillionStaysUnderSixteenGiB) {
   EXPECT_GT(memory_of_3b(options, 1024, "full").total(), uint64_t{16} << 30);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers,
-                         MemoryAccounting,
-                         testing::Values(Accounting{"float32", "float32", "none", false, true},
-                                         Accounting{"float32", "float32", "selective", false, true},
-                                         Accounting{"float32", "float32", "full", false, false},
-                                         Accounting{"bfloat16", "bfloat16", "none", false, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", false, true},
-                                         Accounting{"float32", "float32", "full", true, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", true, false},
-                                         Accounting{"bfloat16", "int8", "full", true, true},
-                                         Accounting{
-                                             "bfloat16", "float32_master", "full", false, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Tiers,
+    MemoryAccounting,
+    testing::Values(Accounting{Dtype::float32, OptimizerState::float32, "none", false, true},
+                    Accounting{Dtype::float32, OptimizerState::float32, "selective", false, true},
+                    Accounting{Dtype::float32, OptimizerState::float32, "full", false, false},
+                    Accounting{Dtype::bfloat16, OptimizerState::bfloat16, "none", false, true},
+                    Accounting{Dtype::bfloat16, OptimizerState::bfloat16, "full", false, true},
+                    Accounting{Dtype::float32, OptimizerState::float32, "full", true, true},
+                    Accounting{Dtype::bfloat16, OptimizerState::bfloat16, "full", true, false},
+                    Accounting{Dtype::bfloat16, OptimizerState::int8, "full", true, true},
+                    Accounting{
+                        Dtype::bfloat16, OptimizerState::float32_master, "full", false, true}));
 
 }  // namespace
 }  // namespace thoughtrank

@@ -44,7 +44,7 @@ void configure(TestTraining& training) {
 
 struct Tier {
   at::ScalarType dtype;
-  const char* optimizer_state;
+  std::optional<OptimizerState> optimizer_state;
 };
 
 // Runs until the state of `step` is there, then asks to stop as a signal would.
@@ -87,12 +87,12 @@ TEST_P(Resume, AfterAnyStepGivesTheBytesOfAnUninterruptedRun) {
 
 INSTANTIATE_TEST_SUITE_P(Tiers,
                          Resume,
-                         testing::Values(Tier{at::kFloat, "auto"},
-                                         Tier{at::kBFloat16, "float32_master"},
-                                         Tier{at::kBFloat16, "float32"},
-                                         Tier{at::kBFloat16, "bfloat16"},
-                                         Tier{at::kFloat, "int8"},
-                                         Tier{at::kBFloat16, "int8"}));
+                         testing::Values(Tier{at::kFloat, std::nullopt},
+                                         Tier{at::kBFloat16, OptimizerState::float32_master},
+                                         Tier{at::kBFloat16, OptimizerState::float32},
+                                         Tier{at::kBFloat16, OptimizerState::bfloat16},
+                                         Tier{at::kFloat, OptimizerState::int8},
+                                         Tier{at::kBFloat16, OptimizerState::int8}));
 
 class States : public testing::Test {
  protected:

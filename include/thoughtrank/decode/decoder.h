@@ -8,12 +8,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "thoughtrank/core/clock.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -135,5 +137,11 @@ class Decoder {
  private:
   std::unique_ptr<Engine> engine_;
 };
+
+// A decoder of the folder's model in the setup's dtype, on its device and threads. Error(kConfig)
+// when the device has no room for the weights.
+[[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
+                                   const ComputeSetup& compute,
+                                   DecodeOptions options);
 
 }  // namespace thoughtrank

@@ -33,7 +33,4 @@ struct DecodeRoofline {
                                              const DecodeWork& work,
                                              const RooflineRates& rates);
 
-// Elements of all weights; a tied lm_head counts once.
-[[nodiscard]] int64_t count_parameters(const LlamaConfig& model);
-
 }  // namespace thoughtrank

@@ -18,7 +18,7 @@ namespace thoughtrank {
 
 struct ModelOptions {
   std::string path;
-  std::string dtype = "auto";  // auto | float32 | bfloat16
+  std::optional<Dtype> dtype;  // nullopt ("auto") takes what the device is fastest with
   std::string sha256;          // digest that the weights must have; "" allows any
   void visit(FieldVisitor& v);
 };

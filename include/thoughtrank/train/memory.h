@@ -45,7 +45,12 @@ struct TrainingSize {
                                                 TrainingSize size,
                                                 uint64_t left_bytes);
 
-// Weights of the model, a tied head once.
-[[nodiscard]] int64_t parameter_count(const LlamaConfig& model);
+// The option; where it is auto, the first of float32_master, float32, bfloat16, int8 with which
+// weights, gradients and moments leave a quarter of `available_bytes` for activations, else int8;
+// float32 where the bytes are not known (0).
+[[nodiscard]] OptimizerState fitting_optimizer_state(const LlamaConfig& model,
+                                                     const TrainOptions& options,
+                                                     const TrainingSize& size,
+                                                     uint64_t available_bytes);
 
 }  // namespace thoughtrank

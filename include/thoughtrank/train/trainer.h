@@ -14,6 +14,7 @@
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -41,9 +42,9 @@ struct TrainOptions {
   std::string method = "full";          // full | lora
   std::string objective = "sft";        // sft | dpo_nll
   std::string start_from = "previous";  // previous | base
-  std::string dtype = "auto";           // auto | float32 | bfloat16
-  // auto | float32_master | float32 | bfloat16 | int8. The trainer itself takes auto as float32.
-  std::string optimizer_state = "auto";
+  std::optional<Dtype> dtype;           // nullopt ("auto"): as the model is loaded
+  // nullopt ("auto"): fitting_optimizer_state(); the trainer itself takes it as float32.
+  std::optional<OptimizerState> optimizer_state;
   double learning_rate = 1e-5;
   std::vector<double> betas = {0.9, 0.95};
   double eps = 1e-8;

@@ -1,4 +1,4 @@
-#include "thoughtrank/kernels/peak_rates.h"
+#include "thoughtrank/bench/peak_rates.h"
 
 #include <immintrin.h>
 
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/vector/instruction_set.h"
+#include "thoughtrank/kernels/instruction_set.h"
 
 namespace thoughtrank {
 namespace {
@@ -155,6 +155,9 @@ PeakRates measure_peak_rates(int64_t threads) {
   return peak_rates;
 }
 
-std::string instruction_set_name() { return std::string(name_of(instruction_set())); }
+PeakRates measure_peak_rates(const ComputeSetup& compute) {
+  const at::Device device(compute.device);
+  return device.is_cpu() ? measure_peak_rates(compute.threads) : measure_device_peak_rates(device);
+}
 
 }  // namespace thoughtrank

@@ -1,4 +1,4 @@
-#include "thoughtrank/core/gpu.h"
+#include "model/gpu.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

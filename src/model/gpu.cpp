@@ -1,8 +1,7 @@
-#include "thoughtrank/core/gpu.h"
+#include "model/gpu.h"
 
 #include <dlfcn.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <spdlog/fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>

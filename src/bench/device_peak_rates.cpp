@@ -9,8 +9,8 @@
 #include <functional>
 #include <limits>
 
-#include "thoughtrank/kernels/device.h"
-#include "thoughtrank/kernels/peak_rates.h"
+#include "thoughtrank/bench/peak_rates.h"
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 namespace {

@@ -3,7 +3,7 @@
 #include <c10/cuda/CUDAGuard.h>
 
 #include "thoughtrank/core/memory.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 

@@ -6,7 +6,8 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <string>
+
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 
@@ -16,6 +17,10 @@ struct PeakRates {
   // multiply-adds on widened weights.
   double bfloat16_flops_per_s = 0;
   double read_bytes_per_s = 0;  // from memory, buffers far larger than the caches
+
+  [[nodiscard]] double flops_per_s(Dtype weights) const {
+    return weights == Dtype::float32 ? float32_flops_per_s : bfloat16_flops_per_s;
+  }
 };
 
 // Of the CPU, with `threads` threads at once; at least one.
@@ -27,8 +32,7 @@ struct PeakRates {
                                                   int64_t side = 8192,
                                                   int64_t copied_bytes = int64_t{1} << 31);
 
-// The vector instructions that the kernels use on this machine: "portable", "avx2", "avx512",
-// "avx512_bf16".
-[[nodiscard]] std::string instruction_set_name();
+// Of the device that a process computes on, with as many threads.
+[[nodiscard]] PeakRates measure_peak_rates(const ComputeSetup& compute);
 
 }  // namespace thoughtrank

@@ -1,15 +1,17 @@
-#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/compute.h"
 
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include <algorithm>
 #include <charconv>
+#include <thread>
 
+#include "model/gpu.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/gpu.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/memory.h"
-#include "thoughtrank/kernels/device.h"
 
 namespace thoughtrank {
 namespace {
@@ -48,14 +50,31 @@ std::string resolve_automatically() {
   return "cuda:0";
 }
 
-}  // namespace
-
+// "auto", "cpu", "cuda" or "cuda:N" as "cpu" or "cuda:N".
 std::string resolve_device(const std::string& asked) {
   if (asked == "cpu") return asked;
   if (asked == "auto") return resolve_automatically();
   const std::string device = asked == "cuda" ? "cuda:0" : asked;
   require_device(device);
   return device;
+}
+
+}  // namespace
+
+ComputeSetup resolve_compute(const ComputeOptions& options) {
+  ComputeSetup compute;
+  compute.device = resolve_device(options.device);
+  const bool is_gpu = compute.device != "cpu";
+  const Dtype fastest = is_gpu || has_fast_bfloat16() ? Dtype::bfloat16 : Dtype::float32;
+  compute.dtype = options.dtype.value_or(fastest);
+  compute.train_dtype = options.train_dtype.value_or(compute.dtype);
+  compute.threads = options.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
+  return compute;
+}
+
+void use_compute(const ComputeSetup& compute) {
+  require_device(compute.device);
+  at::set_num_threads(static_cast<int>(compute.threads));
 }
 
 void require_device(const std::string& device, uint64_t memory_bytes) {
@@ -73,7 +92,9 @@ std::string describe_device() {
   return describe_gpu(facts, 0);
 }
 
-uint64_t memory_available_on(const std::string& device) {
+bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+uint64_t memory_available(const std::string& device) {
   if (device == "cpu") return static_cast<uint64_t>(available_memory().value_or(0));
   const GpuFacts facts = ask_driver();
   const size_t index = index_of(device);

@@ -1,5 +1,5 @@
 #include "thoughtrank/core/memory.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 
