@@ -16,6 +16,11 @@
 
 namespace thoughtrank {
 
+struct SessionOptions {
+  BatchFiles batch = {};
+  bool overlaps_judging = false;  // judges the prompts whose branches are there while generating
+};
+
 struct Session {
   RunConfig config;
   ComputeSetup compute;
@@ -31,11 +36,6 @@ struct Session {
   // Names the folder whose weights generate in round n + 1: the base model, or round n's
   // checkpoint.
   [[nodiscard]] std::filesystem::path model_folder(int64_t round) const;
-};
-
-struct SessionOptions {
-  BatchFiles batch = {};
-  bool overlaps_judging = false;  // judges the prompts whose branches are there while generating
 };
 
 // Checks everything that can be checked before any work, takes the lock, tidies what a killed run
