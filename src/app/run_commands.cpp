@@ -1,6 +1,10 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/pipeline/fork.h"
 #include "thoughtrank/pipeline/run.h"
+#include "thoughtrank/pipeline/select_again.h"
+#include "thoughtrank/pipeline/train_file.h"
 #include "thoughtrank/report/status.h"
 
 namespace thoughtrank {
@@ -109,12 +113,13 @@ void train_command(App& app, const TrainCommandOptions& options) {
   const TrainFileResult result =
       train_file(app.config(), options.data, options.out, app.clock, app.stop);
   print(
-      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\ncheckpoint: {}\nnext: thoughtrank ask "
-                  "--model {} \"…\"\n",
+      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\nmetrics: {}\ncheckpoint: {}\n"
+                  "next: thoughtrank ask --model {} \"…\"\n",
                   result.rows,
                   result.steps,
                   result.loss_before,
                   result.loss_after,
+                  train_file_target(options.out).metrics.string(),
                   options.out,
                   options.out));
 }
@@ -123,8 +128,9 @@ void select_command(App& app, const SelectCommandOptions& options) {
   const Json counts = select_again(app.config(), options.round, options.out);
   for (const auto& [status, count] : counts.items())
     print(fmt::format("{:<14}{}\n", status, dump_json(count)));
-  print(fmt::format("next: thoughtrank train --config … --data {}/training_data.jsonl --out DIR\n",
-                    options.out));
+  print(fmt::format("next: thoughtrank train --config … --data {}/{} --out DIR\n",
+                    options.out,
+                    file_name(RoundFile::training_data)));
 }
 
 void add_round_option(CLI::App& command, std::optional<int64_t>& round) {
@@ -219,8 +225,11 @@ void add_run_commands(App& app) {
       "train",
       "one round's fine-tuning, or (--data) fine-tuning on any file of training rows",
       "Writes round-NN/checkpoint, a Hugging Face folder. With --data FILE --out DIR the config "
-      "gives model and "
-      "train options, and DIR becomes the checkpoint.",
+      "gives model and train\noptions, and DIR becomes the checkpoint. Beside it stand "
+      "DIR.metrics.jsonl, one row a step, DIR.quarantine.jsonl,\nif steps were skipped, and, "
+      "until it is finished, .work-DIR, from which the same command goes on.\n"
+      "train.max_heldout_worse then asks for an answer with every held-out prompt of "
+      "prompts.path.",
       train_command,
       train_options);
   add_round_option(*train, train_options->round);

@@ -30,11 +30,11 @@ void PromptOptions::visit(FieldVisitor& v) {
 }
 
 void LimitOptions::visit(FieldVisitor& v) {
-  v.number("max_hours",
-           max_hours,
-           {0, 100'000},
-           "stop (exit 75, resumable) after this many hours; 0: never");
-  v.number(
+  v.may_change().number("max_hours",
+                        max_hours,
+                        {0, 100'000},
+                        "stop (exit 75, resumable) after this many hours; 0: never");
+  v.may_change().number(
       "hang_minutes",
       hang_minutes,
       {0, 100'000},
@@ -43,11 +43,11 @@ void LimitOptions::visit(FieldVisitor& v) {
 }
 
 void RunConfig::visit(FieldVisitor& v) {
-  v.path("run_dir", run_dir, "where the run lives; the same folder resumes it");
+  v.may_change().path("run_dir", run_dir, "where the run lives; the same folder resumes it");
   v.integer("rounds", rounds, {1, 99}, "rounds of generate, judge, train, evaluate");
   v.integer("seed", seed, {0, INT64_MAX}, "every random choice of the run follows from it");
-  v.text("device", device, "auto | cpu | cuda | cuda:N");
-  v.auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
+  v.may_change().text("device", device, "auto | cpu | cuda | cuda:N");
+  v.may_change().auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
   v.boolean("private",
             is_private,
             "true: no publishing rules for the checkpoint's name and licence files");

@@ -107,7 +107,7 @@ void TrainOptions::visit(FieldVisitor& v) {
 }
 
 void CheckpointOptions::visit(FieldVisitor& v) {
-  v.integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
+  v.may_change().integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
   v.choice("dtype", dtype, kExportDtypes, "of the exported weights");
 }
 

@@ -1,4 +1,4 @@
-#include "pipeline/ahead_judge.h"
+#include "pipeline/overlap_judge.h"
 
 #include <chrono>
 #include <csignal>
@@ -14,7 +14,9 @@ namespace thoughtrank {
 
 namespace {
 
+// A waiting thread wakes so often to look at the stop flag and to show that it is alive.
 constexpr auto kLookAround = std::chrono::milliseconds(500);
+// A judge that is down is asked again after so long.
 constexpr double kTryAgain_s = 30;
 
 // Stands still until it is told to go on, so that a Progress prints nothing but its last line: the
@@ -35,22 +37,22 @@ class HeldClock : public Clock {
 
 }  // namespace
 
-AheadJudge::AheadJudge(Session& session, int64_t round)
+OverlapJudge::OverlapJudge(Session& session, int64_t round)
     : session_(session), round_(round), clock_(session.clock) {
   const std::string& kind = session.config.judge.kind;
   const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
-  if (!session.judges_ahead || !asks) return;
+  if (!session.options.overlaps_judging || !asks) return;
   judge_ = open_judge(session, round, stop_);
   thread_ = std::thread([this] { work(); });
 }
 
-AheadJudge::~AheadJudge() {
+OverlapJudge::~OverlapJudge() {
   stop_.request(SIGTERM);
   complete();
   if (thread_.joinable()) thread_.join();
 }
 
-void AheadJudge::add(JudgeTask task) {
+void OverlapJudge::add(JudgeTask task) {
   if (!thread_.joinable()) return;  // judge_ is the other thread's
   const std::lock_guard lock(mutex_);
   if (failure_) throw *failure_;
@@ -58,14 +60,14 @@ void AheadJudge::add(JudgeTask task) {
   changed_.notify_all();
 }
 
-void AheadJudge::complete() {
+void OverlapJudge::complete() {
   const std::lock_guard lock(mutex_);
   is_complete_ = true;
   changed_.notify_all();
 }
 
 // The waiting thread is alive as long as the other one is, which has a watchdog of its own.
-void AheadJudge::finish() {
+void OverlapJudge::finish() {
   complete();
   std::unique_lock lock(mutex_);
   while (thread_.joinable() && !is_over_) {
@@ -76,7 +78,7 @@ void AheadJudge::finish() {
 }
 
 // Everything that was added since the last time; waits for it, unless there is work already.
-std::vector<JudgeTask> AheadJudge::next_tasks(bool may_wait) {
+std::vector<JudgeTask> OverlapJudge::next_tasks(bool may_wait) {
   std::unique_lock lock(mutex_);
   while (may_wait && !is_complete_ && tasks_.empty()) {
     heartbeat();
@@ -86,7 +88,7 @@ std::vector<JudgeTask> AheadJudge::next_tasks(bool may_wait) {
 }
 
 // Passes the time while the model generates. False when that is over.
-bool AheadJudge::wait_to_try_again() {
+bool OverlapJudge::wait_to_try_again() {
   std::unique_lock lock(mutex_);
   const double until_s = clock_.now_s() + kTryAgain_s;
   while (!is_complete_ && clock_.now_s() < until_s) {
@@ -96,9 +98,10 @@ bool AheadJudge::wait_to_try_again() {
   return !is_complete_;
 }
 
-void AheadJudge::judge_all() {
+void OverlapJudge::judge_all() {
   HeldClock clock(clock_);
-  Progress progress({.stage = "judged ahead", .unit = "prompts", .rate_unit = "answers"}, clock);
+  Progress progress({.stage = "judged while generating", .unit = "prompts", .rate_unit = "answers"},
+                    clock);
   std::vector<JudgeTask> tasks;
   for (;;) {
     for (JudgeTask& task : next_tasks(/*may_wait=*/tasks.empty())) tasks.push_back(std::move(task));
@@ -107,7 +110,7 @@ void AheadJudge::judge_all() {
       judge_->judge_ahead(tasks, progress);
       judged_ += std::ssize(tasks);
       tasks.clear();
-    } catch (const UntrustedServer&) {
+    } catch (const UntrustedServer&) {  // a kJudge that waiting does not mend
       throw;
     } catch (const Error& error) {
       if (error.code() != ExitCode::kJudge || stop_.is_set()) throw;
@@ -120,7 +123,7 @@ void AheadJudge::judge_all() {
   clock.go_on();
 }
 
-void AheadJudge::work() {
+void OverlapJudge::work() {
   const Watchdog watchdog(session_.config.limits.hang_limit_s(), "judging");
   std::optional<Error> failure;
   try {
@@ -128,7 +131,7 @@ void AheadJudge::work() {
   } catch (const Error& error) {
     if (!stop_.is_set()) failure = error;
   } catch (const std::exception& error) {
-    failure = Error(ExitCode::kInternal, std::string("judging ahead: ") + error.what());
+    failure = Error(ExitCode::kInternal, std::string("overlapped judging: ") + error.what());
   }
   const std::lock_guard lock(mutex_);
   failure_ = failure;

@@ -16,15 +16,19 @@
 
 namespace thoughtrank {
 
-class AheadJudge {
+class OverlapJudge {
  public:
   // Does nothing where the session does not want it or the judge makes no calls.
-  AheadJudge(Session& session, int64_t round);
-  ~AheadJudge();  // asks no more; what is on its way is charged as a kill would be
+  OverlapJudge(Session& session, int64_t round);
+  // Asks no more. What is on its way is charged as if the process had been killed.
+  ~OverlapJudge();
+  // Hands over a prompt all of whose branches are there. Throws what the judging thread has given
+  // up for.
   void add(JudgeTask task);
   // Waits for the replies to everything added. Error(kStopped) when the run is asked to stop.
   void finish();
-  [[nodiscard]] int64_t judged() const { return judged_; }  // prompts
+  // The number of prompts whose replies are in the ledger.
+  [[nodiscard]] int64_t judged() const { return judged_; }
 
  private:
   void complete();
@@ -39,12 +43,12 @@ class AheadJudge {
   StopFlag stop_;
   std::unique_ptr<Judge> judge_;
   std::atomic<int64_t> judged_{0};
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // of all members below
   std::condition_variable changed_;
   std::vector<JudgeTask> tasks_;
-  bool is_complete_ = false;      // no more tasks come
-  bool is_over_ = false;          // the thread has done them all, or given up
-  std::optional<Error> failure_;  // that no time will mend
+  bool is_complete_ = false;      // true once no more tasks come
+  bool is_over_ = false;          // true once the thread has done them all, or given up
+  std::optional<Error> failure_;  // the error that no time will mend
   std::thread thread_;
 };
 

@@ -1,4 +1,4 @@
-#include "pipeline/selection.h"
+#include "pipeline/select_rows.h"
 
 #include <algorithm>
 #include <map>
@@ -11,11 +11,11 @@ namespace thoughtrank {
 std::vector<JudgeTask> read_judge_tasks(const RunFolder& folder, int64_t round) {
   std::vector<JudgeTask> tasks;
   std::map<std::string, size_t> position;
-  for (PromptRow& prompt : read_rows<PromptRow>(folder.file(round, "prompts.jsonl"))) {
+  for (PromptRow& prompt : read_rows<PromptRow>(folder.file(round, RoundFile::prompts))) {
     position[prompt.prompt_id] = tasks.size();
     tasks.push_back({.prompt = std::move(prompt), .outputs = {}});
   }
-  const fs::path outputs = folder.file(round, "outputs.jsonl");
+  const fs::path outputs = folder.file(round, RoundFile::outputs);
   for (OutputRow& row : read_rows<OutputRow>(outputs)) {
     const auto found = position.find(row.prompt_id);
     if (found == position.end()) {
@@ -47,10 +47,10 @@ double utility_of(const BestOutputRow& best, int64_t branch) {
 
 }  // namespace
 
-Json publish_selection(const fs::path& target,
-                       const std::vector<JudgeTask>& tasks,
-                       const std::vector<BestOutputRow>& best,
-                       const RunConfig& config) {
+Json publish_selected_rows(const fs::path& target,
+                           const std::vector<JudgeTask>& tasks,
+                           const std::vector<BestOutputRow>& best,
+                           const RunConfig& config) {
   const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
   std::vector<TrainingRow> training;
   std::vector<PreferencePairRow> pairs;
@@ -65,7 +65,7 @@ Json publish_selection(const fs::path& target,
       training.push_back(make_training_row(
           tasks[n].prompt, output_of(tasks[n], row.items[k].branch), config.train, tags));
     }
-    if (row.worst < 0 || row.worst == row.winner) continue;
+    if (row.worst < 0 || row.worst == row.winner) continue;  // one distinct answer is no pair
     pairs.push_back(make_preference_pair(tasks[n].prompt,
                                          output_of(tasks[n], row.winner),
                                          output_of(tasks[n], row.worst),
@@ -73,9 +73,9 @@ Json publish_selection(const fs::path& target,
                                          config.train,
                                          tags));
   }
-  publish_rows(target / "preference_pairs.jsonl", pairs);
-  publish_rows(target / "training_data.jsonl", training);
-  publish_rows(target / "best_outputs.jsonl", best);
+  publish_rows(target / file_name(RoundFile::preference_pairs), pairs);
+  publish_rows(target / file_name(RoundFile::training_data), training);
+  publish_rows(target / file_name(RoundFile::best_outputs), best);
   return counts;
 }
 
