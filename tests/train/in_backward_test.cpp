@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "model/golden.h"
+#include "support/temporary_folder.h"
 #include "train/stepper.h"
 #include "train/training_room.h"
 
@@ -29,7 +30,7 @@ TEST_P(InBackward, WeightsAreThoseOfTheUsualOrderBitForBit) {
   Llama usual = load(), ours = load();
   TrainResult results[2];
   for (const bool in_backward : {false, true}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.dtype = GetParam().dtype;
@@ -58,7 +59,7 @@ TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
   Llama first = load_tiny(), second = load_tiny();
   TrainResult result;
   for (Llama* model : {&first, &second}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.dtype = "bfloat16";
@@ -75,7 +76,7 @@ TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
 
 TEST_P(InBackwardTier, AResumedTrainingHasTheSameBits) {
   Llama whole = load_tiny(), resumed = load_tiny();
-  const TempFolder work;
+  const TemporaryFolder work;
   for (Llama* model : {&whole, &resumed}) {  // the second begins at the state of step 4
     TestTraining training(work.path());
     configure(training.options);
@@ -113,7 +114,7 @@ TEST(InBackwardRules, ASliceOfTheArenaHasItsOwnScalesAndMaster) {
 
 TEST(InBackwardRules, WhatItCannotDoIsRefused) {
   const auto code = [](auto change, const char* text) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     change(training.options);
@@ -160,7 +161,7 @@ TEST(InBackwardRules, ClipsEachTensorByItself) {
   const auto moved = [](double clip) {
     Llama model = load_tiny();
     const at::Tensor before = model.layers[0].q_proj.clone();
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.clip_per_tensor = clip;
@@ -202,7 +203,7 @@ TEST(InBackwardRules, AGradientThatIsNotFiniteIsUndoneAndTheStepLeftOut) {
   Llama models[2] = {overflowing_model(), overflowing_model()};
   TrainResult results[2];
   for (const bool in_backward : {false, true}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.optimizer_in_backward = in_backward;
@@ -223,7 +224,7 @@ TEST(InBackwardRules, AGradientThatIsNotFiniteIsUndoneAndTheStepLeftOut) {
 
 // The loss is known before the first update.
 TEST(InBackwardRules, ASpikeOfTheLossLeavesTheWeightsAlone) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training.options);
   training.options.learning_rate = 1e-3;
