@@ -4,6 +4,7 @@
 
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/random.h"
+#include "thoughtrank/decode/list_source.h"
 
 namespace thoughtrank {
 namespace {
@@ -20,19 +21,6 @@ class CountRule : public BranchRule {
 
  private:
   int64_t left_;
-};
-
-class ListSource : public GroupSource {
- public:
-  explicit ListSource(std::vector<BranchGroup> groups) : groups_(std::move(groups)) {}
-  std::optional<BranchGroup> next() override {
-    if (next_ == groups_.size()) return std::nullopt;
-    return std::move(groups_[next_++]);
-  }
-
- private:
-  std::vector<BranchGroup> groups_;
-  size_t next_ = 0;
 };
 
 // Counts, and notes when the first step was done.

@@ -37,7 +37,7 @@ TrainResult train_weights(const TrainingJob& job, Llama& model, const std::strin
                             .identity = state_identity(job, start_sha256),
                             .clock = job.clock,
                             .stop = job.stop};
-  TrainResult result = job.config.train.objective == "dpo_nll"
+  TrainResult result = job.config.train.objective == Objective::dpo_nll
                            ? train_on_pairs(model, job.pairs, setup, progress)
                            : train(model, job.rows, setup, progress);
   progress.finish();

@@ -82,7 +82,7 @@ TrainFileResult train_file(const RunConfig& config,
   }
   require_licence(config.model.path, target.checkpoint, config.is_private);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  const bool has_pairs = config.train.objective == "dpo_nll";
+  const bool has_pairs = config.train.objective == Objective::dpo_nll;
   auto pairs = has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);
   std::optional<HeldoutGate> gate = make_gate(config, texts, data);

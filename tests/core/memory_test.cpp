@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/support.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "generate/plain_generation.h"
+#include "support/expect_error.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/generate/generate.h"
 
@@ -196,12 +197,7 @@ TEST_F(GeneratorTest, GreedyEqualsThePlainReference) {
 TEST_F(GeneratorTest, StopsWhereItIsAskedTo) {
   Generator generator(decoder_, setup());
   stop_.request(SIGTERM);
-  try {
-    (void)generate(generator);
-    FAIL() << "did not stop";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kStopped);
-  }
+  expect_error([&] { (void)generate(generator); }, ExitCode::kStopped);
 }
 
 TEST_F(GeneratorTest, ATextCutInsideACharacterHasTheReplacement) {

@@ -7,6 +7,7 @@
 
 #include "generate/token_bytes.h"
 #include "generate/toy_tokenizer.h"
+#include "support/expect_error.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
@@ -17,14 +18,9 @@ using Chars = std::vector<std::string>;
 // The message of the Error(kConfig) that `act` throws.
 template <class Act>
 std::string config_error(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kConfig);
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return "";
+  const Error error = error_of(act);
+  EXPECT_EQ(error.code(), ExitCode::kConfig) << error.what();
+  return error.what();
 }
 
 HeadFamily heads_of(const Tokenizer& tokenizer, const BranchOptions& branches) {

@@ -8,11 +8,11 @@
 #include <chrono>
 #include <map>
 
-#include "core/trials.h"
 #include "judge/curl_transport.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
 #include "judge/rank_caller.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {

@@ -6,12 +6,12 @@
 #include <numeric>
 #include <set>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/messages_protocol.h"
 #include "judge/rank_caller.h"
 #include "judge/reply.h"
 #include "judge/scripted_transport.h"
+#include "support/trials.h"
 
 namespace thoughtrank {
 namespace {

@@ -10,10 +10,10 @@
 #include <map>
 #include <thread>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
 #include "judge/price.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/ledger_accounts.h"
 

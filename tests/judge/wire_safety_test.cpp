@@ -10,13 +10,13 @@
 #include <chrono>
 #include <fstream>
 
-#include "core/trials.h"
 #include "judge/curl_transport.h"
 #include "judge/judge_room.h"
 #include "judge/loopback_server.h"
 #include "judge/messages_protocol.h"
 #include "judge/outcome.h"
 #include "judge/tls_server.h"
+#include "support/trials.h"
 
 namespace thoughtrank {
 namespace {

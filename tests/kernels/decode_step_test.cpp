@@ -10,6 +10,7 @@
 
 #include "kernels/decode_scene.h"
 #include "kernels/random_tensors.h"
+#include "support/expect_error.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
@@ -198,13 +199,7 @@ TEST(Choices, SayWhereLogitsAreNotFinite) {
 
 template <class Function>
 void expect_refused(const Function& function, const std::string& part) {
-  try {
-    function();
-    ADD_FAILURE() << "accepted: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kInternal);
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
+  expect_error(function, ExitCode::kInternal, part);
 }
 
 TEST(Checks, TensorsThatDoNotFitAreRefused) {

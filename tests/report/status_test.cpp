@@ -1,10 +1,9 @@
 #include "thoughtrank/report/status.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
-
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/run_folder.h"
@@ -16,7 +15,7 @@ namespace {
 // A run folder as `run` leaves it in the middle of round 1: generated, not judged.
 class FakeRun : public testing::Test {
  protected:
-  FakeRun() : folder_(make_folder()) {
+  FakeRun() {
     publish_file(folder_.frozen(), R"({"config": {"rounds": 2, "judge": {"kind": "reference"}}})");
     fs::create_directories(folder_.work(1));
     PromptRow prompt;
@@ -35,17 +34,6 @@ class FakeRun : public testing::Test {
                     {"unit", "tokens"}});
     journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "judge"}});
   }
-  ~FakeRun() override {
-    std::error_code ignored;
-    fs::remove_all(folder_.root(), ignored);
-  }
-
-  static RunFolder make_folder() {
-    std::string name = (fs::temp_directory_path() / "report-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    return RunFolder{name};
-  }
-
   static OutputRow make_output(int64_t branch, const std::string& answer) {
     OutputRow row;
     row.prompt_id = "p";
@@ -71,7 +59,8 @@ class FakeRun : public testing::Test {
     publish_rows<BestOutputRow>(folder_.file(1, RoundFile::best_outputs), {best});
   }
 
-  RunFolder folder_;
+  const TemporaryFolder temporary_;
+  const RunFolder folder_{temporary_.path()};
 };
 
 TEST_F(FakeRun, StagesAreFinishedBegunOrWaiting) {
@@ -142,13 +131,8 @@ TEST_F(FakeRun, InspectRanksAndTamesTheText) {
 }
 
 TEST_F(FakeRun, AFolderThatIsNoRunIsNamed) {
-  try {
-    (void)read_status(folder_.root() / "round-01");
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kMissingInput);
-    EXPECT_NE(std::string(error.what()).find("run.json"), std::string::npos);
-  }
+  expect_error(
+      [&] { (void)read_status(folder_.root() / "round-01"); }, ExitCode::kMissingInput, "run.json");
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 #include <fstream>
 #include <limits>
 
-#include "core/trials.h"
+#include "support/temporary_folder.h"
+#include "support/trials.h"
 #include "thoughtrank/core/files.h"
 #include "train/licence.h"
 #include "train/training_room.h"
@@ -53,7 +54,7 @@ class Checkpoints : public testing::Test {
     EXPECT_FALSE(fs::exists(target));
     EXPECT_TRUE(!fs::exists(target.parent_path()) || fs::is_empty(target.parent_path()));
   }
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const fs::path base, target;
   const ChatTemplate chat_template = make_template();
   Llama model;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "model/golden.h"
+#include "support/temporary_folder.h"
 #include "train/stepper.h"
 #include "train/training_room.h"
 
@@ -31,7 +32,7 @@ TEST_P(InBackward, WeightsAreThoseOfTheUsualOrderBitForBit) {
   Llama usual = load(), ours = load();
   TrainResult results[2];
   for (const bool in_backward : {false, true}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.dtype = GetParam().dtype;
@@ -61,7 +62,7 @@ TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
   Llama first = load_tiny(), second = load_tiny();
   TrainResult result;
   for (Llama* model : {&first, &second}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.dtype = Dtype::bfloat16;
@@ -78,7 +79,7 @@ TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
 
 TEST_P(InBackwardTier, AResumedTrainingHasTheSameBits) {
   Llama whole = load_tiny(), resumed = load_tiny();
-  const TempFolder work;
+  const TemporaryFolder work;
   for (Llama* model : {&whole, &resumed}) {  // the second begins at the state of step 4
     TestTraining training(work.path());
     configure(training.options);
@@ -119,7 +120,7 @@ TEST(InBackwardRules, ASliceOfTheArenaHasItsOwnScalesAndMaster) {
 
 TEST(InBackwardRules, WhatItCannotDoIsRefused) {
   const auto code = [](auto change, const char* text) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     change(training.options);
@@ -167,7 +168,7 @@ TEST(InBackwardRules, ClipsEachTensorByItself) {
   const auto moved = [](double clip) {
     Llama model = load_tiny();
     const at::Tensor before = model.layers[0].q_proj.clone();
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.clip_per_tensor = clip;
@@ -209,7 +210,7 @@ TEST(InBackwardRules, AGradientThatIsNotFiniteIsUndoneAndTheStepLeftOut) {
   Llama models[2] = {overflowing_model(), overflowing_model()};
   TrainResult results[2];
   for (const bool in_backward : {false, true}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
     training.options.optimizer_in_backward = in_backward;
@@ -230,7 +231,7 @@ TEST(InBackwardRules, AGradientThatIsNotFiniteIsUndoneAndTheStepLeftOut) {
 
 // The loss is known before the first update.
 TEST(InBackwardRules, ASpikeOfTheLossLeavesTheWeightsAlone) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training.options);
   training.options.learning_rate = 1e-3;

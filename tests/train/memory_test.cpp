@@ -1,8 +1,10 @@
 // Memory that runs out, and memory as it was foretold.
 #include "thoughtrank/train/memory.h"
 
-#include "core/trials.h"
 #include "model/golden.h"
+#include "support/small_llama.h"
+#include "support/temporary_folder.h"
+#include "support/trials.h"
 #include "thoughtrank/model/sizes.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
@@ -54,7 +56,7 @@ struct ShortRun {
 
 ShortRun train_with_shortage(int64_t n, int64_t rows) {
   CountingAllocator memory;
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.options.tokens_per_step = 60;
   training.options.learning_rate = 1e-3;
@@ -116,44 +118,18 @@ TEST(OutOfMemory, TheMicroBatchDoesNotGrowBack) {
   EXPECT_EQ(sizes, std::vector<size_t>(4, 1));
 }
 
+// Wide enough that activations outweigh what is rounded up.
 LlamaConfig wide_config(bool is_tied) {
-  LlamaConfig config;
+  LlamaConfig config = small_config();
   config.hidden_size = 192;
   config.intermediate_size = 512;
   config.num_hidden_layers = 6;
   config.num_attention_heads = 6;
-  config.num_key_value_heads = 2;
   config.head_dim = 32;
   config.vocab_size = 3000;
   config.max_position_embeddings = 4096;
-  config.rms_norm_eps = 1e-5;
-  config.rope.theta = 1e4;
   config.tie_word_embeddings = is_tied;
   return config;
-}
-
-Llama random_llama(const LlamaConfig& config) {
-  const int64_t C = config.hidden_size, F = config.intermediate_size, V = config.vocab_size;
-  const int64_t D = config.head_dim;
-  const int64_t queries = config.num_attention_heads * D, keys = config.num_key_value_heads * D;
-  const auto weight = [](at::IntArrayRef sizes) { return at::randn(sizes) * 0.02; };
-  Llama model;
-  model.config = config;
-  model.embed_tokens = weight({V, C});
-  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
-    model.layers.push_back({.input_layernorm = at::ones({C}),
-                            .q_proj = weight({queries, C}),
-                            .k_proj = weight({keys, C}),
-                            .v_proj = weight({keys, C}),
-                            .o_proj = weight({C, queries}),
-                            .post_attention_layernorm = at::ones({C}),
-                            .gate_proj = weight({F, C}),
-                            .up_proj = weight({F, C}),
-                            .down_proj = weight({C, F})});
-  }
-  model.norm = at::ones({C});
-  model.lm_head = config.tie_word_embeddings ? model.embed_tokens : weight({V, C});
-  return model;
 }
 
 struct Accounting {
@@ -191,7 +167,7 @@ TEST_P(MemoryAccounting, IsTheAllocatorsPeakToFivePercent) {
                                                  .checkpointing = c.checkpointing,
                                                  .weights = weights_dtype(options, at::kFloat)});
   {
-    Llama model = random_llama(config);
+    Llama model = random_llama(at::kFloat, config);
     Stepper stepper(model, setup);
     (void)stepper.take(step, {.learning_rate = 1e-4, .update = 1, .step = 0});
     memory.restart_peak();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/golden.h"
+#include "support/temporary_folder.h"
 #include "train/batch.h"
 #include "train/training_room.h"
 #include "train/weight_arena.h"
@@ -47,7 +48,7 @@ TEST_P(GoldenModels, GradientsOfPackedRowsEqualPyTorch) {
 
 TEST_P(GoldenModels, TenStepsEqualPyTorchAdamW) {
   const Golden golden(GetParam());
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.options.learning_rate = 1e-3;
   training.options.weight_decay = 0.1;
@@ -107,7 +108,7 @@ TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
   TrainResult results[2];
   Llama* models[2] = {&first, &second};
   for (int n = 0; n < 2; ++n) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     training.options.dtype = GetParam();
     training.options.epochs = 3;
@@ -122,7 +123,7 @@ TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
 INSTANTIATE_TEST_SUITE_P(Both, Dtypes, testing::Values(Dtype::float32, Dtype::bfloat16));
 
 TEST(Trainer, LeavesNoGradientsAndKeepsTheTie) {
-  const TempFolder work;
+  const TemporaryFolder work;
   Llama model = load_tiny();
   (void)TestTraining(work.path()).run(model, random_rows(2));
   for (const auto& [name, weight] : model.named_parameters()) {
