@@ -88,11 +88,10 @@ TrainResult train_checkpoint(const TrainingJob& job) {
                      checkpoint_bytes(model, job.config.checkpoint.dtype));
 
   // Before the training, which changes the weights in place.
-  const std::optional<double> loss_before =
-      job.gate ? std::optional(job.gate->measure(model)) : std::nullopt;
+  const double loss_before = job.gate ? job.gate->measure(model) : 0;
   const TrainResult result = train_weights(job, model, start_sha256);
   publish_records(job, result);
-  if (job.gate) job.gate->require_kept(*loss_before, job.gate->measure(model));
+  if (job.gate) job.gate->require_kept(loss_before, job.gate->measure(model));
   publish(job, model, result, start_sha256);
   return result;
 }

@@ -1,6 +1,7 @@
 #include "thoughtrank/train/timed_steps.h"
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/train/rows.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
 
@@ -32,7 +33,7 @@ TrainingSize largest_micro_batch(const StepPlan& step,
     int64_t tokens = 0, loss_tokens = 0;
     for (const TrainingRow* row : sequence) {
       tokens += std::ssize(row->input_ids);
-      for (const float weight : token_weights(*row)) loss_tokens += weight > 0 ? 1 : 0;
+      loss_tokens += count_loss_tokens(*row);
     }
     if (tokens <= size.tokens) continue;
     size.tokens = tokens;

@@ -41,10 +41,10 @@ inline constexpr EnumWords<std::optional<OptimizerState>, 5> kOptimizerStateChoi
 
 // What a user asks for.
 struct ComputeOptions {
-  std::string device = "auto";       // "auto", "cpu", "cuda", "cuda:N"
-  std::optional<Dtype> dtype;        // nullopt: bfloat16 where the device multiplies it
-  std::optional<Dtype> train_dtype;  // nullopt: as dtype
-  std::optional<int64_t> threads;    // nullopt: one per core
+  std::string device = "auto";            // "auto", "cpu", "cuda", "cuda:N"
+  std::optional<Dtype> dtype = {};        // nullopt: bfloat16 where the device multiplies it
+  std::optional<Dtype> train_dtype = {};  // nullopt: as dtype
+  std::optional<int64_t> threads = {};    // nullopt: one per core
 };
 
 // What a process computes on; frozen in run.json at the first start.
