@@ -1,4 +1,4 @@
-// A small config with one field of every kind, for the tests of core/fields.h.
+// A small config with one field of every kind, for the tests of config/fields.h.
 #pragma once
 
 #include <optional>
@@ -8,6 +8,16 @@
 #include "thoughtrank/config/fields.h"
 
 namespace thoughtrank {
+
+enum class TestMatch : uint8_t { kExact, kNumeric };
+inline constexpr EnumWords<TestMatch, 2> kTestMatches = {
+    {{TestMatch::kExact, "exact"}, {TestMatch::kNumeric, "numeric"}}};
+
+// A config with a choice that is an enum.
+struct TestReference {
+  TestMatch match = TestMatch::kExact;
+  void visit(FieldVisitor& v) { v.choice("match", match, kTestMatches, "how answers compare"); }
+};
 
 struct TestJudge {
   std::string kind = "openai";
@@ -70,7 +80,8 @@ struct TestConfig {
   }
 };
 
-inline std::function<void(FieldVisitor&)> visit_of(TestConfig& config) {
+template <class Config>
+std::function<void(FieldVisitor&)> visit_of(Config& config) {
   return [&config](FieldVisitor& v) { config.visit(v); };
 }
 
