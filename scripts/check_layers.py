@@ -23,7 +23,9 @@ ROOMS = {
     "model": {"core", "kernels"},
     "decode": {"core", "kernels", "model"},
     "generate": {"core", "config", "data", "text", "decode"},
-    "judge": {"core", "config", "data"},
+    "llm": {"core", "config", "data"},
+    "rank": {"core"},
+    "judge": {"core", "config", "data", "llm", "rank"},
     "train": {"core", "config", "data", "text", "kernels", "comm", "model"},
     "report": {"core", "data"},
     "pipeline": {"core", "config", "data", "text", "model", "comm", "decode", "generate", "judge", "train"},
@@ -40,7 +42,7 @@ THIRD_PARTY = [
     (r"(torch|ATen|c10)/", TORCH_ROOMS),
     (r"(cuda|cub|thrust|cooperative_groups|mma\.h)", {"kernels"}),
     (r"(gloo/|nccl\.h$)", {"comm"}),
-    (r"curl/", {"judge"}),
+    (r"curl/", {"llm"}),
     (r"CLI/", {"app"}),
     (r"(gtest|gmock)/", set()),  # tests only
 ]

@@ -37,9 +37,7 @@ class HeldClock : public Clock {
 
 AheadJudge::AheadJudge(Session& session, int64_t round)
     : session_(session), round_(round), clock_(session.clock) {
-  const std::string& kind = session.config.judge.kind;
-  const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
-  if (!session.judges_ahead || !asks) return;
+  if (!session.judges_ahead || !makes_calls(session.config.judge.first.kind)) return;
   judge_ = open_judge(session, round, stop_);
   thread_ = std::thread([this] { work(); });
 }
@@ -104,7 +102,7 @@ void AheadJudge::judge_all() {
     for (JudgeTask& task : next_tasks(/*may_wait=*/tasks.empty())) tasks.push_back(std::move(task));
     if (tasks.empty()) break;
     try {
-      judge_->judge_ahead(tasks, progress);
+      judge_->overlap(tasks, progress);
       judged_ += std::ssize(tasks);
       tasks.clear();
     } catch (const UntrustedServer&) {

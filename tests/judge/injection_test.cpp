@@ -8,7 +8,7 @@
 
 #include "core/trials.h"
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 
 namespace thoughtrank {
 namespace {
