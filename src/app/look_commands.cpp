@@ -92,7 +92,7 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
   line("judge",
        fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD at "
                    "worst, cap {:.2f}",
-                   config.judge.kind,
+                   word_of(config.judge.first.kind, kJudgeKinds),
                    plan.judging.calls,
                    plan.judging.answer_reads,
                    plan.judging.usd_expected,

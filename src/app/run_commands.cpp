@@ -59,12 +59,12 @@ void work_with_batches(const std::string& again, const fs::path& file, const Wor
   try {
     work();
   } catch (const BatchWritten& written) {
-    print(fmt::format("{} calls are in {}\n", written.calls, file.string()));
-    if (written.exported_before > 0) {
+    print(fmt::format("{} calls are in {}\n", written.calls(), file.string()));
+    if (written.exported_before() > 0) {
       print(
           fmt::format("{} of them were exported before and have no result: whoever works on that "
                       "file is paid twice if this one is handed in, too\n",
-                      written.exported_before));
+                      written.exported_before()));
     }
     print(
         fmt::format("next: hand the file to your provider's batch service, then thoughtrank {} "

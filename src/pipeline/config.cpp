@@ -83,8 +83,8 @@ void check_relations(const RunConfig& config, const std::string& file) {
                    config.generate.slots.value_or(0)));
   need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
        "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
-  for (const JudgeOptions& judge : all_judges(config.judge)) {
-    need(judge.proxy.find('@') == std::string::npos,
+  for (const JudgeServer& judge : all_judges(config.judge)) {
+    need(judge.server.proxy.find('@') == std::string::npos,
          "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
          "(https_proxy)");
   }

@@ -84,7 +84,7 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
 // The model's files as they were, with the rubrics of then: false where one of those is gone.
 bool has_same_texts(const Json& before, const std::string& digest, RunConfig config) {
   const Json& judge = before.at("judge");
-  config.judge.rubric = judge.value("rubric", "");
+  config.judge.first.rubric = judge.value("rubric", "");
   config.judge.others.clear();
   for (const Json& other : judge.value("others", Json::array())) {
     config.judge.others.emplace_back().rubric = other.value("rubric", "");

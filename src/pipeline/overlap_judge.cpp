@@ -39,9 +39,7 @@ class HeldClock : public Clock {
 
 OverlapJudge::OverlapJudge(Session& session, int64_t round)
     : session_(session), round_(round), clock_(session.clock) {
-  const std::string& kind = session.config.judge.kind;
-  const bool asks = kind == "openai" || kind == "anthropic" || kind == "command";
-  if (!session.options.overlaps_judging || !asks) return;
+  if (!session.options.overlaps_judging || !makes_calls(session.config.judge.first.kind)) return;
   judge_ = open_judge(session, round, stop_);
   thread_ = std::thread([this] { work(); });
 }
@@ -107,7 +105,7 @@ void OverlapJudge::judge_all() {
     for (JudgeTask& task : next_tasks(/*may_wait=*/tasks.empty())) tasks.push_back(std::move(task));
     if (tasks.empty()) break;
     try {
-      judge_->judge_ahead(tasks, progress);
+      judge_->overlap(tasks, progress);
       judged_ += std::ssize(tasks);
       tasks.clear();
     } catch (const UntrustedServer&) {  // a kJudge that waiting does not mend

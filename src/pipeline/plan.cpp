@@ -82,18 +82,24 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
-// Ranking judges compare each held-out answer with its anchor, in both orders, after each round; a
-// call costs about what the ranking's calls cost per answer read.
-void add_evaluation(RunPlan& plan, const RunConfig& config) {
-  const bool is_pointwise = config.judge.kind == "likelihood" || config.judge.kind == "reference";
-  if (is_pointwise || plan.judging.answer_reads == 0) return;
-  const int64_t calls = 2 * plan.rounds * plan.holdout * std::ssize(all_judges(config.judge));
-  const double share =
-      static_cast<double>(2 * calls) / static_cast<double>(plan.judging.answer_reads);
-  plan.judging.calls += calls;
-  plan.judging.answer_reads += 2 * calls;
-  plan.judging.usd_expected *= 1 + share;
-  plan.judging.usd_worst *= 1 + share;
+// What the judges read: every question of the run, and answers that use up their tokens on the
+// longest one of the vocabulary. Ranking judges compare each held-out answer with its anchor after
+// each round.
+JudgingSize judging_size(const RunConfig& config,
+                         const PromptPlan& prompts,
+                         const ModelTexts& texts) {
+  JudgingSize size{.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size()),
+                   .answer_tokens = config.generate.answer_tokens};
+  for (const auto& round : prompts.rounds) {
+    for (const PromptRow& row : round) size.questions.add(row);
+  }
+  for (const PromptRow& row : prompts.holdout) size.heldout.add(row, config.rounds);
+  size.token_json_bytes = 1;
+  for (int64_t id = 0; id < texts.tokenizer->vocabulary_size(); ++id) {
+    size.token_json_bytes =
+        std::max(size.token_json_bytes, worst_json_bytes(texts.tokenizer->token_bytes(id)));
+  }
+  return size;
 }
 
 Judge::Setup judge_setup(const RunConfig& config,
@@ -179,11 +185,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   estimate_sizes(plan, config, texts.model);
   plan.disk_free = free_disk(config.run_dir);
   plan.special_text_prompts = count_special_text(prompts, texts);
-  plan.judging = estimate_judging(config.judge,
-                                  plan.rounds * plan.prompts_per_round,
-                                  plan.branches,
-                                  static_cast<double>(config.generate.answer_tokens));
-  add_evaluation(plan, config);
+  plan.judging = estimate_judging(config.judge, judging_size(config, prompts, texts));
   try_judge(plan, config, probe, clock, stop);
   plan.is_probed = probe;
   return plan;

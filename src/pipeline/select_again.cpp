@@ -19,7 +19,7 @@ Json select_again(const RunConfig& config, int64_t round, const fs::path& target
   const auto tasks = read_judge_tasks(folder, round);
   const auto verdicts = read_rows<VerdictRow>(folder.file(round, RoundFile::verdicts));
   const auto seed = static_cast<uint64_t>(config.seed);
-  const auto best = select_winners(tasks, verdicts, config.judge, config.select, seed, round);
+  const auto best = select(tasks, verdicts, config.judge, config.select, seed, round);
   fs::create_directories(target);
   return publish_selected_rows(target, tasks, best, config);
 }

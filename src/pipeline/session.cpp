@@ -30,7 +30,7 @@ void warn_left_out(const PromptPlan& plan, const std::string& reason) {
 }
 
 void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
-  if (config.judge.kind != "reference") return;
+  if (config.judge.first.kind != JudgeKind::reference) return;
   const auto check = [](const std::vector<PromptRow>& prompts) {
     for (const PromptRow& prompt : prompts) {
       if (!prompt.answer.empty()) continue;
@@ -88,8 +88,9 @@ std::string texts_sha256(const RunConfig& config) {
     const fs::path file = fs::path(config.model.path) / name;
     if (fs::exists(file)) digests[name] = sha256_file(file);
   }
-  if (!config.judge.rubric.empty()) digests["rubric"] = sha256_file(config.judge.rubric);
-  for (const JudgeOptions& other : config.judge.others) {
+  const std::string& rubric = config.judge.first.rubric;
+  if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
+  for (const JudgeServer& other : config.judge.others) {
     if (!other.rubric.empty()) digests["rubric " + other.rubric] = sha256_file(other.rubric);
   }
   return sha256(dump_json(digests));
@@ -140,7 +141,7 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
 std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFlag& stop) {
   const auto& config = session.config;
   AnswerScorer scorer;
-  if (config.judge.kind == "likelihood") {
+  if (config.judge.first.kind == JudgeKind::likelihood) {
     scorer =
         make_likelihood_scorer(session.texts, config.model.path, session.compute, session.stop);
   }

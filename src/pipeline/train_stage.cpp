@@ -55,7 +55,7 @@ Json model_card(const Session& session, const TrainingPlan& plan, int64_t round)
   return {{"base_model", fs::path(session.config.model.path).filename().string()},
           {"round", round},
           {"rows", plan.rows.size() + plan.pairs.size()},
-          {"judge", session.config.judge.kind},
+          {"judge", word_of(session.config.judge.first.kind, kJudgeKinds)},
           {"template", session.texts.chat_template.name},
           {"thought_open", session.config.branches.open},
           {"thought_close", session.config.branches.close}};

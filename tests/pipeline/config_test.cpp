@@ -21,7 +21,7 @@ TEST(Config, DefaultsAreTheDesigns) {
   EXPECT_EQ(config.generate.answer_tokens, 2048);
   EXPECT_EQ(config.prompts.holdout, 64);
   EXPECT_EQ(config.train.tokens_per_step, 16384);
-  EXPECT_EQ(config.judge.group_size, 8);
+  EXPECT_EQ(config.judge.scheme.group_size, 8);
 }
 
 TEST(Config, RelativePathsAreRelativeToTheFile) {

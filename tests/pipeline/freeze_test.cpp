@@ -44,9 +44,9 @@ TEST(Freeze, WhatCannotChangeAResultMayChange) {
   RunConfig config = make_config();
   config.rounds = 9;
   config.judge.max_usd = 5;
-  config.judge.concurrency = 1;
-  config.judge.timeout_s = 5;
-  config.judge.api_key_env = "OTHER";
+  config.judge.first.server.concurrency = 1;
+  config.judge.first.server.timeout_s = 5;
+  config.judge.first.server.api_key_env = "OTHER";
   config.checkpoint.keep = 3;
   config.limits.max_hours = 2;
   config.run_dir = "/moved";
@@ -169,7 +169,7 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
       {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},
       {"generate.answer_tokens", [](RunConfig& c) { c.generate.answer_tokens = 5; }},
-      {"judge.kind", [](RunConfig& c) { c.judge.kind = "reference"; }},
+      {"judge.first.kind", [](RunConfig& c) { c.judge.first.kind = JudgeKind::reference; }},
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},
       {"select.max_regret", [](RunConfig& c) { c.select.max_regret = 0.5; }},
       {"train.learning_rate", [](RunConfig& c) { c.train.learning_rate = 1; }},

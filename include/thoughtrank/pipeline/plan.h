@@ -9,6 +9,7 @@
 #include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/judge/estimate.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/train/memory.h"
