@@ -90,7 +90,7 @@ install_files() {
     scripts/{fetch_smollm2,mock_judge,check_checkpoint,summarize_run}.py
   install -D -t "$folder/tests/benchmarks" tests/benchmarks/*.py
   { echo "# thoughtrank, $(git describe --always --dirty 2>/dev/null || echo 'unknown commit')" && echo &&
-    sed -n '/^## A GPU box/,/^## /{/^## [^A]/!p}' README.md; } >"$folder/README.md"
+    sed '1s/^#/##/' src/app/help/gpu.md; } >"$folder/README.md"
 }
 
 folder=$out/$name

@@ -156,47 +156,17 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       ->check(require_slots);
 }
 
-constexpr const char* kBenchHelp =
-    "One prompt of random tokens, then that many branches with a head of one token each; greedy, "
-    "an end of text is\n"
-    "ignored. Loading and a warm-up, the same work once, are not timed. Prints one JSON object on "
-    "stdout:\n"
-    "  tokens_per_s        branches x new tokens / (prefill_s + decode_s)\n"
-    "  prefill_s           until the first new token of the branches: the prompt and one step\n"
-    "  decode_s            the other steps\n"
-    "  load_s              reading the model and packing its weights\n"
-    "  roofline_tokens_per_s  what the peak_rates allow: each phase takes the longer of its bytes "
-    "and "
-    "its operations\n"
-    "  roofline_share         tokens_per_s / roofline_tokens_per_s\n"
-    "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
-    "loaded\n"
-    "  peak_device_bytes   of libtorch's allocator on a GPU, else null\n"
-    "  weights_bytes, kv_bytes          what must be held: all weights once; prompt once, branches "
-    "at full length\n"
-    "  prompt_tokens, new_tokens, branches, slots, prefix, without, dtype, threads, device, cpu, "
-    "instruction_set\n"
-    "  peak_rates            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the "
-    "run, "
-    "at these threads;\n"
-    "                      of a GPU by libtorch's products and copies\n"
-    "Example: thoughtrank bench decode --model models/SmolLM2-135M-Instruct --dtype float32 "
-    "--threads 2";
-
 }  // namespace
 
 void add_bench_command(App& app) {
   CLI::App* bench = app.cli.add_subcommand(
       "bench", "how fast this machine decodes and trains, and how fast it could");
   bench->require_subcommand(1);
-  bench->footer(
-      std::string(
-          "Example: thoughtrank bench decode --model DIR; thoughtrank bench train --model DIR") +
-      kCommonOptions);
+  bench->footer(command_footer("bench"));
   bench->fallthrough();
   const auto options = std::make_shared<BenchOptions>();
   CLI::App* decode = bench->add_subcommand("decode", "62 branches of one prompt, timed");
-  decode->footer(std::string(kBenchHelp) + kCommonOptions);
+  decode->footer(command_footer("bench decode"));
   decode->fallthrough();
   decode->callback(
       [&app, options] { app.work = [&app, options] { bench_decode_command(app, *options); }; });

@@ -214,33 +214,12 @@ void add_options(CLI::App& command, BenchTrainOptions& options) {
       ->capture_default_str();
 }
 
-constexpr const char* kHelp =
-    "Full fine-tuning steps on random rows, as the trainer takes them: forward and backward "
-    "passes, gradient norm, AdamW.\n"
-    "Loading and one step are not timed. Prints one JSON object on stdout:\n"
-    "  tokens_per_s     all tokens of a step / step_s\n"
-    "  step_s           median of the timed steps; forward_s, backward_s, update_s: its parts, "
-    "means\n"
-    "  gflop_per_s      three times the forward pass's multiply-adds, nothing for what "
-    "checkpointing repeats\n"
-    "  share_of_peak    gflop_per_s / the ceiling of the dtype\n"
-    "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
-    "loaded; peak_device_bytes: of a GPU\n"
-    "  memory           bytes that the accounting states, by part: what `plan` prints\n"
-    "  steps, tokens, loss_tokens, loss, pack, checkpointing, optimizer_state, dtype, threads, "
-    "device, cpu, "
-    "instruction_set\n"
-    "  peak_rates         float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
-    "at these threads\n"
-    "Example: thoughtrank bench train --model models/SmolLM2-135M-Instruct --sequence 512 --rows 4 "
-    "--loss-tokens 384 --dtype bfloat16 --threads 2";
-
 }  // namespace
 
 void add_bench_train(App& app, CLI::App& bench) {
   const auto options = std::make_shared<BenchTrainOptions>();
   CLI::App* train = bench.add_subcommand("train", "full fine-tuning steps, timed");
-  train->footer(std::string(kHelp) + kCommonOptions);
+  train->footer(command_footer("bench train"));
   train->fallthrough();
   train->callback(
       [&app, options] { app.work = [&app, options] { bench_train_command(app, *options); }; });

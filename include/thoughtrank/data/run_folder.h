@@ -1,4 +1,4 @@
-// Names of everything in a run folder (the README has the list).
+// Names of everything in a run folder (`thoughtrank help run-folder` has the list).
 #pragma once
 
 #include <filesystem>
