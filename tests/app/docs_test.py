@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from documents import ELSEWHERE, HELP, SUBSTITUTIONS, commands_of, documents, is_elsewhere
-from program import CONFIG, PROGRAM, ROOT, TINY, ProgramTest, mock_judge, run, serve_batch, write_run
+from program import CONFIG, PROGRAM, ROOT, TINY, ProgramTest, mock_judge, rows_of, run, serve_batch, write_run
 
 SERVER = ("kind: openai, model: mock, base_url: {url}, timeout_s: 20, max_usd: 50, "
           "price: {{input_per_million: 1, output_per_million: 1}}")
@@ -28,7 +28,8 @@ def make_workplace(folder, prompts, url):
     server = SERVER.format(url=url)
     by_file = folder.name == "batches"
     configs = {"round.yaml": tiny_config("batches", prompts, server) if by_file else tiny_config("first", prompts),
-               "new.yaml": tiny_config("fork", prompts), "configs/quickstart.yaml": tiny_config("quickstart", prompts),
+               "new.yaml": tiny_config("fork", prompts).replace("rounds: 2", "rounds: 3"),
+               "configs/quickstart.yaml": tiny_config("quickstart", prompts),
                "configs/llama-3.2-3b.yaml": tiny_config("llama", prompts, server)}
     for name, text in configs.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +50,7 @@ class Commands(unittest.TestCase):
         make_workplace(cls.base / "finished", cls.base / "prompts.jsonl", cls.url)
         done = run("run", "-q", "--config", cls.base / "finished" / "round.yaml")
         assert done.returncode == 0, done.stderr
+        cls.prompt = rows_of(cls.base / "finished/runs/first/round-01/prompts.jsonl")[0]["prompt_id"]
 
     def workplace(self, name):
         """A folder for one text's commands, with a finished run in it."""
@@ -60,7 +62,7 @@ class Commands(unittest.TestCase):
     def run_line(self, folder, line):
         words = line
         for pattern, replacement in SUBSTITUTIONS:
-            words = re.sub(pattern, replacement.replace("URL", self.url), words)
+            words = re.sub(pattern, replacement.replace("URL", self.url).replace("PROMPT", self.prompt), words)
         if "--import results.jsonl" in words:  # between the commands the provider does its work
             serve_batch(folder / "batch.jsonl", folder / "results.jsonl")
         env = {**os.environ, "PATH": f"{folder / 'build'}:{os.environ['PATH']}"}
@@ -135,7 +137,8 @@ class Completeness(ProgramTest):
                 self.assertIn(option, readme)
 
     def test_every_topic_that_is_mentioned_is_there(self):
-        sources = [*documents(), *ROOT.glob("src/**/*.cpp"), *ROOT.glob("include/**/*.h"), *ROOT.glob("tests/*/README.md")]
+        sources = [*documents(), *ROOT.glob("src/**/*.cpp"), *ROOT.glob("include/**/*.h"),
+                   *ROOT.glob("tests/*/README.md"), ROOT / "src/README.md"]
         found = set()
         for path in sources:
             found |= set(re.findall(r"(?:`|thoughtrank )help ([a-z-]+)", path.read_text(encoding="utf-8")))

@@ -25,6 +25,7 @@ SUBSTITUTIONS = [
     (r"http://127\.0\.0\.1:8099/v1", "URL"),
     (r"--config my-run/round\.yaml", r"\g<0> --set judge.drop.bare=false"),  # the tiny model says little else
     (r"judge-test --config round\.yaml", "judge-test --config configs/llama-3.2-3b.yaml"),  # it has no taste either
+    (r"inspect runs/first (.*)--prompt example-01", r"inspect runs/first \1--prompt PROMPT"),
     (r"bench decode", r"\g<0> --prompt-tokens 8 --new-tokens 4 --branches 8"),
     (r"bench train --model \S+$", r"\g<0> --sequence 40 --rows 2 --loss-tokens 30"),
     (r"\| man -l -", r"| { if command -v man >/dev/null; then man -l -; else cat; fi; }"),
