@@ -35,6 +35,9 @@ struct App {
   [[nodiscard]] RunConfig config() const;
 };
 
+// Of a command that has none of its own.
+struct NoOptions {};
+
 // Adds a command whose options are in `Options`; `work` runs with them after parsing. What its
 // --help says beside its options is src/app/help/commands/NAME.md.
 template <class Options>

@@ -21,8 +21,6 @@ struct CompletionOptions {
   std::string shell;
 };
 
-struct NoOptions {};
-
 std::vector<std::string> topic_names() {
   std::vector<std::string> names;
   for (const Topic& topic : topics()) names.push_back(topic.name);

@@ -10,8 +10,6 @@ namespace thoughtrank {
 
 namespace {
 
-struct NoOptions {};
-
 // A ledger that lives as long as the command: a run's own is neither read nor written.
 class PassingLedger {
  public:

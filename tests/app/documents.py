@@ -16,7 +16,7 @@ ELSEWHERE = {
     "scripts/gpu_check.sh": "tests/scripts/gpu_check_test.py",
     "source <(thoughtrank completion": "tests/app/completion_test.py",
     "thoughtrank completion fish | source": "tests/app/completion_test.py",
-    "python3 scripts/mock_judge.py": "tests/app/program.py",
+    "python3 tests/servers/mock_judge.py": "tests/app/program.py",
     "export JUDGE_API_KEY": "tests/app/wire_test.py",
 }
 

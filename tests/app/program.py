@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
 import mock_judge as mock  # noqa: E402, the module of that name
 
 PROGRAM = os.environ.get("THOUGHTRANK", str(ROOT / "build" / "thoughtrank"))
@@ -58,8 +58,8 @@ def rows_of(path):
 
 @contextlib.contextmanager
 def mock_judge(*options):
-    """scripts/mock_judge.py on a free port; gives its base_url."""
-    words = [sys.executable, "-u", str(ROOT / "scripts" / "mock_judge.py"), "--port", "0", *options]
+    """tests/servers/mock_judge.py on a free port; gives its base_url."""
+    words = [sys.executable, "-u", str(ROOT / "tests" / "servers" / "mock_judge.py"), "--port", "0", *options]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         line = process.stdout.readline()

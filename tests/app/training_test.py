@@ -34,7 +34,7 @@ class Training(ProgramTest):
         self.expect(0, "run", "-q", "--config", config, *options, "--set", "train.learning_rate=0.01")
         for number, base in ((1, TINY), (2, self.folder / "run/round-01/checkpoint")):
             checkpoint = self.folder / f"run/round-0{number}/checkpoint"
-            words = [ROOT / ".deps/venv/bin/python", ROOT / "scripts/check_adapter.py", checkpoint, base]
+            words = [ROOT / ".deps/venv/bin/python", ROOT / "tests/parity/check_adapter.py", checkpoint, base]
             done = subprocess.run(words, capture_output=True, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 

@@ -1,4 +1,4 @@
-// Runs the decoder on token ids and prints what it chose, for scripts/decode_parity.py.
+// Runs the decoder on token ids and prints what it chose, for tests/parity/decode_parity.py.
 //   decode_driver MODEL_DIR float32|bfloat16 REQUEST.json
 // REQUEST: {"new_tokens": n, "eos": [ids, empty: ignored], "groups": [{"shared": [ids], "heads":
 // [[ids], …]}, …]}. One JSON object per branch on stdout: group, branch, ids (after the head),

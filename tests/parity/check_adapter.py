@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows that a checkpoint's adapter/ is a LoRA adapter as PEFT has it: base + adapter = the checkpoint's own weights.
 
-    scripts/check_adapter.py CHECKPOINT BASE
+    tests/parity/check_adapter.py CHECKPOINT BASE
 
 With the package `peft`, PEFT itself loads the adapter onto the base, and the logits of 64 random tokens are compared
 with the checkpoint's; else PEFT's rule is applied to the weights (W + lora_alpha / r * B A) and these are compared.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains on preference pairs with us and with TRL's DPO loss + torch.optim.AdamW and compares the losses.
 
-    scripts/dpo_parity.py [--model tests/data/tiny-llama] [--steps 10] [--dump-training build/tests/train/dump_training]
+    tests/parity/dpo_parity.py [--model tests/data/tiny-llama] [--steps 10] [--dump-training build/tests/train/dump_training]
 
 TRL (package `trl`, with accelerate and datasets) is needed for this script only. The loss is TRL's own code,
 DPOTrainer._compute_loss with loss types sigmoid + sft; its model is transformers'. Four pairs of random tokens of

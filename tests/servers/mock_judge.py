@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An OpenAI-compatible judge on loopback that ranks by a simple taste; for trials and tests.
 
-    scripts/mock_judge.py --port 8090 --taste longest --log requests.jsonl
+    tests/servers/mock_judge.py --port 8090 --taste longest --log requests.jsonl
     thoughtrank run --config round.yaml --set judge.kind=openai \
         --set judge.base_url=http://127.0.0.1:8090/v1 --set judge.model=mock
 
