@@ -52,7 +52,7 @@ class Lists(ProgramTest):
 
     def test_config_has_every_key_with_its_default_and_what_it_may_be(self):
         text = self.expect(0, "help", "config").stdout
-        shown = re.findall(r"^  ([a-z_.]+): (.*)\n      (\S.*(?:\n      \S.*)*)", text, re.M)
+        shown = re.findall(r"^  ([a-z0-9_.]+): (.*)\n      (\S.*(?:\n      \S.*)*)", text, re.M)
         keys = {key: (value, " ".join(meaning.split())) for key, value, meaning in shown}
         listed = [re.match(r"(\S+): (.*?) +# default", line).groups()
                   for line in self.expect(0, "config", "show").stdout.splitlines()]
