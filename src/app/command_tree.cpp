@@ -31,8 +31,8 @@ OptionInfo read_option(const CLI::Option& option) {
   if (option.get_positional()) info.names = {option.get_name()};
   for (const std::string& name : option.get_snames()) info.names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) info.names.push_back("--" + name);
-  if (option.get_type_size() == 0) return info;
   const std::string type = option.get_type_name();
+  if (type.empty()) return info;  // a flag
   info.words = words_of(type);
   info.value =
       option.get_positional() ? option.get_name() : type.substr(0, type.find_first_of(": "));

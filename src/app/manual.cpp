@@ -43,7 +43,7 @@ std::string roff_of_markdown(const std::string& markdown) {
   bool is_code = false;
   for (const std::string& line : lines_of(markdown)) {
     if (line.starts_with("```")) {
-      text += is_code ? ".EE\n.RE\n" : ".PP\n.RS 4\n.EX\n";
+      text += is_code ? ".EE\n.RE\n" : ".RS 4\n.EX\n";
       is_code = !is_code;
     } else {
       text += line.empty() && !is_code ? ".PP\n" : roff(line) + "\n";
