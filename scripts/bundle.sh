@@ -91,7 +91,7 @@ install_files() {
   install -D -t "$folder/tests/parity" tests/parity/check_checkpoint.py
   install -D -t "$folder/tests/benchmarks" tests/benchmarks/*.py
   { echo "# thoughtrank, $(git describe --always --dirty 2>/dev/null || echo 'unknown commit')" && echo &&
-    sed -n '/^## A GPU box/,/^## /{/^## [^A]/!p}' README.md; } >"$folder/README.md"
+    sed '1s/^#/##/' src/app/help/gpu.md; } >"$folder/README.md"
 }
 
 folder=$out/$name

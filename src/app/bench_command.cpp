@@ -25,6 +25,7 @@ std::string require_slots(const std::string& text) {
 
 void add_decode_options(CLI::App& command, DecodeBenchOptions& options) {
   command.add_option("--model", options.model, "Hugging Face folder; its tokenizer is not needed")
+      ->type_name("DIR")
       ->required();
   command
       .add_option("--prompt-tokens", options.work.prompt_tokens, "tokens that the branches share")
@@ -55,9 +56,13 @@ void add_train_options(CLI::App& command, TrainBenchOptions& options) {
     return command.add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 24));
   };
   command.add_option("--model", options.model, "Hugging Face folder; its tokenizer is not needed")
+      ->type_name("DIR")
       ->required();
-  command.add_option(
-      "--data", options.data, "training_data.jsonl instead of random rows: all of it is one step");
+  command
+      .add_option("--data",
+                  options.data,
+                  "training_data.jsonl instead of random rows: all of it is one step")
+      ->type_name("FILE");
   number("--sequence", options.sequence, "tokens of a random row", 2)->capture_default_str();
   number("--rows", options.rows, "random rows, together one step", 1)->capture_default_str();
   number("--loss-tokens", options.loss_tokens, "last tokens of a row with loss (default: 3/4)", 1);
@@ -78,65 +83,16 @@ void add_train_options(CLI::App& command, TrainBenchOptions& options) {
   add_compute_options(command, options.compute, options.compute.train_dtype);
 }
 
-constexpr const char* kDecodeHelp =
-    "One prompt of random tokens, then that many branches with a head of one token each; greedy, "
-    "an end of text is\n"
-    "ignored. Loading and a warm-up, the same work once, are not timed. Prints one JSON object on "
-    "stdout:\n"
-    "  tokens_per_s        branches x new tokens / (prefill_s + decode_s)\n"
-    "  prefill_s           until the first new token of the branches: the prompt and one step\n"
-    "  decode_s            the other steps\n"
-    "  load_s              reading the model and packing its weights\n"
-    "  roofline_tokens_per_s  what the peak rates allow: each phase takes the longer of its bytes "
-    "and "
-    "its operations\n"
-    "  roofline_share         tokens_per_s / roofline_tokens_per_s\n"
-    "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
-    "loaded\n"
-    "  peak_device_bytes   of libtorch's allocator on a GPU, else null\n"
-    "  weights_bytes, kv_bytes          what must be held: all weights once; prompt once, branches "
-    "at full length\n"
-    "  prompt_tokens, new_tokens, branches, slots, prefix, without, dtype, threads, device, cpu, "
-    "instruction_set\n"
-    "  peak_rates            float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the "
-    "run, "
-    "at these threads;\n"
-    "                      of a GPU by libtorch's products and copies\n"
-    "Example: thoughtrank bench decode --model models/SmolLM2-135M-Instruct --dtype float32 "
-    "--threads 2";
-
-constexpr const char* kTrainHelp =
-    "Full fine-tuning steps on random rows, as the trainer takes them: forward and backward "
-    "passes, gradient norm, AdamW.\n"
-    "Loading and one step are not timed. Prints one JSON object on stdout:\n"
-    "  tokens_per_s     all tokens of a step / step_s\n"
-    "  step_s           median of the timed steps; forward_s, backward_s, update_s: its parts, "
-    "means\n"
-    "  gflop_per_s      three times the forward pass's multiply-adds, nothing for what "
-    "checkpointing repeats\n"
-    "  share_of_peak    gflop_per_s / the peak rate of the dtype\n"
-    "  peak_rss_bytes, empty_rss_bytes  of the process at its largest, and before the model was "
-    "loaded; peak_device_bytes: of a GPU\n"
-    "  memory           bytes that the accounting states, by part: what `plan` prints\n"
-    "  steps, tokens, loss_tokens, loss, pack, checkpointing, optimizer_state, dtype, threads, "
-    "device, cpu, "
-    "instruction_set\n"
-    "  peak_rates         float32_gflops, bfloat16_gflops, read_gb_per_s: measured after the run, "
-    "at these threads\n"
-    "Example: thoughtrank bench train --model models/SmolLM2-135M-Instruct --sequence 512 --rows 4 "
-    "--loss-tokens 384 --dtype bfloat16 --threads 2";
-
 // A subcommand of `bench` that prints what `measure` returns.
 template <class Options>
 CLI::App* add_benchmark(App& app,
                         CLI::App& bench,
                         const std::string& name,
                         const std::string& description,
-                        const std::string& help,
                         Json (*measure)(const Options&, const Clock&, const StopFlag&),
                         const std::shared_ptr<Options>& options) {
   CLI::App* command = bench.add_subcommand(name, description);
-  command->footer(help + kCommonOptions);
+  command->footer(command_footer("bench " + name));
   command->fallthrough();
   command->callback([&app, measure, options] {
     app.work = [&app, measure, options] {
@@ -152,24 +108,16 @@ void add_bench_command(App& app) {
   CLI::App* bench = app.cli.add_subcommand(
       "bench", "how fast this machine decodes and trains, and how fast it could");
   bench->require_subcommand(1);
-  bench->footer(
-      std::string(
-          "Example: thoughtrank bench decode --model DIR; thoughtrank bench train --model DIR") +
-      kCommonOptions);
+  bench->footer(command_footer("bench"));
   bench->fallthrough();
   const auto decode = std::make_shared<DecodeBenchOptions>();
-  add_decode_options(*add_benchmark(app,
-                                    *bench,
-                                    "decode",
-                                    "62 branches of one prompt, timed",
-                                    kDecodeHelp,
-                                    bench_decode,
-                                    decode),
-                     *decode);
+  add_decode_options(
+      *add_benchmark(
+          app, *bench, "decode", "62 branches of one prompt, timed", bench_decode, decode),
+      *decode);
   const auto train = std::make_shared<TrainBenchOptions>();
   add_train_options(
-      *add_benchmark(
-          app, *bench, "train", "full fine-tuning steps, timed", kTrainHelp, bench_train, train),
+      *add_benchmark(app, *bench, "train", "full fine-tuning steps, timed", bench_train, train),
       *train);
 }
 

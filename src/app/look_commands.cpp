@@ -151,9 +151,6 @@ void add_look_commands(App& app) {
       app,
       "plan",
       "checks everything and says what a run will take; writes nothing",
-      "Config, model, tokenizer, template and prompts are read as `run` would; the first thing "
-      "that would stop it is "
-      "the error shown.",
       plan_command,
       plan_options);
   plan->add_flag("--probe",
@@ -165,20 +162,17 @@ void add_look_commands(App& app) {
       app,
       "status",
       "rounds and stages of a run: done, times, losses, scores, cost",
-      "May be asked while the run goes on.",
       status_command,
       status_options);
   status->add_option("RUN_DIR", status_options->run_dir, "the run folder")->required();
 
   const auto inspect_options = std::make_shared<InspectCommandOptions>();
-  CLI::App* inspect = add_command<InspectCommandOptions>(
-      app,
-      "inspect",
-      "what the model wrote: the candidates of a prompt, ranked",
-      "Without --prompt: one entry per prompt with its winner.\n"
-      "Example: thoughtrank inspect runs/quickstart --round 1 --prompt ID --all",
-      inspect_command,
-      inspect_options);
+  CLI::App* inspect =
+      add_command<InspectCommandOptions>(app,
+                                         "inspect",
+                                         "what the model wrote: the candidates of a prompt, ranked",
+                                         inspect_command,
+                                         inspect_options);
   inspect->add_option("RUN_DIR", inspect_options->run_dir, "the run folder")->required();
   inspect->add_option(
       "--round", inspect_options->inspect.round, "which round (default: the newest)");

@@ -120,11 +120,14 @@ void ask_command(App& app, const ModelCommandOptions& options) {
 void add_model_options(CLI::App& command, ModelCommandOptions& options) {
   command
       .add_option("--model", options.model, "Hugging Face folder, for example a round's checkpoint")
+      ->type_name("DIR")
       ->required();
   command.add_option("PROMPT", options.prompt, "the question")->required();
   command.add_option("--system", options.system, "system message");
-  command.add_option(
-      "--template", options.chat_template, "auto, a name in configs/templates, or a path");
+  command
+      .add_option(
+          "--template", options.chat_template, "auto, a name in configs/templates, or a path")
+      ->type_name("NAME|FILE");
   add_choice(command, "--dtype", options.dtype, kComputeDtypes, "auto, float32 or bfloat16");
   command
       .add_option("--thought-tokens", options.thought_tokens, "at most this many tokens of thought")
@@ -142,7 +145,6 @@ void add_model_commands(App& app) {
       app,
       "sample",
       "the 62 thoughts and answers of one prompt, each as it is finished",
-      "Example: thoughtrank sample --model models/SmolLM2-135M-Instruct \"Why is the sky blue?\"",
       sample_command,
       sample_options);
   add_model_options(*sample, *sample_options);
@@ -157,8 +159,6 @@ void add_model_commands(App& app) {
       app,
       "ask",
       "one greedy answer, thought included, as a user of the checkpoint gets it",
-      "Example: thoughtrank ask --model runs/quickstart/round-02/checkpoint \"Why is the sky "
-      "blue?\"",
       ask_command,
       ask_options);
   add_model_options(*ask, *ask_options);

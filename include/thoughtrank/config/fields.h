@@ -1,5 +1,5 @@
 // Options exist once in code: a struct with members and defaults, and one line per member in its
-// visit(). Parsing, `config show`, `config schema`, `--set` and the README table all walk that
+// visit(). Parsing, `config show`, `config schema`, `--set` and `help config` all walk that
 // list:
 //
 //   struct SelectOptions {

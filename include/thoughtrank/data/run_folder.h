@@ -1,5 +1,5 @@
-// Names of everything in a run folder (the README has the list). A name stands here and nowhere
-// else; code says RoundFile::outputs.
+// Names of everything in a run folder (`thoughtrank help run-folder` has the list). A name stands
+// here and nowhere else; code says RoundFile::outputs.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // round.yaml: composes the options that the rooms own and adds the run's own. Each option exists
-// once, in the visit() of its owner; defaults, `config show`, the schema and the README table come
+// once, in the visit() of its owner; defaults, `config show`, the schema and `help config` come
 // from there.
 #pragma once
 
