@@ -54,6 +54,24 @@ CLI::App* add_command(App& app,
   return command;
 }
 
+// Adds an option that takes a word of the table.
+template <class Enum, size_t N>
+CLI::Option* add_choice(CLI::App& command,
+                        const std::string& name,
+                        Enum& value,
+                        const EnumWords<Enum, N>& words,
+                        const std::string& description) {
+  std::vector<std::string> allowed;
+  for (const EnumWord<Enum>& entry : words) allowed.emplace_back(entry.word);
+  return command
+      .add_option_function<std::string>(
+          name,
+          [&value, &words](const std::string& word) { value = value_of(word, words).value(); },
+          description)
+      ->check(CLI::IsMember(allowed))
+      ->default_str(word_of(value, words));
+}
+
 void add_run_commands(App& app);        // run, generate, judge, train, select
 void add_look_commands(App& app);       // plan, status, inspect
 void add_model_commands(App& app);      // sample, ask, tokenize

@@ -9,7 +9,7 @@
 
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
-#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/plan.h"
 

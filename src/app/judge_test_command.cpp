@@ -56,7 +56,7 @@ std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
   std::vector<JudgeTask> tasks = self_test_tasks(config.judge);
   AnswerScorer scorer;
   ModelTexts texts;
-  if (config.judge.kind == "likelihood") {
+  if (config.judge.first.kind == JudgeKind::likelihood) {
     texts = load_model_texts(config.model.path, config.chat_template);
     const ComputeSetup compute = resolve_compute(config);
     use_compute(compute);

@@ -1,6 +1,10 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/pipeline/fork.h"
 #include "thoughtrank/pipeline/run.h"
+#include "thoughtrank/pipeline/select_again.h"
+#include "thoughtrank/pipeline/train_file.h"
 #include "thoughtrank/report/status.h"
 
 namespace thoughtrank {
@@ -42,12 +46,12 @@ void work_with_batches(const std::string& again, const fs::path& file, const Wor
   try {
     work();
   } catch (const BatchWritten& written) {
-    print(fmt::format("{} calls are in {}\n", written.calls, file.string()));
-    if (written.exported_before > 0) {
+    print(fmt::format("{} calls are in {}\n", written.calls(), file.string()));
+    if (written.exported_before() > 0) {
       print(
           fmt::format("{} of them were exported before and have no result: whoever works on that "
                       "file is paid twice if this one is handed in, too\n",
-                      written.exported_before));
+                      written.exported_before()));
     }
     print(
         fmt::format("next: hand the file to your provider's batch service, then thoughtrank {} "
@@ -96,12 +100,13 @@ void train_command(App& app, const TrainCommandOptions& options) {
   const TrainFileResult result =
       train_file(app.config(), options.data, options.out, app.clock, app.stop);
   print(
-      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\ncheckpoint: {}\nnext: thoughtrank ask "
-                  "--model {} \"…\"\n",
+      fmt::format("{} rows, {} steps, loss {:.4f} -> {:.4f}\nmetrics: {}\ncheckpoint: {}\n"
+                  "next: thoughtrank ask --model {} \"…\"\n",
                   result.rows,
                   result.steps,
                   result.loss_before,
                   result.loss_after,
+                  train_file_target(options.out).metrics.string(),
                   options.out,
                   options.out));
 }
@@ -110,8 +115,9 @@ void select_command(App& app, const SelectCommandOptions& options) {
   const Json counts = select_again(app.config(), options.round, options.out);
   for (const auto& [status, count] : counts.items())
     print(fmt::format("{:<14}{}\n", status, dump_json(count)));
-  print(fmt::format("next: thoughtrank train --config … --data {}/training_data.jsonl --out DIR\n",
-                    options.out));
+  print(fmt::format("next: thoughtrank train --config … --data {}/{} --out DIR\n",
+                    options.out,
+                    file_name(RoundFile::training_data)));
 }
 
 void add_round_option(CLI::App& command, std::optional<int64_t>& round) {

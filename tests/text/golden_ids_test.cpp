@@ -1,6 +1,6 @@
 // Our ids and texts equal those of tokenizers and sentencepiece
 // (tests/fixtures/make_tokenizer_fixtures.py).
-#include "core/trials.h"
+#include "support/trials.h"
 #include "text/support.h"
 
 namespace thoughtrank::test {
