@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-"""Fails on a function of over 60 lines or a file of over 400 in src, include, tests, scripts (C++, Python, bash).
+"""Fails on a function of over 60 lines, a file of over 400, or a room whose tests have fewer lines than half of its code.
 
-Usage: check_size.py [REPOSITORY]
+Usage: check_size.py [--table] [REPOSITORY]
+  --table: also prints for each room its files, lines, functions (median, 90th percentile, longest) and test lines
 
-A function counts from the first line of its signature to its closing brace. C++ functions are found by matching
-braces in text without comments, literals and directives: good enough for code that a formatter has seen.
+Looks at C++, Python and bash in src, include, tests, scripts. A function counts from the first line of its signature to
+its closing brace. C++ functions are found by matching braces in text without comments, literals and directives: good
+enough for code that a formatter has seen. Fixtures (tests/data beside its sources) are no test lines.
 """
 import ast
 import re
+import statistics
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import check_layers
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 400
@@ -132,33 +138,100 @@ def finder_for(path, text):
     return None
 
 
-def violations_of(name, path):
-    text = path.read_text(encoding="utf-8", errors="replace")
-    find = finder_for(path, text)
-    if find is None:
-        return []
-    found = []
-    if (count := len(text.splitlines())) > LONGEST_FILE:
-        found.append(f"{name}:1: {count} lines, a file has at most {LONGEST_FILE}")
-    for first, last, signature in find(text):
-        if (count := last - first + 1) > LONGEST_FUNCTION:
-            found.append(f"{name}:{first}: {count} lines, a function has at most {LONGEST_FUNCTION}: {signature}")
-    return found
+@dataclass
+class Measured:
+    """A source file: how many lines, and (first line, last line, signature) of its functions."""
+
+    name: str
+    lines: int
+    functions: list
+
+    def violations(self):
+        found = []
+        if self.lines > LONGEST_FILE:
+            found.append(f"{self.name}:1: {self.lines} lines, a file has at most {LONGEST_FILE}")
+        for first, last, signature in self.functions:
+            if (count := last - first + 1) > LONGEST_FUNCTION:
+                found.append(
+                    f"{self.name}:{first}: {count} lines, a function has at most {LONGEST_FUNCTION}: {signature}"
+                )
+        return found
 
 
-def violations(root):
-    root = Path(root)
-    found = []
+def measure(root):
+    """Every source file of the tree, by name."""
+    measured = []
     for top in ("src", "include", "tests", "scripts", ".ci"):
         for path in sorted((root / top).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found += violations_of(path.relative_to(root).as_posix(), path)
+            if not path.is_file() or "__pycache__" in path.parts:
+                continue
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if find := finder_for(path, text):
+                name = path.relative_to(root).as_posix()
+                measured.append(Measured(name, len(text.splitlines()), find(text)))
+    return measured
+
+
+@dataclass
+class Room:
+    name: str
+    code: list = field(default_factory=list)
+    tests: list = field(default_factory=list)
+
+    def lines(self):
+        return sum(file.lines for file in self.code)
+
+    def test_lines(self):
+        return sum(file.lines for file in self.tests)
+
+    def is_tested(self):
+        return 2 * self.test_lines() >= self.lines()
+
+    def row(self):
+        functions = sorted(last - first + 1 for file in self.code for first, last, _ in file.functions) or [0]
+        ninth_decile = functions[min(len(functions) - 1, len(functions) * 9 // 10)]
+        files = sorted(file.lines for file in self.code) or [0]
+        return [self.name, len(self.code), self.lines(), int(statistics.median(files)), files[-1], len(functions),
+                int(statistics.median(functions)), ninth_decile, functions[-1], len(self.tests), self.test_lines(),
+                f"{self.test_lines() / max(1, self.lines()):.2f}"]
+
+
+def rooms_of(root, measured):
+    rooms = []
+    for name in check_layers.room_names(root):
+        code = (f"src/{name}/", f"include/thoughtrank/{name}/")
+        rooms.append(Room(name, code=[file for file in measured if file.name.startswith(code)],
+                          tests=[file for file in measured if file.name.startswith(f"tests/{name}/")]))
+    return rooms
+
+
+def table(rooms):
+    whole = Room("all", [file for room in rooms for file in room.code], [file for room in rooms for file in room.tests])
+    head = ["room", "files", "lines", "median", "longest", "functions", "median", "p90", "longest", "tests", "lines",
+            "per line"]
+    rows = [head, *(room.row() for room in rooms), whole.row()]
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(head))]
+    return "\n".join("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths)) for row in rows)
+
+
+def violations(measured, rooms):
+    found = [violation for file in measured for violation in file.violations()]
+    found += [
+        f"tests/{room.name}: {room.test_lines()} lines of tests for {room.lines()} of code, half of that is wanted"
+        for room in rooms
+        if not room.is_tested()
+    ]
     return found
 
 
 def main():
-    root = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
-    found = violations(root)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--table"]
+    root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
+    measured = measure(root)
+    rooms = rooms_of(root, measured)
+    if "--table" in sys.argv[1:]:
+        print(table(rooms))
+    found = violations(measured, rooms)
     for line in found:
         print(line)
     print(f"sizes: {len(found)} violations" if found else "sizes: clean")

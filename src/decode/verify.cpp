@@ -6,6 +6,7 @@
 
 #include "decode/verify_variants.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/decode/list_source.h"
 
 namespace thoughtrank {
 namespace {
@@ -17,19 +18,6 @@ struct Decoded {
   Tokens tokens;
   std::string first_error;  // of a branch that broke off
   bool lacks_memory = false;
-};
-
-class ListSource : public GroupSource {
- public:
-  explicit ListSource(std::vector<BranchGroup> groups) : groups_(std::move(groups)) {}
-  std::optional<BranchGroup> next() override {
-    if (next_ == groups_.size()) return std::nullopt;
-    return std::move(groups_[next_++]);
-  }
-
- private:
-  std::vector<BranchGroup> groups_;
-  size_t next_ = 0;
 };
 
 class TokenSink : public BranchSink {

@@ -75,22 +75,25 @@ void SchemeOptions::visit(FieldVisitor& v) {
 }
 
 void GateOptions::visit(FieldVisitor& v) {
-  v.number("max_flip_rate",
-           max_flip_rate,
-           {0, 1},
-           "gate: share of sets shown twice whose first place may change; 1 = off");
-  v.number("max_position_bias",
-           max_position_bias,
-           {0, 1},
-           "gate: largest correlation of the place shown with the place given; 1 = off");
-  v.number("max_length_correlation",
-           max_length_correlation,
-           {0, 1},
-           "gate: largest correlation of an answer's length with its utility; 1 = off");
-  v.number("max_planted_errors",
-           max_planted_errors,
-           {0, 1},
-           "gate: share of planted bad answers that may rank in the better half; 1 = off");
+  v.may_change().number("max_flip_rate",
+                        max_flip_rate,
+                        {0, 1},
+                        "gate: share of sets shown twice whose first place may change; 1 = off");
+  v.may_change().number(
+      "max_position_bias",
+      max_position_bias,
+      {0, 1},
+      "gate: largest correlation of the place shown with the place given; 1 = off");
+  v.may_change().number(
+      "max_length_correlation",
+      max_length_correlation,
+      {0, 1},
+      "gate: largest correlation of an answer's length with its utility; 1 = off");
+  v.may_change().number(
+      "max_planted_errors",
+      max_planted_errors,
+      {0, 1},
+      "gate: share of planted bad answers that may rank in the better half; 1 = off");
 }
 
 // The order of the keys is part of the config's face, so what belongs together in code is visited
@@ -101,7 +104,7 @@ void JudgeOptions::visit(FieldVisitor& v) {
            match,
            kReferenceMatches,
            "reference: how an answer is compared with the prompt's answer");
-  v.number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
+  v.may_change().number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
   first.server.visit_calls(v);
   scheme.visit(v);
   first.server.visit_limits(v);

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "config/field_options.h"
-#include "core/support.h"
+#include "support/expect_error.h"
 #include "thoughtrank/config/fields.h"
 
 namespace thoughtrank {

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "config/field_options.h"
-#include "core/support.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/config/fields.h"
 
 namespace thoughtrank {
@@ -37,6 +37,31 @@ TEST(FieldsList, NamesValueAndOriginInVisitingOrder) {
   EXPECT_EQ(entry(list, "threads").value, "auto");
   EXPECT_EQ(entry(list, "judge.min_score").value, "null");
   EXPECT_EQ(entry(list, "private").origin, "default");
+}
+
+std::vector<std::string> keys_that_may_change(const std::vector<ConfigOrigin>& list) {
+  std::vector<std::string> keys;
+  for (const ConfigOrigin& field : list) {
+    if (field.may_change) keys.push_back(field.key);
+  }
+  return keys;
+}
+
+TEST(FieldsList, TellsWhichFieldsMayChangeOnResume) {
+  TestConfig config;
+  EXPECT_EQ(keys_that_may_change(list_fields({}, visit_of(config))),
+            (std::vector<std::string>{"run_dir", "judge.max_usd"}));
+}
+
+// A list of groups is one value: what its items may change does not make the list free.
+TEST(FieldsList, AMarkInsideAListStaysInside) {
+  TestLibrary library;
+  library.shelves.resize(2);
+  const auto list = list_fields({}, [&](FieldVisitor& v) {
+    library.visit(v);
+    v.integer("after", library.shelves[0].size, {}, "stands behind the list");
+  });
+  EXPECT_EQ(keys_that_may_change(list), std::vector<std::string>{});
 }
 
 // The listed values, written as a file, give the same config.

@@ -7,7 +7,7 @@
 
 #include <thread>
 
-#include "core/support.h"
+#include "support/expect_error.h"
 
 namespace thoughtrank {
 namespace {

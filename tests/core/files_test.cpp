@@ -4,7 +4,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 
 namespace thoughtrank {

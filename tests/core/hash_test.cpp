@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {

@@ -6,7 +6,9 @@
 #include <csignal>
 #include <thread>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/stderr_of.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 
 namespace thoughtrank {

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "core/support.h"
+#include "support/expect_error.h"
 
 namespace thoughtrank {
 namespace {

@@ -9,7 +9,8 @@
 #include <memory>
 #include <thread>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 
 namespace thoughtrank {

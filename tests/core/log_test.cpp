@@ -4,7 +4,7 @@
 
 #include <cctype>
 
-#include "core/support.h"
+#include "support/stderr_of.h"
 #include "thoughtrank/core/json.h"
 
 namespace thoughtrank {

@@ -5,20 +5,13 @@
 
 #include <array>
 
-#include "core/support.h"
 #include "core/terminal.h"
+#include "support/fake_clock.h"
+#include "support/stderr_of.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
 namespace {
-
-class FakeClock : public Clock {
- public:
-  [[nodiscard]] double now_s() const override { return now; }
-  [[nodiscard]] std::string utc_time() const override { return "2026-01-31T12:00:00Z"; }
-  void sleep_s(double seconds) override { now += seconds; }
-  double now = 100;
-};
 
 ProgressOptions branches() {
   return {.stage = "round 1 generate",

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "core/philox.h"
-#include "core/support.h"
+#include "support/expect_error.h"
 
 namespace thoughtrank {
 namespace {

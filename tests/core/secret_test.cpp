@@ -9,7 +9,8 @@
 
 #include <type_traits>
 
-#include "core/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {

@@ -65,8 +65,8 @@ TEST_F(JsonlFile, ARowsErrorNamesLineAndKey) {
 }
 
 TEST_F(JsonlFile, AMissingFileIsMissingInput) {
-  expect_error(ExitCode::kMissingInput,
-               [&] { (void)read_rows<MetricsRow>(folder_ / "none.jsonl"); },
+  expect_error([&] { (void)read_rows<MetricsRow>(folder_ / "none.jsonl"); },
+               ExitCode::kMissingInput,
                {"none.jsonl"});
 }
 

@@ -108,8 +108,8 @@ TEST_F(PromptFile, AnEmptyOrForeignFileIsRefused) {
   expect_bad_data([&] { (void)read("\n"); }, {"p.jsonl", "no prompt"});
   expect_bad_data([&] { (void)read("\n\n", "p.txt"); }, {"p.txt", "no prompt"});
   expect_bad_data([&] { (void)read("a,b\n", "p.csv"); }, {"p.csv", ".jsonl or .txt"});
-  expect_error(ExitCode::kMissingInput,
-               [&] { (void)read_prompt_file(folder_ / "none.jsonl"); },
+  expect_error([&] { (void)read_prompt_file(folder_ / "none.jsonl"); },
+               ExitCode::kMissingInput,
                {"none.jsonl"});
 }
 

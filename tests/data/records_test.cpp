@@ -6,6 +6,7 @@
 
 #include "data_room.h"
 #include "examples.h"
+#include "support/expect_error.h"
 
 namespace thoughtrank {
 namespace {
@@ -234,13 +235,7 @@ TEST(RecordRules, ANumberThatIsNotFiniteIsNullWhereItCanBeMeasured) {
 TEST(RecordRules, ANumberThatIsNotFiniteIsRefusedElsewhere) {
   TrainingRow row = example<TrainingRow>();
   row.weight = NAN;
-  try {
-    (void)to_json(row);
-    FAIL() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kInternal);
-    EXPECT_NE(std::string(error.what()).find("'weight'"), std::string::npos) << error.what();
-  }
+  expect_error([&] { (void)to_json(row); }, ExitCode::kInternal, "'weight'");
 }
 
 TEST(RecordRules, InvalidUtf8IsReplacedWhenWritten) {

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
-#include "core/trials.h"
 #include "decode/random_llama.h"
+#include "support/expect_error.h"
+#include "support/trials.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
@@ -261,15 +262,9 @@ TEST(Decoder, StopFlagEndsTheRunAndTheDecoderLivesOn) {
   expect_same(run_groups(decoder, two_groups()), expected);
 }
 
-void expect_error(std::vector<BranchGroup> groups, const std::string& part) {
+void expect_refused(std::vector<BranchGroup> groups, const std::string& part) {
   Decoder decoder = decoder_with(16);
-  try {
-    run_groups(decoder, std::move(groups));
-    ADD_FAILURE() << "no error; expected one with: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadData);
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
+  expect_error([&] { run_groups(decoder, std::move(groups)); }, ExitCode::kBadData, part);
 }
 
 std::vector<BranchGroup> one_branch(std::vector<int64_t> shared, int64_t head, int64_t max_tokens) {
@@ -294,9 +289,9 @@ TEST(Decoder, GroupThatPassesTheContextComesBackAndTheOthersGoOn) {
 }
 
 TEST(Decoder, NamesTheGroupOfUnknownIds) {
-  expect_error(one_branch({}, 3, 10), "group 17");
-  expect_error(one_branch({1, kVocabulary}, 3, 10), "group 17 holds token id 97");
-  expect_error(one_branch({1}, -1, 10), "group 17, branch 2 holds token id -1");
+  expect_refused(one_branch({}, 3, 10), "group 17");
+  expect_refused(one_branch({1, kVocabulary}, 3, 10), "group 17 holds token id 97");
+  expect_refused(one_branch({1}, -1, 10), "group 17, branch 2 holds token id -1");
 }
 
 TEST(Decoder, RefusesSlotsThatAreNoMultipleOf16) {

@@ -8,10 +8,10 @@
 #include <chrono>
 #include <map>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/rank_caller.h"
 #include "llm/loopback_server.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {

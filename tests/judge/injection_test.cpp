@@ -6,9 +6,9 @@
 
 #include <regex>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "llm/loopback_server.h"
+#include "support/trials.h"
 
 namespace thoughtrank {
 namespace {

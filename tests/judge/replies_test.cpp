@@ -6,11 +6,11 @@
 #include <numeric>
 #include <set>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "judge/rank_caller.h"
 #include "judge/reply.h"
 #include "llm/scripted_transport.h"
+#include "support/trials.h"
 
 namespace thoughtrank {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/trials.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {

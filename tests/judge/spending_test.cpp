@@ -10,9 +10,9 @@
 #include <map>
 #include <thread>
 
-#include "core/trials.h"
 #include "judge/judge_room.h"
 #include "llm/loopback_server.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/llm/price.h"

@@ -10,12 +10,12 @@
 #include <chrono>
 #include <fstream>
 
-#include "core/trials.h"
 #include "llm/curl_transport.h"
 #include "llm/llm_room.h"
 #include "llm/loopback_server.h"
 #include "llm/messages_protocol.h"
 #include "llm/tls_server.h"
+#include "support/trials.h"
 #include "thoughtrank/llm/connection.h"
 #include "thoughtrank/llm/outcome.h"
 

@@ -1,15 +1,15 @@
 #include "thoughtrank/model/config.h"
 
-#include "model/expect_error.h"
 #include "model/published_configs.h"
-#include "model/temp_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/json.h"
 
 namespace thoughtrank {
 namespace {
 
 LlamaConfig read_text(const std::string& config, const std::string& generation = "") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   folder.write("config.json", config);
   if (!generation.empty()) folder.write("generation_config.json", generation);
   return read_llama_config(folder.path());
@@ -22,7 +22,7 @@ TEST(Config, Llama2HasNoThetaInItsFile) {
   EXPECT_EQ(config.head_dim, 128);
   EXPECT_EQ(config.num_key_value_heads, 32);
   EXPECT_FALSE(config.tie_word_embeddings);
-  EXPECT_EQ(config.dtype, "float16");
+  EXPECT_EQ(config.dtype, Dtype::float16);
 }
 
 TEST(Config, Llama3) {
@@ -71,9 +71,9 @@ TEST(Config, EosIdsOfBothFilesAreJoined) {
 }
 
 TEST(Config, MissingFileIsMissingInput) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   expect_error(
-      ExitCode::kMissingInput, "config.json", [&] { (void)read_llama_config(folder.path()); });
+      [&] { (void)read_llama_config(folder.path()); }, ExitCode::kMissingInput, "config.json");
 }
 
 // One change to the config of Llama 3.2; "-" takes the key away.
@@ -96,7 +96,7 @@ TEST_P(SpoiltConfig, IsRefusedByName) {
   } else {
     object[key] = parse_json(GetParam().value, "test");
   }
-  expect_error(GetParam().code, key, [&] { (void)read_text(config.dump()); });
+  expect_error([&] { (void)read_text(config.dump()); }, GetParam().code, key);
 }
 
 // Shown when a case fails.
@@ -180,13 +180,13 @@ TEST(SpoiltConfig, HarmlessKeysAreAccepted) {
 
 TEST(SpoiltConfig, BrokenTextIsRefused) {
   for (const std::string text : {"", "[]", "{", "null", "{\"a\":1,\"a\":2}"}) {
-    expect_error(ExitCode::kBadData, "config.json", [&] { (void)read_text(text); });
+    expect_error([&] { (void)read_text(text); }, ExitCode::kBadData, "config.json");
   }
   const std::string deep(100'000, '[');
-  expect_error(ExitCode::kBadData, "config.json", [&] { (void)read_text(deep); });
-  expect_error(ExitCode::kBadData, "generation_config.json", [&] {
-    (void)read_text(kSmolLM2, "{\"eos_token_id\":\"</s>\"}");
-  });
+  expect_error([&] { (void)read_text(deep); }, ExitCode::kBadData, "config.json");
+  expect_error([&] { (void)read_text(kSmolLM2, "{\"eos_token_id\":\"</s>\"}"); },
+               ExitCode::kBadData,
+               "generation_config.json");
 }
 
 }  // namespace

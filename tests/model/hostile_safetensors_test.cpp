@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "model/expect_error.h"
-#include "model/temp_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/model/safetensors.h"
 
 namespace thoughtrank {
@@ -120,12 +120,12 @@ std::vector<Case> entry_cases() {
 class HostileFile : public testing::TestWithParam<Case> {};
 
 TEST_P(HostileFile, IsRefused) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto path = folder.write("model.safetensors", GetParam().bytes);
   expect_error(
-      ExitCode::kBadData, GetParam().words, [&] { (void)SafetensorsReader::open_file(path); });
+      [&] { (void)SafetensorsReader::open_file(path); }, ExitCode::kBadData, GetParam().words);
   expect_error(
-      ExitCode::kBadData, path.string(), [&] { (void)SafetensorsReader::open_file(path); });
+      [&] { (void)SafetensorsReader::open_file(path); }, ExitCode::kBadData, path.string());
 }
 
 const auto kCaseName = [](const auto& each) { return std::string(each.param.name); };
@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(Entry, HostileFile, testing::ValuesIn(entry_cases()), k
 
 // The file that the cases above spoil.
 TEST(HostileFile, ControlIsAccepted) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string header = R"({"__metadata__":{"n":"1"},)"
                              R"("a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}   )";
   const auto reader =
@@ -144,14 +144,14 @@ TEST(HostileFile, ControlIsAccepted) {
 }
 
 TEST(HostileFile, FolderAndFifoAreRefused) {
-  const TempFolder folder;
-  expect_error(ExitCode::kBadData, "regular file", [&] {
-    (void)SafetensorsReader::open_file(folder.path());
-  });
+  const TemporaryFolder folder;
+  expect_error([&] { (void)SafetensorsReader::open_file(folder.path()); },
+               ExitCode::kBadData,
+               "regular file");
   const auto fifo = folder.path() / "fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   expect_error(
-      ExitCode::kBadData, "regular file", [&] { (void)SafetensorsReader::open_file(fifo); });
+      [&] { (void)SafetensorsReader::open_file(fifo); }, ExitCode::kBadData, "regular file");
 }
 
 struct IndexCase {
@@ -164,14 +164,14 @@ class HostileIndex : public testing::TestWithParam<IndexCase> {};
 
 // Beside the index lie one.safetensors with tensor "a" and two.safetensors with tensor "b".
 TEST_P(HostileIndex, IsRefused) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const std::string rest = R"(":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})";
   folder.write("one.safetensors", file_of("{\"a" + rest, 4));
   folder.write("two.safetensors", file_of("{\"b" + rest, 4));
   folder.write("model.safetensors.index.json", GetParam().index);
-  expect_error(ExitCode::kBadData, GetParam().words, [&] {
-    (void)SafetensorsReader::open_model(folder.path());
-  });
+  expect_error([&] { (void)SafetensorsReader::open_model(folder.path()); },
+               ExitCode::kBadData,
+               GetParam().words);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -202,11 +202,11 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) { return std::string(each.param.name); });
 
 TEST(HostileIndex, MissingShardIsMissingInput) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   folder.write("model.safetensors.index.json", R"({"weight_map":{"a":"no.safetensors"}})");
-  expect_error(ExitCode::kMissingInput, "no.safetensors", [&] {
-    (void)SafetensorsReader::open_model(folder.path());
-  });
+  expect_error([&] { (void)SafetensorsReader::open_model(folder.path()); },
+               ExitCode::kMissingInput,
+               "no.safetensors");
 }
 
 }  // namespace

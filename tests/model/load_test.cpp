@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include "model/expect_error.h"
 #include "model/golden.h"
-#include "model/temp_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {
@@ -27,11 +27,11 @@ class SpoiltModel {
     return load_llama(folder_.path(), at::kFloat, at::kCPU);
   }
   void expect_refused(const std::string& words) {
-    expect_error(ExitCode::kBadData, words, [&] { (void)load(); });
+    expect_error([&] { (void)load(); }, ExitCode::kBadData, words);
   }
 
  private:
-  TempFolder folder_;
+  TemporaryFolder folder_;
 };
 
 constexpr const char* kUpProj = "model.layers.1.mlp.up_proj.weight";
@@ -149,9 +149,12 @@ TEST(Load, PackingIsChecked) {
   const at::Tensor ids = at::arange(4);
   const std::vector<std::vector<int64_t>> wrong = {{}, {0}, {0, 3}, {0, 2, 2, 4}, {1, 4}, {0, 5}};
   for (const auto& offsets : wrong) {
-    expect_error(ExitCode::kInternal, "packed tokens", [&] {
-      (void)forward_hidden(model, {ids, offsets});
-    });
+    expect_error(
+        [&] {
+          (void)forward_hidden(model, {ids, offsets});
+        },
+        ExitCode::kInternal,
+        "packed tokens");
   }
 }
 

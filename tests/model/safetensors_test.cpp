@@ -2,9 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include "model/expect_error.h"
 #include "model/golden.h"
-#include "model/temp_folder.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/hash.h"
 
 namespace thoughtrank {
@@ -17,7 +17,7 @@ NamedTensors all_tensors(const SafetensorsReader& reader) {
 }
 
 TEST(Safetensors, WritesTheBytesOfTheReferenceWriter) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto original = test_data("tiny-llama/model.safetensors");
   NamedTensors tensors = all_tensors(SafetensorsReader::open_file(original));
   std::reverse(tensors.begin(), tensors.end());
@@ -28,7 +28,7 @@ TEST(Safetensors, WritesTheBytesOfTheReferenceWriter) {
 }
 
 TEST(Safetensors, EveryDtypeAndOddShapeComesBack) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const NamedTensors tensors = {
       {"u8", at::arange(7, at::kByte)},
       {"i64", at::arange(5, at::kLong) - 2},
@@ -58,18 +58,24 @@ TEST(Safetensors, EveryDtypeAndOddShapeComesBack) {
 TEST(Safetensors, AbsentTensorIsNamed) {
   const auto reader = SafetensorsReader::open_model(test_data("tiny-llama"));
   expect_error(
-      ExitCode::kBadData, "'model.nose.weight'", [&] { (void)reader.read("model.nose.weight"); });
+      [&] { (void)reader.read("model.nose.weight"); }, ExitCode::kBadData, "'model.nose.weight'");
 }
 
 TEST(Safetensors, UnknownDtypeAndTwiceTheSameNameAreNotWritten) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const at::Tensor one = at::ones({1});
-  expect_error(ExitCode::kInternal, "Double", [&] {
-    (void)write_safetensors(folder.path() / "a", {{"x", one.to(at::kDouble)}});
-  });
-  expect_error(ExitCode::kInternal, "'x'", [&] {
-    (void)write_safetensors(folder.path() / "b", {{"x", one}, {"x", one}});
-  });
+  expect_error(
+      [&] {
+        (void)write_safetensors(folder.path() / "a", {{"x", one.to(at::kDouble)}});
+      },
+      ExitCode::kInternal,
+      "Double");
+  expect_error(
+      [&] {
+        (void)write_safetensors(folder.path() / "b", {{"x", one}, {"x", one}});
+      },
+      ExitCode::kInternal,
+      "'x'");
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
@@ -81,7 +87,7 @@ TEST(Safetensors, ReadsShardsOfTransformers) {
 }
 
 TEST(Safetensors, WritesShardsThatComeBack) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const NamedTensors tensors = all_tensors(SafetensorsReader::open_model(test_data("tiny-llama")));
   const auto entries = write_model(folder.path(), tensors, /*shard_bytes=*/100'000);
   ASSERT_GT(entries.size(), 3u);
@@ -96,26 +102,26 @@ TEST(Safetensors, WritesShardsThatComeBack) {
 }
 
 TEST(Safetensors, SmallModelIsOneFile) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto entries = write_model(folder.path(), {{"x", at::ones({2})}});
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].path, "model.safetensors");
 }
 
 TEST(Safetensors, MissingWeightsAreMissingInput) {
-  const TempFolder folder;
-  expect_error(ExitCode::kMissingInput, "model.safetensors.index.json", [&] {
-    (void)SafetensorsReader::open_model(folder.path());
-  });
+  const TemporaryFolder folder;
+  expect_error([&] { (void)SafetensorsReader::open_model(folder.path()); },
+               ExitCode::kMissingInput,
+               "model.safetensors.index.json");
 }
 
 TEST(Safetensors, FileCutAfterOpeningIsAnError) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto path = folder.path() / "x.safetensors";
   (void)write_safetensors(path, {{"x", at::ones({1000})}});
   const auto reader = SafetensorsReader::open_file(path);
   std::filesystem::resize_file(path, 300);
-  expect_error(ExitCode::kBadData, "cut short", [&] { (void)reader.read("x"); });
+  expect_error([&] { (void)reader.read("x"); }, ExitCode::kBadData, "cut short");
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "thoughtrank/report/status.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
-
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/run_folder.h"
@@ -16,14 +15,14 @@ namespace {
 // A run folder as `run` leaves it in the middle of round 1: generated, not judged.
 class FakeRun : public testing::Test {
  protected:
-  FakeRun() : folder_(make_folder()) {
+  FakeRun() {
     publish_file(folder_.frozen(), R"({"config": {"rounds": 2, "judge": {"kind": "reference"}}})");
     fs::create_directories(folder_.work(1));
     PromptRow prompt;
     prompt.prompt_id = "p";
     prompt.prompt = "Which?";
-    publish_rows<PromptRow>(folder_.file(1, "prompts.jsonl"), {prompt});
-    publish_rows<OutputRow>(folder_.file(1, "outputs.jsonl"),
+    publish_rows<PromptRow>(folder_.file(1, RoundFile::prompts), {prompt});
+    publish_rows<OutputRow>(folder_.file(1, RoundFile::outputs),
                             {make_output(0, "red"), make_output(1, "\x1b[31mblue")});
     Journal journal(folder_.journal(), [](const Json&) {});
     journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "generate"}});
@@ -35,17 +34,6 @@ class FakeRun : public testing::Test {
                     {"unit", "tokens"}});
     journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "judge"}});
   }
-  ~FakeRun() override {
-    std::error_code ignored;
-    fs::remove_all(folder_.root(), ignored);
-  }
-
-  static RunFolder make_folder() {
-    std::string name = (fs::temp_directory_path() / "report-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    return RunFolder{name};
-  }
-
   static OutputRow make_output(int64_t branch, const std::string& answer) {
     OutputRow row;
     row.prompt_id = "p";
@@ -68,10 +56,11 @@ class FakeRun : public testing::Test {
     best.worst = 0;
     best.items = {{.branch = 1, .utility = 1}, {.branch = 0, .utility = 0}};
     best.usd = 0.25;
-    publish_rows<BestOutputRow>(folder_.file(1, "best_outputs.jsonl"), {best});
+    publish_rows<BestOutputRow>(folder_.file(1, RoundFile::best_outputs), {best});
   }
 
-  RunFolder folder_;
+  const TemporaryFolder temporary_;
+  const RunFolder folder_{temporary_.path()};
 };
 
 TEST_F(FakeRun, StagesAreFinishedBegunOrWaiting) {
@@ -112,7 +101,7 @@ TEST_F(FakeRun, WinnersAndCostAreCounted) {
 TEST_F(FakeRun, StatusAndInspectShowTheAudit) {
   publish_ranking();
   EXPECT_EQ(format_status(read_status(folder_.root())).find("audit"), std::string::npos);
-  publish_file(folder_.file(1, "audit.json"), R"({"round": 1, "judges": [{"judge": "openai:x",
+  publish_file(folder_.file(1, RoundFile::audit), R"({"round": 1, "judges": [{"judge": "openai:x",
     "calls": 40, "sigma": 1.5, "length_effect": 0.3, "flip_rate": {"mean": 0.25, "error": 0.1, "count": 8},
     "kendall_tau": {"mean": 0.75, "error": 0.05, "count": 8}, "position": null,
     "planted_errors": null, "duplicate_gap": null, "abstained": 0.025, "malformed": 0}],
@@ -142,13 +131,8 @@ TEST_F(FakeRun, InspectRanksAndTamesTheText) {
 }
 
 TEST_F(FakeRun, AFolderThatIsNoRunIsNamed) {
-  try {
-    (void)read_status(folder_.root() / "round-01");
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kMissingInput);
-    EXPECT_NE(std::string(error.what()).find("run.json"), std::string::npos);
-  }
+  expect_error(
+      [&] { (void)read_status(folder_.root() / "round-01"); }, ExitCode::kMissingInput, "run.json");
 }
 
 }  // namespace

@@ -34,12 +34,18 @@ class CheckSize(unittest.TestCase):
         text = "".join(case[0] for case in CPP_CASES)
         self.assertEqual(len(check_size.cpp_functions(text)), len(CPP_CASES))
 
-    def violations(self, name, text):
+    def measured(self, files, rooms="none"):
+        """What check_size measures in a tree of these files, and its rooms."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            path.parent.mkdir(parents=True)
-            path.write_text(text, encoding="utf-8")
-            return check_size.violations(folder)
+            for name, text in {"CMakeLists.txt": f"foreach(name {rooms})\n", **files}.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            measured = check_size.measure(Path(folder))
+            return measured, check_size.rooms_of(Path(folder), measured)
+
+    def violations(self, name, text):
+        return check_size.violations(*self.measured({name: text}))
 
     def test_limits_are_exact(self):
         forms = [
@@ -62,6 +68,33 @@ class CheckSize(unittest.TestCase):
             self.violations("src/a/a.cpp", "int a;\n" * 401), ["src/a/a.cpp:1: 401 lines, a file has at most 400"]
         )
         self.assertEqual(self.violations("tests/data/golden.jsonl", "{}\n" * 500), [])
+
+    def test_a_room_has_a_line_of_tests_for_two_of_code(self):
+        tree = {
+            "src/data/CMakeLists.txt": "room(data)\n",
+            "src/data/deep/a.cpp": "int a;\n" * 6,
+            "include/thoughtrank/data/a.h": "int a;\n" * 4,
+            "tests/data/deep/a_test.cpp": "int a;\n" * 3,
+            "tests/data/a_test.py": "a = 1\n" * 2,
+            "tests/data/golden/many.jsonl": "{}\n" * 99,
+            "tests/database/a_test.cpp": "int a;\n" * 99,
+        }
+        self.assertEqual(check_size.violations(*self.measured(tree, "core data")), [])
+        found = check_size.violations(*self.measured({**tree, "src/data/b.cpp": "int b;\n"}, "core data"))
+        self.assertEqual(found, ["tests/data: 5 lines of tests for 11 of code, half of that is wanted"])
+
+    def test_the_table_tells_medians_and_ninth_deciles_of_code(self):
+        function = "void f() {\n" + "  go();\n" * 8 + "}\n"
+        tree = {
+            "src/data/CMakeLists.txt": "room(data)\n",
+            "src/data/a.cpp": "void f() { go(); }\n" * 8,
+            "src/data/b.cpp": function * 2,
+            "include/thoughtrank/data/a.h": "\n" * 3,
+            "tests/data/a_test.cpp": function,
+        }
+        rows = check_size.table(self.measured(tree, "data")[1]).splitlines()
+        self.assertEqual(rows[1].split(), "data 3 31 8 20 10 1 10 10 1 10 0.32".split())
+        self.assertEqual(rows[2].split()[1:], rows[1].split()[1:])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // Our ids and texts equal those of tokenizers and sentencepiece
-// (scripts/make_tokenizer_fixtures.py).
-#include "core/trials.h"
+// (tests/fixtures/make_tokenizer_fixtures.py).
+#include "support/trials.h"
 #include "text/support.h"
 
 namespace thoughtrank::test {

@@ -1,5 +1,7 @@
 // Broken and unknown tokenizer files: each is refused with exit 65 and a message that names the
 // place.
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 #include "text/support.h"
 
 namespace thoughtrank::test {
@@ -19,14 +21,14 @@ class HostileTokenizer : public testing::TestWithParam<Damage> {};
 TEST_P(HostileTokenizer, IsRefusedByName) {
   const Damage& damage = GetParam();
   Json tokenizer = read_json(fixture(damage.style) / "tokenizer.json");
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   folder.write("tokenizer.json", dump_json(tokenizer));
   ASSERT_NO_THROW(static_cast<void>(load_tokenizer(folder.path())));
   damage.apply(tokenizer);
   folder.write("tokenizer.json", dump_json(tokenizer));
-  const auto [code, message] = error_of([&] { static_cast<void>(load_tokenizer(folder.path())); });
-  EXPECT_EQ(code, ExitCode::kBadData) << message;
-  EXPECT_NE(message.find(damage.expected), std::string::npos) << message;
+  expect_error([&] { static_cast<void>(load_tokenizer(folder.path())); },
+               ExitCode::kBadData,
+               damage.expected);
 }
 
 Json& model(Json& t) { return t["model"]; }
@@ -189,16 +191,14 @@ TEST(HostileTokenizerText, IsRefused) {
                                  "{\"model\": {}, \"model\": {}}",
                                  "{\"model\": {\"vocab\": {\"a\": 0, \"a\": 1}}}",
                                  "\xFF\xFE"}) {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     folder.write("tokenizer.json", text);
-    const auto [code, message] =
-        error_of([&] { static_cast<void>(load_tokenizer(folder.path())); });
-    EXPECT_EQ(code, ExitCode::kBadData) << text << ": " << message;
+    SCOPED_TRACE(text);
+    expect_error([&] { static_cast<void>(load_tokenizer(folder.path())); }, ExitCode::kBadData);
   }
-  const ScratchFolder deep;
+  const TemporaryFolder deep;
   deep.write("tokenizer.json", std::string(100'000, '['));
-  EXPECT_EQ(error_of([&] { static_cast<void>(load_tokenizer(deep.path())); }).first,
-            ExitCode::kBadData);
+  expect_error([&] { static_cast<void>(load_tokenizer(deep.path())); }, ExitCode::kBadData);
 }
 
 class HostileModel : public testing::Test {
@@ -209,12 +209,10 @@ class HostileModel : public testing::Test {
     }
   }
   void expect_refused(const std::string& expected) {
-    const auto [code, message] =
-        error_of([&] { static_cast<void>(load_tokenizer(folder.path())); });
-    EXPECT_EQ(code, ExitCode::kBadData) << message;
-    EXPECT_NE(message.find(expected), std::string::npos) << message;
+    expect_error(
+        [&] { static_cast<void>(load_tokenizer(folder.path())); }, ExitCode::kBadData, expected);
   }
-  ScratchFolder folder;
+  TemporaryFolder folder;
 };
 
 TEST_F(HostileModel, GarbageIsRefused) {

@@ -1,4 +1,6 @@
-#include "core/trials.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+#include "support/trials.h"
 #include "text/support.h"
 #include "thoughtrank/core/random.h"
 
@@ -138,10 +140,10 @@ TEST(Tokenizer, PartsAreOneTextButSpecialTokensDoNotCrossBorders) {
 }
 
 TEST(Tokenizer, AFolderWithoutTokenizerIsMissingInput) {
-  const ScratchFolder folder;
-  const auto [code, message] = error_of([&] { static_cast<void>(load_tokenizer(folder.path())); });
-  EXPECT_EQ(code, ExitCode::kMissingInput);
-  EXPECT_NE(message.find("tokenizer.model"), std::string::npos);
+  const TemporaryFolder folder;
+  expect_error([&] { static_cast<void>(load_tokenizer(folder.path())); },
+               ExitCode::kMissingInput,
+               "tokenizer.model");
 }
 
 }  // namespace

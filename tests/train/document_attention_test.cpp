@@ -5,14 +5,16 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include "support/small_llama.h"
+
 namespace thoughtrank {
 namespace {
 
 constexpr int64_t K = 2, kGroup = 3, D = 16, kTokens = 37;
 constexpr double kTolerance = 1e-5;
 
-LlamaConfig small_config() {
-  LlamaConfig config;
+LlamaConfig config_of_heads() {
+  LlamaConfig config = small_config();
   config.num_attention_heads = K * kGroup;
   config.num_key_value_heads = K;
   config.head_dim = D;
@@ -29,7 +31,7 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
 
 TEST(DocumentAttention, ElsewhereIsAsOnTheCpuForwardAndBackward) {
   const at::NoGradGuard no_grad;
-  const LlamaConfig config = small_config();
+  const LlamaConfig config = config_of_heads();
   constexpr int64_t H = K * kGroup;
   const std::vector<int64_t> offsets = {0, kTokens};
   at::manual_seed(1);

@@ -3,7 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/trials.h"
+#include "support/temporary_folder.h"
+#include "support/trials.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/train/checkpoint.h"
@@ -86,7 +87,7 @@ class NotFinite : public testing::TestWithParam<Site> {};
 TEST_P(NotFinite, StepIsSkippedNotedAndForgottenWhereverItComes) {
   record_trials(kSteps);
   for (int64_t bad = 0; bad < kSteps; ++bad) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     one_row_a_step(training.options);
     Llama model = poisoned_model(GetParam());
@@ -110,7 +111,7 @@ TEST_P(NotFinite, StepIsSkippedNotedAndForgottenWhereverItComes) {
 TEST_P(NotFinite, ThreeInARowEndTheTrainingWhereverTheyCome) {
   record_trials(kSteps - 2);
   for (int64_t bad = 0; bad + 2 < kSteps; ++bad) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     one_row_a_step(training.options);
     Llama model = poisoned_model(GetParam());
@@ -137,7 +138,7 @@ TEST(NotFiniteWeights, InAnyTensorEndTheTraining) {
   int trials = 0;
   const Llama base = load_tiny(at::kFloat, "tiny-llama3");
   for (const auto& [poisoned, weight] : base.named_parameters()) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     one_row_a_step(training.options);
     Llama model = load_tiny(at::kFloat, "tiny-llama3");
@@ -173,7 +174,7 @@ TEST(Spikes, ARowOfNoiseIsSkippedAtOnceAndNoOther) {
   constexpr int64_t kRows = 60, kFirst = 30, kEvery = 4;
   int trials = 0;
   for (int64_t at = kFirst; at < kRows; at += kEvery, ++trials) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     one_row_a_step(training.options);
     training.options.spike_sigmas = 6;
@@ -190,7 +191,7 @@ TEST(Spikes, ARowOfNoiseIsSkippedAtOnceAndNoOther) {
 // One token of loss, or a whole sequence of it, is no reason to skip a step.
 TEST(Spikes, ShortAndLongRowsAreNone) {
   constexpr int64_t kRows = 40, kLongest = 64;
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   one_row_a_step(training.options);
   training.options.spike_sigmas = 6;

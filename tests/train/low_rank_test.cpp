@@ -7,6 +7,7 @@
 #include <csignal>
 #include <thread>
 
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 #include "train/batch.h"
 #include "train/training_room.h"
@@ -19,7 +20,7 @@ constexpr double kScale = 2;  // alpha / rank
 
 TrainOptions lora_options() {
   TrainOptions options = test_options();
-  options.method = "lora";
+  options.method = TrainMethod::lora;
   options.lora = {.rank = 4, .alpha = 8, .targets = "all-linear"};
   options.state_every = 1;
   return options;
@@ -51,7 +52,7 @@ TEST(LowRank, StartsAsTheModelAndHasTheGradientsOfThePaper) {
 
 TEST(LowRank, TrainsTheAdaptersOnlyAndEndsMerged) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     training.options = lora_options();
     training.options.lora.targets = "q_proj, down_proj";
@@ -73,7 +74,7 @@ TEST(LowRank, TrainsTheAdaptersOnlyAndEndsMerged) {
   }
 }
 
-ExitCode stop_after(const TempFolder& work, int64_t step) {
+ExitCode stop_after(const TemporaryFolder& work, int64_t step) {
   TestTraining training(work.path());
   training.options = lora_options();
   std::atomic<bool> is_over = false;
@@ -90,13 +91,13 @@ ExitCode stop_after(const TempFolder& work, int64_t step) {
 }
 
 TEST(LowRank, ResumedEqualsUninterrupted) {
-  const TempFolder whole;
+  const TemporaryFolder whole;
   TestTraining training(whole.path());
   training.options = lora_options();
   Llama expected = load_tiny();
   const TrainResult undisturbed = training.run(expected, random_rows(6));
   for (const int64_t step : {1, 2}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     (void)stop_after(work, step);
     TestTraining resumed(work.path());
     resumed.options = lora_options();

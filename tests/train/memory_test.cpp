@@ -1,8 +1,11 @@
 // Memory that runs out, and memory as it was foretold.
 #include "thoughtrank/train/memory.h"
 
-#include "core/trials.h"
 #include "model/golden.h"
+#include "support/small_llama.h"
+#include "support/temporary_folder.h"
+#include "support/trials.h"
+#include "thoughtrank/model/sizes.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
@@ -53,7 +56,7 @@ struct ShortRun {
 
 ShortRun train_with_shortage(int64_t n, int64_t rows) {
   CountingAllocator memory;
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.options.tokens_per_step = 60;
   training.options.learning_rate = 1e-3;
@@ -115,49 +118,24 @@ TEST(OutOfMemory, TheMicroBatchDoesNotGrowBack) {
   EXPECT_EQ(sizes, std::vector<size_t>(4, 1));
 }
 
+// Wide enough that activations outweigh what is rounded up.
 LlamaConfig wide_config(bool is_tied) {
-  LlamaConfig config;
+  LlamaConfig config = small_config();
   config.hidden_size = 192;
   config.intermediate_size = 512;
   config.num_hidden_layers = 6;
   config.num_attention_heads = 6;
-  config.num_key_value_heads = 2;
   config.head_dim = 32;
   config.vocab_size = 3000;
   config.max_position_embeddings = 4096;
-  config.rms_norm_eps = 1e-5;
-  config.rope.theta = 1e4;
   config.tie_word_embeddings = is_tied;
   return config;
 }
 
-Llama random_llama(const LlamaConfig& config) {
-  const int64_t C = config.hidden_size, F = config.intermediate_size, V = config.vocab_size;
-  const int64_t D = config.head_dim;
-  const int64_t queries = config.num_attention_heads * D, keys = config.num_key_value_heads * D;
-  const auto weight = [](at::IntArrayRef sizes) { return at::randn(sizes) * 0.02; };
-  Llama model;
-  model.config = config;
-  model.embed_tokens = weight({V, C});
-  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
-    model.layers.push_back({.input_layernorm = at::ones({C}),
-                            .q_proj = weight({queries, C}),
-                            .k_proj = weight({keys, C}),
-                            .v_proj = weight({keys, C}),
-                            .o_proj = weight({C, queries}),
-                            .post_attention_layernorm = at::ones({C}),
-                            .gate_proj = weight({F, C}),
-                            .up_proj = weight({F, C}),
-                            .down_proj = weight({C, F})});
-  }
-  model.norm = at::ones({C});
-  model.lm_head = config.tie_word_embeddings ? model.embed_tokens : weight({V, C});
-  return model;
-}
-
 struct Accounting {
-  const char *dtype, *tier;
-  const char* checkpointing;
+  Dtype dtype;
+  OptimizerState tier;
+  Checkpointing checkpointing;
   bool in_backward, is_tied;
 };
 
@@ -189,7 +167,7 @@ TEST_P(MemoryAccounting, IsTheAllocatorsPeakToFivePercent) {
                                                  .checkpointing = c.checkpointing,
                                                  .weights = weights_dtype(options, at::kFloat)});
   {
-    Llama model = random_llama(config);
+    Llama model = random_llama(at::kFloat, config);
     Stepper stepper(model, setup);
     (void)stepper.take(step, {.learning_rate = 1e-4, .update = 1, .step = 0});
     memory.restart_peak();
@@ -203,7 +181,7 @@ TEST_P(MemoryAccounting, IsTheAllocatorsPeakToFivePercent) {
 // Llama-3.2-3B, all of a sequence with loss.
 TrainingMemory memory_of_3b(const TrainOptions& options,
                             int64_t tokens,
-                            const char* checkpointing) {
+                            Checkpointing checkpointing) {
   LlamaConfig config = wide_config(/*is_tied=*/true);
   config.hidden_size = 3072;
   config.intermediate_size = 8192;
@@ -224,27 +202,29 @@ TrainingMemory memory_of_3b(const TrainOptions& options,
 
 TEST(StatedMemory, TheSmallestTierOfThreeBillionStaysUnderSixteenGiB) {
   TrainOptions options;
-  options.optimizer_state = "int8";
+  options.optimizer_state = OptimizerState::int8;
   options.optimizer_in_backward = true;
-  const TrainingMemory memory = memory_of_3b(options, 1024, "full");
+  const TrainingMemory memory = memory_of_3b(options, 1024, Checkpointing::full);
   EXPECT_LT(memory.total(), uint64_t{14} << 30);
   EXPECT_GT(memory.total(), 4 * uint64_t{3212749824});
   options.optimizer_in_backward = false;
-  EXPECT_GT(memory_of_3b(options, 1024, "full").total(), uint64_t{16} << 30);
+  EXPECT_GT(memory_of_3b(options, 1024, Checkpointing::full).total(), uint64_t{16} << 30);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers,
-                         MemoryAccounting,
-                         testing::Values(Accounting{"float32", "float32", "none", false, true},
-                                         Accounting{"float32", "float32", "selective", false, true},
-                                         Accounting{"float32", "float32", "full", false, false},
-                                         Accounting{"bfloat16", "bfloat16", "none", false, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", false, true},
-                                         Accounting{"float32", "float32", "full", true, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", true, false},
-                                         Accounting{"bfloat16", "int8", "full", true, true},
-                                         Accounting{
-                                             "bfloat16", "float32_master", "full", false, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Tiers,
+    MemoryAccounting,
+    testing::Values(
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::none, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::selective, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::full, false, false},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::none, false, true},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::full, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::full, true, true},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::full, true, false},
+        Accounting{Dtype::bfloat16, OptimizerState::int8, Checkpointing::full, true, true},
+        Accounting{
+            Dtype::bfloat16, OptimizerState::float32_master, Checkpointing::full, false, true}));
 
 }  // namespace
 }  // namespace thoughtrank

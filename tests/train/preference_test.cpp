@@ -7,6 +7,7 @@
 #include <csignal>
 #include <thread>
 
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 #include "train/counting_allocator.h"
 #include "train/training_room.h"
@@ -91,7 +92,7 @@ void disturb(Llama& model) {
 class PreferenceOn : public testing::TestWithParam<const char*> {};
 
 TEST_P(PreferenceOn, LossGradientsAndRewardsEqualTheFormula) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.options.dpo = {.beta = 0.7, .nll = 0.3};
   training.options.tokens_per_step = 1000;
@@ -131,14 +132,14 @@ TEST_P(PreferenceOn, LossGradientsAndRewardsEqualTheFormula) {
 INSTANTIATE_TEST_SUITE_P(Tiny, PreferenceOn, testing::Values("tiny-llama", "tiny-llama3"));
 
 void configure(TestTraining& training) {
-  training.options.objective = "dpo_nll";
+  training.options.objective = Objective::dpo_nll;
   training.options.tokens_per_step = 40;
   training.options.epochs = 2;
   training.options.state_every = 1;
 }
 
 TEST(Preference, RewardsRiseFromNothing) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training);
   training.options.epochs = 8;
@@ -165,7 +166,7 @@ Outcome finish(TestTraining& training) {
 }
 
 // Runs until the state of `step` is there, then asks to stop as a signal would.
-void stop_after(const TempFolder& work, int64_t step) {
+void stop_after(const TemporaryFolder& work, int64_t step) {
   TestTraining training(work.path());
   configure(training);
   const fs::path state = work.path() / fmt::format("state-{:08}", step);
@@ -181,12 +182,12 @@ void stop_after(const TempFolder& work, int64_t step) {
 }
 
 TEST(Preference, ResumedEqualsUninterrupted) {
-  const TempFolder whole;
+  const TemporaryFolder whole;
   TestTraining undisturbed(whole.path());
   configure(undisturbed);
   const Outcome expected = finish(undisturbed);
   for (const int64_t step : {1, 2, 4}) {
-    const TempFolder work;
+    const TemporaryFolder work;
     stop_after(work, step);
     TestTraining resumed(work.path());
     configure(resumed);
@@ -199,7 +200,7 @@ TEST(Preference, ResumedEqualsUninterrupted) {
 // The `n`-th allocation of the training fails; 0: none.
 TrainResult train_with_shortage(int64_t n, bool& has_failed) {
   CountingAllocator memory;
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training);
   training.options.learning_rate = 1e-3;

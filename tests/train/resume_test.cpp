@@ -5,6 +5,7 @@
 #include <limits>
 #include <thread>
 
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
 #include "train/training_room.h"
 
@@ -39,12 +40,12 @@ fs::path state_folder(const fs::path& work, int64_t step) {
 void configure(TestTraining& training) {
   training.options.tokens_per_step = 1;  // a step per row
   training.options.state_every = 1;
-  training.options.schedule = "cosine";
+  training.options.schedule = Schedule::cosine;
 }
 
 struct Tier {
   at::ScalarType dtype;
-  const char* optimizer_state;
+  std::optional<OptimizerState> optimizer_state;
 };
 
 // Runs until the state of `step` is there, then asks to stop as a signal would.
@@ -66,14 +67,14 @@ ExitCode stop_after(const fs::path& work, int64_t step, const Tier& tier) {
 class Resume : public testing::TestWithParam<Tier> {};
 
 TEST_P(Resume, AfterAnyStepGivesTheBytesOfAnUninterruptedRun) {
-  const TempFolder whole;
+  const TemporaryFolder whole;
   TestTraining undisturbed(whole.path());
   configure(undisturbed);
   undisturbed.options.optimizer_state = GetParam().optimizer_state;
   const Outcome expected = finish(undisturbed, GetParam().dtype);
   int stopped = 0;
   for (int64_t step = 1; step < kRows; ++step) {
-    const TempFolder work;
+    const TemporaryFolder work;
     stopped += stop_after(work.path(), step, GetParam()) == ExitCode::kStopped;
     TestTraining resumed(work.path());
     configure(resumed);
@@ -87,12 +88,12 @@ TEST_P(Resume, AfterAnyStepGivesTheBytesOfAnUninterruptedRun) {
 
 INSTANTIATE_TEST_SUITE_P(Tiers,
                          Resume,
-                         testing::Values(Tier{at::kFloat, "auto"},
-                                         Tier{at::kBFloat16, "float32_master"},
-                                         Tier{at::kBFloat16, "float32"},
-                                         Tier{at::kBFloat16, "bfloat16"},
-                                         Tier{at::kFloat, "int8"},
-                                         Tier{at::kBFloat16, "int8"}));
+                         testing::Values(Tier{at::kFloat, std::nullopt},
+                                         Tier{at::kBFloat16, OptimizerState::float32_master},
+                                         Tier{at::kBFloat16, OptimizerState::float32},
+                                         Tier{at::kBFloat16, OptimizerState::bfloat16},
+                                         Tier{at::kFloat, OptimizerState::int8},
+                                         Tier{at::kBFloat16, OptimizerState::int8}));
 
 class States : public testing::Test {
  protected:
@@ -101,7 +102,7 @@ class States : public testing::Test {
     training.options.state_every = 4;
     expected = finish(training, at::kFloat);  // leaves the state of step 4
   }
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training;
   Outcome expected;
 };
@@ -130,7 +131,7 @@ TEST_F(States, OneOfAnotherTrainingIsNotResumed) {
   training.options.state_every = 100;
   const Outcome other = finish(training, at::kFloat);
   EXPECT_FALSE(fs::exists(state_folder(work.path(), 4)));
-  const TempFolder fresh;
+  const TemporaryFolder fresh;
   TestTraining alone(fresh.path());
   configure(alone);
   alone.options.learning_rate = 2e-2;
@@ -152,7 +153,7 @@ TrainingRow row_with(uint64_t seed, bool is_bad) {
 }
 
 TEST(Health, BadStepIsSkippedNotedAndForgotten) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training);
   training.options.shuffle = false;
@@ -178,7 +179,7 @@ TEST(Health, BadStepIsSkippedNotedAndForgotten) {
 }
 
 TEST(Health, ThreeBadStepsInARowEndTheTraining) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   configure(training);
   training.options.shuffle = false;
@@ -199,7 +200,7 @@ TEST(Health, ThreeBadStepsInARowEndTheTraining) {
 }
 
 TEST(Stop, EndsWithTheCodeOfItsSignalAndLeavesNoGradients) {
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.stop.request(SIGINT);
   Llama model = load_tiny();

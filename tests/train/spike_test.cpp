@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/trials.h"
+#include "support/trials.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {

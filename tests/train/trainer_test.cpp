@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "model/golden.h"
+#include "support/temporary_folder.h"
 #include "train/batch.h"
 #include "train/training_room.h"
 #include "train/weight_arena.h"
@@ -47,7 +48,7 @@ TEST_P(GoldenModels, GradientsOfPackedRowsEqualPyTorch) {
 
 TEST_P(GoldenModels, TenStepsEqualPyTorchAdamW) {
   const Golden golden(GetParam());
-  const TempFolder work;
+  const TemporaryFolder work;
   TestTraining training(work.path());
   training.options.learning_rate = 1e-3;
   training.options.weight_decay = 0.1;
@@ -100,14 +101,14 @@ TEST(Trainer, PackedDocumentsDoNotSeeEachOther) {
   EXPECT_LT(largest_difference(middle(packed), middle(others)), 1e-5);
 }
 
-class Dtypes : public testing::TestWithParam<const char*> {};
+class Dtypes : public testing::TestWithParam<Dtype> {};
 
 TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
   Llama first = load_tiny(), second = load_tiny();
   TrainResult results[2];
   Llama* models[2] = {&first, &second};
   for (int n = 0; n < 2; ++n) {
-    const TempFolder work;
+    const TemporaryFolder work;
     TestTraining training(work.path());
     training.options.dtype = GetParam();
     training.options.epochs = 3;
@@ -116,13 +117,13 @@ TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
   EXPECT_TRUE(same_weights(first, second));
   EXPECT_EQ(results[0].loss_after, results[1].loss_after);
   EXPECT_LT(results[0].loss_after, results[0].loss_before);
-  EXPECT_EQ(first.embed_tokens.scalar_type() == at::kFloat, std::string(GetParam()) == "float32");
+  EXPECT_EQ(first.embed_tokens.scalar_type(), scalar_type(GetParam()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, Dtypes, testing::Values("float32", "bfloat16"));
+INSTANTIATE_TEST_SUITE_P(Both, Dtypes, testing::Values(Dtype::float32, Dtype::bfloat16));
 
 TEST(Trainer, LeavesNoGradientsAndKeepsTheTie) {
-  const TempFolder work;
+  const TemporaryFolder work;
   Llama model = load_tiny();
   (void)TestTraining(work.path()).run(model, random_rows(2));
   for (const auto& [name, weight] : model.named_parameters()) {

@@ -3,12 +3,12 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "support/expect_error.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/train/trainer.h"
@@ -43,26 +43,10 @@ inline std::vector<TrainingRow> random_rows(int64_t count) {
   return rows;
 }
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "train-test-XXXXXX").string();
-    EXPECT_NE(mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 inline TrainOptions test_options() {
   TrainOptions options;
   options.learning_rate = 1e-2;
-  options.schedule = "constant";
+  options.schedule = Schedule::constant;
   options.warmup = 0;
   options.sequence_length = 64;
   options.tokens_per_step = 30;
@@ -114,16 +98,15 @@ inline bool same_weights(const Llama& a, const Llama& b) {
   return same;
 }
 
-// The exit code of what `work` throws; kDone when it throws nothing.
+// The exit code of what `work` throws, whose message must hold `text`; kDone when it throws
+// nothing.
 template <class Work>
-ExitCode exit_code_of(Work work, const std::string& expected_text = "") {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(expected_text), std::string::npos) << error.what();
-    return error.code();
+ExitCode exit_code_of(Work work, const std::string& text = "") {
+  const Error error = error_of(work);
+  if (error.code() != ExitCode::kDone) {
+    EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
   }
-  return ExitCode::kDone;
+  return error.code();
 }
 
 }  // namespace thoughtrank

@@ -1,5 +1,5 @@
 // Options exist once in code: a struct with members and defaults, and one line per member in its
-// visit(). Parsing, `config show`, `config schema`, `--set` and the README table all walk that
+// visit(). Parsing, `config show`, `config schema`, `--set` and `help config` all walk that
 // list:
 //
 //   struct SelectOptions {
@@ -80,6 +80,9 @@ struct GroupList {
 class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
+  // Stands before a field whose value cannot change a result, so that a resumed run may have
+  // another one than it began with: v.may_change().number("timeout_s", …). list_fields() tells it.
+  virtual FieldVisitor& may_change() { return *this; }
   virtual void integer(const char* key, int64_t& value, IntRange range, const char* doc) = 0;
   virtual void number(const char* key, double& value, NumberRange range, const char* doc) = 0;
   virtual void boolean(const char* key, bool& value, const char* doc) = 0;
@@ -156,6 +159,7 @@ struct ConfigOrigin {
   std::string value;   // as YAML
   std::string origin;  // "default", "round.yaml:12:5", "--set"
   std::string doc;
+  bool may_change = false;  // on resume
 };
 
 struct ConfigSource {
