@@ -11,7 +11,6 @@
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/kernels/instruction_set.h"
 #include "thoughtrank/model/sizes.h"
-#include "thoughtrank/train/rows.h"
 #include "thoughtrank/train/timed_steps.h"
 
 namespace thoughtrank {
@@ -175,8 +174,7 @@ double training_flops(const LlamaConfig& model, const std::vector<TrainingRow>& 
   double multiply_adds = 0;
   for (const TrainingRow& row : rows) {
     const auto tokens = static_cast<double>(row.input_ids.size());
-    double loss_tokens = 0;
-    for (const float weight : token_weights(row)) loss_tokens += weight > 0 ? 1 : 0;
+    const auto loss_tokens = static_cast<double>(count_loss_tokens(row));
     const double attention = tokens * tokens * query_width;  // scores and their sums, half of each
     multiply_adds += layers * (tokens * layer_weights + attention) + loss_tokens * head_weights;
   }

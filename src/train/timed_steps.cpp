@@ -1,5 +1,7 @@
 #include "thoughtrank/train/timed_steps.h"
 
+#include <algorithm>
+
 #include "thoughtrank/core/error.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
@@ -32,7 +34,7 @@ TrainingSize largest_micro_batch(const StepPlan& step,
     int64_t tokens = 0, loss_tokens = 0;
     for (const TrainingRow* row : sequence) {
       tokens += std::ssize(row->input_ids);
-      for (const float weight : token_weights(*row)) loss_tokens += weight > 0 ? 1 : 0;
+      loss_tokens += count_loss_tokens(*row);
     }
     if (tokens <= size.tokens) continue;
     size.tokens = tokens;
@@ -48,6 +50,11 @@ StepTimes difference(const StepTimes& later, const StepTimes& earlier) {
 }
 
 }  // namespace
+
+int64_t count_loss_tokens(const TrainingRow& row) {
+  const std::vector<float> weights = token_weights(row);
+  return std::count_if(weights.begin(), weights.end(), [](float weight) { return weight > 0; });
+}
 
 TrainingTimes time_training(Llama& model,
                             const std::vector<TrainingRow>& rows,
