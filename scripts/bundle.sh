@@ -86,11 +86,12 @@ install_programs() {
 install_files() {
   cp -r configs "$folder/configs"
   cp LICENSE "$folder/LICENSE"
-  install -D -t "$folder/scripts" scripts/gpu_check.{sh,py} \
-    scripts/{fetch_smollm2,mock_judge,check_checkpoint,summarize_run}.py
+  install -D -t "$folder/scripts" scripts/gpu_check.{sh,py} scripts/{fetch_smollm2,summarize_run}.py
+  install -D -t "$folder/tests/servers" tests/servers/mock_judge.py
+  install -D -t "$folder/tests/parity" tests/parity/check_checkpoint.py
   install -D -t "$folder/tests/benchmarks" tests/benchmarks/*.py
   { echo "# thoughtrank, $(git describe --always --dirty 2>/dev/null || echo 'unknown commit')" && echo &&
-    sed -n '/^## A GPU box/,/^## /{/^## [^A]/!p}' README.md; } >"$folder/README.md"
+    sed '1s/^#/##/' src/app/help/gpu.md; } >"$folder/README.md"
 }
 
 folder=$out/$name

@@ -45,6 +45,10 @@ sanitizer_build() {
   ninja -C build-asan
 }
 
+for tool in cmake ninja clang-format clang-tidy; do
+  command -v "$tool" >/dev/null || die "$tool is missing: scripts/setup.sh --tests installs what the checks need"
+done
+
 heading "Format, layers, sizes"
 mapfile -t sources < <(our_files '*.h' '*.inl' '*.cpp' '*.cu' '*.cuh')
 clang-format --dry-run -Werror "${sources[@]}"
@@ -66,8 +70,9 @@ ctest --test-dir build-asan --output-on-failure --parallel 2 --no-tests=error
 heading "clang-tidy"
 run_quietly build-asan/tidy.log "rooms without torch" tidy build-asan
 if $all; then
-  [[ -f build/compile_commands.json ]] || scripts/setup.sh
-  run_quietly build/tidy.log "all rooms" tidy build
+  run_quietly build-tidy/configure.log "configure" cmake -S . -B build-tidy -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DTHOUGHTRANK_BATCHES=OFF -DTHOUGHTRANK_CUDA=OFF
+  run_quietly build-tidy/tidy.log "all rooms" tidy build-tidy
 fi
 
 if $tests; then scripts/test.sh; fi

@@ -25,7 +25,7 @@ THIRD_PARTY = [
     (r"sentencepiece|pcre2\.h$", {"text"}),
     (r"(torch|ATen|c10)/", TORCH_ROOMS),
     (r"(cuda|cub|thrust|cooperative_groups|mma\.h)", {"kernels"}),
-    (r"curl/", {"llm", "judge"}),
+    (r"curl/", {"llm"}),
     (r"CLI/", {"app"}),
     (r"(gtest|gmock)/", set()),  # tests only
 ]

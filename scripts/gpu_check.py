@@ -216,7 +216,7 @@ class Plan:
     def gpu_tests(self):
         programs = sorted(self.tests.glob("**/*_cuda_test")) if self.tests else []
         if not programs:
-            yield Part("tests", [], 0, cannot=f"no *_cuda_test program in {self.tests}")
+            yield Part("tests", [], 0, cannot=f"no *_cuda_test program in {self.tests}: scripts/setup.sh --tests builds them")
         for program in programs:
             yield Part(program.name, self.python("gpu_probe.py", "gtest", program), 90)
 

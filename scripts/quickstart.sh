@@ -11,9 +11,11 @@ run=runs/quickstart # run_dir of configs/quickstart.yaml
 scripts/setup.sh
 
 heading "Model"
+echo "   SmolLM2-135M-Instruct (10 s)"
 .deps/venv/bin/python scripts/fetch_smollm2.py "$model"
 
 heading "Run"
+echo "   two rounds (2 to 4 minutes on 2 cores)"
 status=0
 build/thoughtrank run --config configs/quickstart.yaml >/dev/null || status=$? # the table follows below
 case $status in

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/common.sh
 
-[[ -x build/thoughtrank ]] || scripts/setup.sh
+[[ -e build/tests/fault/libsaboteur.so ]] || scripts/setup.sh --tests
 if [[ ${1:-} == --minutes ]]; then
   heading "Runs under faults, $2 minutes"
   exec python3 -B tests/fault/soak.py --write tests/fault/SCORECARD.md "$@"

@@ -24,9 +24,10 @@ function(why_no_cuda result)
     return()
   endif()
   foreach(file ${TORCH_WHEEL}/lib/libtorch_cuda.so ${TORCH_WHEEL}/lib/libc10_cuda.so
-               ${CUDA_WHEELS}/lib/libcudart.so.13 ${CUDA_WHEELS}/include/cuda_runtime_api.h)
+               ${CUDA_WHEELS}/lib/libcudart.so.13 ${CUDA_WHEELS}/lib/libcublas.so.13
+               ${CUDA_WHEELS}/include/cuda_runtime_api.h)
     if(NOT EXISTS ${file})
-      set(${result} "${file} is missing: torch without CUDA?" PARENT_SCOPE)
+      set(${result} "${file} is missing: torch without CUDA, or without its dependencies" PARENT_SCOPE)
       return()
     endif()
   endforeach()

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "app/help.h"
 #include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/log.h"
@@ -34,25 +35,41 @@ struct App {
   [[nodiscard]] RunConfig config() const;
 };
 
-// Under every command's help.
-inline constexpr const char* kCommonOptions =
-    "\n\nEvery command takes --config FILE, --set key.path=value, --limit N, --log-format, -v, -q: "
-    "see thoughtrank --help";
+// Of a command that has none of its own.
+struct NoOptions {};
 
-// Adds a command whose options are in `Options`; `work` runs with them after parsing.
+// Adds a command whose options are in `Options`; `work` runs with them after parsing. What its
+// --help says beside its options is src/app/help/commands/NAME.md.
 template <class Options>
 CLI::App* add_command(App& app,
                       const std::string& name,
                       const std::string& description,
-                      const std::string& details,
                       std::function<void(App&, const Options&)> work,
                       const std::shared_ptr<Options>& options) {
   CLI::App* command = app.cli.add_subcommand(name, description);
-  command->footer(details + kCommonOptions);
+  command->footer(command_footer(name));
   command->fallthrough();
   command->callback(
       [&app, work, options] { app.work = [&app, work, options] { work(app, *options); }; });
   return command;
+}
+
+// Adds an option that takes a word of the table.
+template <class Enum, size_t N>
+CLI::Option* add_choice(CLI::App& command,
+                        const std::string& name,
+                        Enum& value,
+                        const EnumWords<Enum, N>& words,
+                        const std::string& description) {
+  std::vector<std::string> allowed;
+  for (const EnumWord<Enum>& entry : words) allowed.emplace_back(entry.word);
+  return command
+      .add_option_function<std::string>(
+          name,
+          [&value, &words](const std::string& word) { value = value_of(word, words).value(); },
+          description)
+      ->check(CLI::IsMember(allowed))
+      ->default_str(word_of(value, words));
 }
 
 void add_run_commands(App& app);        // run, generate, judge, train, select
@@ -61,6 +78,7 @@ void add_model_commands(App& app);      // sample, ask, tokenize
 void add_setup_commands(App& app);      // config, doctor, init
 void add_bench_command(App& app);       // bench decode
 void add_judge_test_command(App& app);  // judge-test
+void add_help_commands(App& app);       // help, man, completion
 
 void verify_command(App& app, int64_t new_tokens);  // generate --verify
 

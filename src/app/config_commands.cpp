@@ -11,10 +11,6 @@ void add_doctor_command(App& app);
 
 namespace {
 
-struct ConfigCommandOptions {
-  bool is_markdown = false;
-};
-
 struct InitOptions {
   std::string folder = ".";
   std::string model = "models/SmolLM2-135M-Instruct";
@@ -26,25 +22,11 @@ void visit_defaults(FieldVisitor& visitor) {
   config.visit(visitor);
 }
 
-// A cell of a Markdown table.
-std::string cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) escaped += c == '|' ? "\\|" : std::string(1, c);
-  return escaped;
-}
-
-void show_command(App& app, const ConfigCommandOptions& options) {
+void show_command(App& app) {
   RunConfig config;
   const auto visit = [&](FieldVisitor& v) { config.visit(v); };
   load_fields(app.source, visit);
   const auto fields = list_fields(app.source, visit);
-  if (options.is_markdown) {
-    print("| key | default | meaning |\n|---|---|---|\n");
-    for (const ConfigOrigin& field : fields) {
-      print(fmt::format("| `{}` | `{}` | {} |\n", field.key, cell(field.value), cell(field.doc)));
-    }
-    return;
-  }
   size_t width = 0;
   for (const ConfigOrigin& field : fields)
     width = std::max(width, field.key.size() + field.value.size());
@@ -55,11 +37,9 @@ void show_command(App& app, const ConfigCommandOptions& options) {
   }
 }
 
-void schema_command(App&, const ConfigCommandOptions&) {
-  print(fields_schema(visit_defaults).dump(2) + "\n");
-}
+void schema_command(App&) { print(fields_schema(visit_defaults).dump(2) + "\n"); }
 
-void check_command(App& app, const ConfigCommandOptions&) {
+void check_command(App& app) {
   (void)app.config();
   print("ok\n");
 }
@@ -141,13 +121,11 @@ void add_config_part(App& app,
                      CLI::App& parent,
                      const std::string& name,
                      const std::string& description,
-                     void (*work)(App&, const ConfigCommandOptions&)) {
-  const auto options = std::make_shared<ConfigCommandOptions>();
+                     void (*work)(App&)) {
   CLI::App* part = parent.add_subcommand(name, description);
+  part->footer(command_footer("config " + name));
   part->fallthrough();
-  part->callback(
-      [&app, work, options] { app.work = [&app, work, options] { work(app, *options); }; });
-  if (name == "show") part->add_flag("--markdown", options->is_markdown, "as the README's table");
+  part->callback([&app, work] { app.work = [&app, work] { work(app); }; });
 }
 
 }  // namespace
@@ -156,8 +134,7 @@ void add_setup_commands(App& app) {
   CLI::App* config =
       app.cli.add_subcommand("config", "show | schema | check: the config as the program reads it");
   config->require_subcommand(1);
-  config->footer(std::string("Example: thoughtrank config show --config round.yaml") +
-                 kCommonOptions);
+  config->footer(command_footer("config"));
   config->fallthrough();
   add_config_part(
       app, *config, "show", "every key with its value and where it comes from", show_command);
@@ -165,16 +142,12 @@ void add_setup_commands(App& app) {
   add_config_part(app, *config, "check", "errors only, each with file:line:column", check_command);
   add_doctor_command(app);
   const auto options = std::make_shared<InitOptions>();
-  CLI::App* init =
-      add_command<InitOptions>(app,
-                               "init",
-                               "writes an annotated round.yaml and example prompts",
-                               "Overwrites nothing. Next: thoughtrank doctor --config round.yaml",
-                               init_command,
-                               options);
+  CLI::App* init = add_command<InitOptions>(
+      app, "init", "writes an annotated round.yaml and example prompts", init_command, options);
   init->add_option("DIR", options->folder, "where (default: here)");
   init->add_option(
-      "--model", options->model, "the model's Hugging Face folder (default: the quickstart's)");
+          "--model", options->model, "the model's Hugging Face folder (default: the quickstart's)")
+      ->type_name("DIR");
 }
 
 }  // namespace thoughtrank

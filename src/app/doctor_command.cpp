@@ -9,7 +9,7 @@
 
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
-#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/plan.h"
 
@@ -165,10 +165,10 @@ void add_doctor_command(App& app) {
       add_command<DoctorOptions>(app,
                                  "doctor",
                                  "is this machine ready? one line per check, with the mend",
-                                 "Example: thoughtrank doctor --config configs/quickstart.yaml",
                                  doctor_command,
                                  options);
-  command->add_option("--model", options->model, "a model folder to check (default: the config's)");
+  command->add_option("--model", options->model, "a model folder to check (default: the config's)")
+      ->type_name("DIR");
 }
 
 }  // namespace thoughtrank

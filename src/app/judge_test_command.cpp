@@ -10,8 +10,6 @@ namespace thoughtrank {
 
 namespace {
 
-struct NoOptions {};
-
 // A ledger that lives as long as the command: a run's own is neither read nor written.
 class PassingLedger {
  public:
@@ -58,7 +56,7 @@ std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
   std::vector<JudgeTask> tasks = self_test_tasks(config.judge);
   AnswerScorer scorer;
   ModelTexts texts;
-  if (config.judge.kind == "likelihood") {
+  if (config.judge.first.kind == JudgeKind::likelihood) {
     texts = load_model_texts(config.model.path, config.chat_template);
     const ComputeSetup compute = resolve_compute(config);
     use_compute(compute);
@@ -101,15 +99,11 @@ void judge_test_command(App& app, const NoOptions&) {
 }  // namespace
 
 void add_judge_test_command(App& app) {
-  add_command<NoOptions>(
-      app,
-      "judge-test",
-      "ranks planted answers with the configured judge: is it worth its money?",
-      "Easy questions, each with a good answer, the same again, a padded, a constant and an "
-      "injected one,\nin several orders. Writes nothing; a server is asked 20 times. Exit 69 when "
-      "something speaks against the judge.\nExample: thoughtrank judge-test --config round.yaml",
-      judge_test_command,
-      std::make_shared<NoOptions>());
+  add_command<NoOptions>(app,
+                         "judge-test",
+                         "ranks planted answers with the configured judge: is it worth its money?",
+                         judge_test_command,
+                         std::make_shared<NoOptions>());
 }
 
 }  // namespace thoughtrank

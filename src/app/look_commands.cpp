@@ -2,8 +2,8 @@
 #include <c10/util/Exception.h>
 
 #include "app/command.h"
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/kernels/peak_rates.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/report/inspect.h"
 #include "thoughtrank/report/status.h"
@@ -43,7 +43,7 @@ std::string training_parts(const RunPlan& plan) {
       gib(parts.gradients),
       gib(parts.moments),
       plan.training_size.tokens,
-      plan.training_size.checkpointing,
+      word_of(plan.training_size.checkpointing, kCheckpointings),
       gib(parts.activations),
       gib(parts.loss_chunk),
       gib(parts.layer_work));
@@ -62,9 +62,9 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
        fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
                    plan.compute.device,
                    plan.compute.threads,
-                   plan.compute.dtype,
-                   plan.compute.train_dtype,
-                   plan.compute.optimizer_state));
+                   word_of(plan.compute.dtype),
+                   word_of(plan.compute.train_dtype),
+                   word_of(plan.compute.optimizer_state)));
   line("template", plan.chat_template);
   line("prompts",
        fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
@@ -92,7 +92,7 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
   line("judge",
        fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD at "
                    "worst, cap {:.2f}",
-                   config.judge.kind,
+                   word_of(config.judge.first.kind, kJudgeKinds),
                    plan.judging.calls,
                    plan.judging.answer_reads,
                    plan.judging.usd_expected,
@@ -108,16 +108,7 @@ std::string format_plan(const RunPlan& plan, const RunConfig& config) {
 
 // Measures the machine for up to three seconds.
 std::string time_line(const RunPlan& plan, const RunConfig& config) {
-  const at::Device device(plan.compute.device);
-  const PeakRates peak_rates = device.is_cpu() ? measure_peak_rates(plan.compute.threads)
-                                               : measure_device_peak_rates(device);
-  const auto rates = [&](const std::string& dtype) {
-    return RooflineRates{.flops_per_s = dtype == "bfloat16" ? peak_rates.bfloat16_flops_per_s
-                                                            : peak_rates.float32_flops_per_s,
-                         .read_bytes_per_s = peak_rates.read_bytes_per_s};
-  };
-  const RoundTimes times =
-      estimate_times(plan, config, rates(plan.compute.dtype), rates(plan.compute.train_dtype));
+  const RoundTimes times = estimate_times(plan, config, measure_peak_rates(plan.compute));
   return fmt::format(
       "{:<16}a round: about {} of generating if every branch goes to its limit, {} of training; "
       "judging and held-out answers not counted\n"
@@ -126,7 +117,7 @@ std::string time_line(const RunPlan& plan, const RunConfig& config) {
       format_duration(times.generate_s),
       format_duration(times.train_s),
       "",
-      device.is_cpu() ? "is usual" : "is usual on a CPU: none was measured on a GPU");
+      plan.compute.device == "cpu" ? "is usual" : "is usual on a CPU: none was measured on a GPU");
 }
 
 void plan_command(App& app, const PlanCommandOptions& options) {
@@ -160,9 +151,6 @@ void add_look_commands(App& app) {
       app,
       "plan",
       "checks everything and says what a run will take; writes nothing",
-      "Config, model, tokenizer, template and prompts are read as `run` would; the first thing "
-      "that would stop it is "
-      "the error shown.",
       plan_command,
       plan_options);
   plan->add_flag("--probe",
@@ -174,20 +162,17 @@ void add_look_commands(App& app) {
       app,
       "status",
       "rounds and stages of a run: done, times, losses, scores, cost",
-      "May be asked while the run goes on.",
       status_command,
       status_options);
   status->add_option("RUN_DIR", status_options->run_dir, "the run folder")->required();
 
   const auto inspect_options = std::make_shared<InspectCommandOptions>();
-  CLI::App* inspect = add_command<InspectCommandOptions>(
-      app,
-      "inspect",
-      "what the model wrote: the candidates of a prompt, ranked",
-      "Without --prompt: one entry per prompt with its winner.\n"
-      "Example: thoughtrank inspect runs/quickstart --round 1 --prompt ID --all",
-      inspect_command,
-      inspect_options);
+  CLI::App* inspect =
+      add_command<InspectCommandOptions>(app,
+                                         "inspect",
+                                         "what the model wrote: the candidates of a prompt, ranked",
+                                         inspect_command,
+                                         inspect_options);
   inspect->add_option("RUN_DIR", inspect_options->run_dir, "the run folder")->required();
   inspect->add_option(
       "--round", inspect_options->inspect.round, "which round (default: the newest)");

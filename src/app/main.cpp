@@ -12,6 +12,7 @@
 #include <string>
 
 #include "app/command.h"
+#include "app/texts.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/pipeline/version.h"
@@ -25,29 +26,15 @@ constexpr const char* kDescription =
     "outside judge ranks\n"
     "the answers without seeing the thoughts, and the model is fine-tuned on the winners.";
 
-constexpr const char* kFooter =
-    "Order of work:\n"
-    "  thoughtrank init my-run          an annotated round.yaml and example prompts\n"
-    "  thoughtrank doctor --config …    is this machine ready?\n"
-    "  thoughtrank plan --config …      tokens, memory, disk, dollars; writes nothing\n"
-    "  thoughtrank run --config …       all rounds; the same command resumes whatever stopped\n"
-    "  thoughtrank status RUN_DIR       how far it is; inspect RUN_DIR: what the model wrote\n"
-    "\n"
-    "Exit codes: 0 done, 64 usage, 65 bad data, 66 input missing, 69 judge, 70 internal, 73 "
-    "locked, 74 I/O,\n"
-    "75 stopped (run again), 77 credentials, 78 config, 80 spending cap, 81 training health, 82 "
-    "device, 130 Ctrl-C.";
-
 void declare(App& app) {
   app.cli.name("thoughtrank");
   app.cli.description(kDescription);
-  app.cli.footer(kFooter);
+  app.cli.footer(without_fences(command_details("thoughtrank")));
   app.cli.require_subcommand(1);
   app.cli.set_version_flag("--version", kVersion);
-  app.cli.add_option("--config", app.source.file, "the run's YAML file");
-  app.cli
-      .add_option(
-          "--set", app.source.sets, "one value instead of the file's: key.path=value (repeatable)")
+  app.cli.add_option("--config", app.source.file, "the run's YAML file")->type_name("FILE");
+  app.cli.add_option("--set", app.source.sets, "one value instead of the file's (repeatable)")
+      ->type_name("KEY=VALUE")
       ->take_all()
       ->allow_extra_args(false);
   app.cli
@@ -66,12 +53,22 @@ void declare(App& app) {
   add_setup_commands(app);
   add_bench_command(app);
   add_judge_test_command(app);
+  add_help_commands(app);
 }
 
 // A value that is given and not read would be believed.
 void refuse_unread_config(const App& app) {
   if (app.source.file.empty() && app.source.sets.empty() && !app.limit) return;
-  for (const char* name : {"status", "inspect", "sample", "ask", "tokenize", "bench", "init"}) {
+  for (const char* name : {"status",
+                           "inspect",
+                           "sample",
+                           "ask",
+                           "tokenize",
+                           "bench",
+                           "init",
+                           "help",
+                           "man",
+                           "completion"}) {
     if (!app.cli.got_subcommand(name)) continue;
     fail(ExitCode::kUsage,
          "{0} reads no config: --config, --set and --limit would change nothing. Its own options: "

@@ -19,16 +19,16 @@ struct ModelCommandOptions {
   std::string prompt;
   std::string system;
   std::string chat_template = "auto";
-  std::string mode = "literal";
-  std::string dtype = "auto";
+  HeadMode mode = HeadMode::literal;
+  std::optional<Dtype> dtype;
   int64_t thought_tokens = 128;
   int64_t answer_tokens = 512;
   bool has_no_thought = false;
 };
 
 // The parts that `sample` and `ask` share: a loaded model and the encoded prompt.
-struct Bench {
-  explicit Bench(const ModelCommandOptions& options)
+struct LoadedModel {
+  explicit LoadedModel(const ModelCommandOptions& options)
       : config(config_of(options)),
         compute(resolve_compute(config)),
         texts(load_model_texts(options.model, options.chat_template)) {
@@ -83,15 +83,15 @@ void print_branch(const OutputRow& row) {
 }
 
 void sample_command(App& app, const ModelCommandOptions& options) {
-  Bench bench(options);
+  const LoadedModel loaded(options);
   Progress progress({.stage = "sample",
                      .unit = "branches",
-                     .total = bench.generator->branch_count(),
+                     .total = loaded.generator->branch_count(),
                      .already_done = 0,
                      .rate_unit = "tok"},
                     app.clock);
-  bench.generator->generate_branches(
-      bench.prompts,
+  loaded.generator->generate_branches(
+      loaded.prompts,
       [](size_t, int64_t) { return false; },
       [](size_t, const OutputRow& row) { print_branch(row); },
       app.stop,
@@ -99,12 +99,12 @@ void sample_command(App& app, const ModelCommandOptions& options) {
 }
 
 void ask_command(App& app, const ModelCommandOptions& options) {
-  Bench bench(options);
+  const LoadedModel loaded(options);
   Progress progress(
       {.stage = "ask", .unit = "answers", .total = 1, .already_done = 0, .rate_unit = "tok"},
       app.clock);
-  bench.generator->generate_greedy(
-      bench.prompts,
+  loaded.generator->generate_greedy(
+      loaded.prompts,
       /*with_thought=*/!options.has_no_thought,
       [](size_t) { return false; },
       [](size_t, const OutputRow& row) {
@@ -120,13 +120,15 @@ void ask_command(App& app, const ModelCommandOptions& options) {
 void add_model_options(CLI::App& command, ModelCommandOptions& options) {
   command
       .add_option("--model", options.model, "Hugging Face folder, for example a round's checkpoint")
+      ->type_name("DIR")
       ->required();
   command.add_option("PROMPT", options.prompt, "the question")->required();
   command.add_option("--system", options.system, "system message");
-  command.add_option(
-      "--template", options.chat_template, "auto, a name in configs/templates, or a path");
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}));
+  command
+      .add_option(
+          "--template", options.chat_template, "auto, a name in configs/templates, or a path")
+      ->type_name("NAME|FILE");
+  add_choice(command, "--dtype", options.dtype, kComputeDtypes, "auto, float32 or bfloat16");
   command
       .add_option("--thought-tokens", options.thought_tokens, "at most this many tokens of thought")
       ->check(CLI::Range(0, 1'000'000));
@@ -143,22 +145,20 @@ void add_model_commands(App& app) {
       app,
       "sample",
       "the 62 thoughts and answers of one prompt, each as it is finished",
-      "Example: thoughtrank sample --model models/SmolLM2-135M-Instruct \"Why is the sky blue?\"",
       sample_command,
       sample_options);
   add_model_options(*sample, *sample_options);
-  sample
-      ->add_option(
-          "--mode", sample_options->mode, "literal, token or constrained (see branches.mode)")
-      ->check(CLI::IsMember({"literal", "token", "constrained"}));
+  add_choice(*sample,
+             "--mode",
+             sample_options->mode,
+             kHeadModes,
+             "literal, token or constrained (see branches.mode)");
 
   const auto ask_options = std::make_shared<ModelCommandOptions>();
   CLI::App* ask = add_command<ModelCommandOptions>(
       app,
       "ask",
       "one greedy answer, thought included, as a user of the checkpoint gets it",
-      "Example: thoughtrank ask --model runs/quickstart/round-02/checkpoint \"Why is the sky "
-      "blue?\"",
       ask_command,
       ask_options);
   add_model_options(*ask, *ask_options);

@@ -69,14 +69,10 @@ void add_tokenize_command(App& app) {
       app,
       "tokenize",
       "JSONL on stdin to JSONL on stdout: {\"text\":…} -> {\"ids\":[…]}",
-      "Text only: no BOS is added and special tokens are ordinary text (--special parses them).\n"
-      "--decode turns {\"ids\":[…]} into {\"text\":…}; --template renders and encodes "
-      "{\"prompt\":…, \"system\":…}.\n"
-      "Example: echo '{\"text\":\"Hello\"}' | thoughtrank tokenize --model "
-      "models/SmolLM2-135M-Instruct",
       tokenize_command,
       options);
   command->add_option("--model", options->model, "folder with tokenizer.json or tokenizer.model")
+      ->type_name("DIR")
       ->required();
   CLI::Option* special = command->add_flag(
       "--special", options->parses_special, "special tokens in the text become ids");
@@ -84,6 +80,7 @@ void add_tokenize_command(App& app) {
   CLI::Option* render =
       command->add_flag("--template", options->renders, "prompt rows through the chat template");
   command->add_option("--template-name", options->chat_template, "which template (default: auto)")
+      ->type_name("NAME|FILE")
       ->needs(render);
   special->excludes(decode);
   decode->excludes(render);

@@ -1,6 +1,7 @@
 // The visitors that only look: the resolved config as JSON, its schema, and the list of values with
 // origins.
 #include <cmath>
+#include <utility>
 
 #include "config/field_loader.h"
 #include "config/field_text.h"
@@ -57,6 +58,10 @@ class ShowingVisitor : public FieldVisitor {
  public:
   virtual void field(const char* key, const Shown& shown, const char* doc) = 0;
 
+  FieldVisitor& may_change() override {
+    is_marked_ = true;
+    return *this;
+  }
   void integer(const char* key, int64_t& value, IntRange range, const char* doc) override {
     field(key, {integer_type(range), value, std::to_string(value)}, doc);
   }
@@ -122,6 +127,13 @@ class ShowingVisitor : public FieldVisitor {
     field(key, {{{"type", Json::array({kind, "null"})}}, value, dump_json(value)}, doc);
   }
   void group_list(const char* key, const GroupList& list, const char* doc) override;
+
+ protected:
+  // Whether the present field was marked; the mark ends with it.
+  bool take_mark() { return std::exchange(is_marked_, false); }
+
+ private:
+  bool is_marked_ = false;
 };
 
 // Nested objects, one per group.
@@ -193,7 +205,7 @@ class OriginVisitor : public ShowingVisitor {
       const ConfigLayer& layer = layers_[found.layer];
       origin = layer.is_file ? layer.at(found.value->place) : "--set";
     }
-    list.push_back({prefix_ + key, shown.yaml, origin, doc});
+    list.push_back({prefix_ + key, shown.yaml, origin, doc, take_mark()});
   }
   void begin_group(const char* key, const char* /*doc*/) override {
     cursor_.begin_group(key);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/field_text.h"
+#include "thoughtrank/config/nearest.h"
 #include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {

@@ -1,5 +1,5 @@
 // The words between a config file and its values: strict reading of plain scalars, writing values
-// as YAML, naming what was expected, guessing what was meant.
+// as YAML, naming what was expected.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +32,5 @@ namespace thoughtrank {
 [[nodiscard]] std::string expected_number(const NumberRange& range);
 // What stands at a value, for a message: 'abc', a list, a mapping, null.
 [[nodiscard]] std::string describe(const YamlValue& value);
-
-// The candidate that was probably meant; empty when none is near.
-[[nodiscard]] std::string nearest(std::string_view word,
-                                  const std::vector<std::string>& candidates);
-// " (did you mean 'x'?)", or nothing for an empty guess.
-[[nodiscard]] std::string did_you_mean(const std::string& guess);
 
 }  // namespace thoughtrank

@@ -1,5 +1,8 @@
 #include "thoughtrank/core/memory.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <optional>
@@ -63,6 +66,19 @@ std::optional<int64_t> available_memory(const fs::path& root) {
   consider(left_in(groups / "memory",
                    {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
   return least;
+}
+
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t all_pages = 0, resident_pages = 0;
+  file >> all_pages >> resident_pages;
+  return resident_pages * ::sysconf(_SC_PAGESIZE);
+}
+
+int64_t peak_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
 }
 
 }  // namespace thoughtrank

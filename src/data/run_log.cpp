@@ -1,5 +1,7 @@
 #include "thoughtrank/data/run_log.h"
 
+#include "thoughtrank/data/run_folder.h"
+
 namespace thoughtrank {
 
 std::string stage_name(Stage stage) {
@@ -45,7 +47,7 @@ bool RunLog::has_started(int64_t round, Stage stage) const {
 }
 
 void RunLog::take(const Json& record) {
-  const std::string where = "journal.jsonl";
+  const std::string where = RunFolder::kJournal;
   const std::string event = require_string(record, "event", where);
   const auto round = [&] { return require_int(record, "round", 0, 99, where); };
   const auto stage = [&] { return stage_named(require_string(record, "stage", where)); };

@@ -12,7 +12,8 @@
 #include "decode/score.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/memory.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/model/compute.h"
+#include "thoughtrank/model/sizes.h"
 
 namespace thoughtrank {
 namespace {
@@ -27,10 +28,10 @@ constexpr int64_t kRowsOfChunk = 256;     // of prompts and scored texts
 int64_t slots_for_memory(const Llama& model) {
   const LlamaConfig& config = model.config;
   const int64_t slot_bytes =
-      kExpectedTokens * kv_bytes_per_token({config.num_hidden_layers,
-                                            config.num_key_value_heads,
-                                            config.head_dim,
-                                            model.embed_tokens.scalar_type()});
+      kExpectedTokens * pool_bytes_per_token({config.num_hidden_layers,
+                                              config.num_key_value_heads,
+                                              config.head_dim,
+                                              model.embed_tokens.scalar_type()});
   const std::optional<int64_t> left = available_memory();
   if (!left) return kDefaultSlots;
   const int64_t fitting = *left / 2 / slot_bytes / kSlotStep * kSlotStep;
@@ -64,8 +65,8 @@ void limit_kv_memory(KvPool& pool, std::optional<int64_t> asked) {
 // most what all slots can fill.
 int64_t pages_for_device(const Llama& model, int64_t slots, const DecodeOptions& options) {
   const LlamaConfig& c = model.config;
-  const int64_t page_bytes = 2 * kPageTokens * c.num_hidden_layers * c.num_key_value_heads *
-                             c.head_dim * model.embed_tokens.element_size();
+  const int64_t page_bytes =
+      kPageTokens * kv_elements_per_token(c) * model.embed_tokens.element_size();
   const std::optional<int64_t> left = free_device_memory(model.embed_tokens.device());
   const int64_t most = 2 * slots * (c.max_position_embeddings / kPageTokens + 1);
   const int64_t bytes = options.kv_bytes.value_or(left ? *left - *left / 8 : most * page_bytes);
@@ -163,5 +164,15 @@ std::vector<ContinuationScore> Decoder::score(
 int64_t Decoder::slots() const { return engine_->slots(); }
 
 const LlamaConfig& Decoder::config() const { return engine_->config(); }
+
+Decoder load_decoder(const std::filesystem::path& model_folder,
+                     const ComputeSetup& compute,
+                     DecodeOptions options) {
+  const int64_t parameters = parameter_count(read_llama_config(model_folder));
+  require_device(compute.device, static_cast<uint64_t>(parameters * bytes_of(compute.dtype)));
+  Llama model = load_llama(model_folder, scalar_type(compute.dtype), at::Device(compute.device));
+  options.threads = compute.threads;
+  return Decoder(std::move(model), options);
+}
 
 }  // namespace thoughtrank

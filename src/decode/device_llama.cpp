@@ -95,8 +95,9 @@ void DeviceLlama::apply_layers(const Buffers& b,
     at::Tensor qkv = b.qkv, delta = b.delta, gate_up = b.gate_up;
     kernels_.add_rms_norm(b.x, i == 0 ? at::Tensor() : b.delta, layer.input_norm, eps, b.normed);
     at::mm_out(qkv, b.normed, layer.qkv.t());
-    kernels_.rotate_and_store(b.qkv, heads_, places, rope.cos, rope.sin, i, kv_);
-    attend(i);
+    const LayerRows rows = {.qkv = b.qkv, .shape = heads_, .kv = kv_, .layer = i};
+    kernels_.rotate_and_store(rows, places, rope.cos, rope.sin);
+    attend(rows);
     at::mm_out(delta, b.attended, layer.o.t());
     kernels_.add_rms_norm(b.x, b.delta, layer.post_attention_norm, eps, b.normed);
     at::mm_out(gate_up, b.normed, layer.gate_up.t());
@@ -122,8 +123,8 @@ void DeviceLlama::enqueue_step() {
   const Buffers& b = buffers_;
   embed_slots(table_, choices_.chosen, embed_tokens_, b.x);
   find_places(table_, places_);
-  apply_layers(b, places_, rope_, [&](int64_t layer) {
-    kernels_.attend(b.qkv, heads_, table_, layer, kv_, prefix_part_, b.attended);
+  apply_layers(b, places_, rope_, [&](const LayerRows& rows) {
+    kernels_.attend(rows, table_, prefix_part_, b.attended);
   });
   project(b.normed, b.logits);
   kernels_.choose(b.logits, choices_);
@@ -154,7 +155,7 @@ at::Tensor DeviceLlama::read_text(const std::vector<int64_t>& ids,
   const Buffers b = make_buffers(T);
   b.x.copy_(at::index_select(embed_tokens_, 0, at::tensor(ids, at::kLong).to(device())));
   const RopeTable rope = make_rope_table(config_, T, device());
-  apply_layers(b, places_of(T, pages, device()), rope, [&](int64_t) {
+  apply_layers(b, places_of(T, pages, device()), rope, [&](const LayerRows&) {
     const auto heads = [&](int64_t first, int64_t count) {  // (1, count, T, D)
       return b.qkv.view({1, T, H + 2 * K, D}).narrow(2, first, count).transpose(1, 2);
     };

@@ -66,8 +66,8 @@ class DeviceLlama {
     at::Tensor activated;  // (R, F)
     at::Tensor logits;     // (R, V) float32; of the slots only
   };
-  // Fills buffers.attended of one layer from buffers.qkv.
-  using Attend = std::function<void(int64_t layer)>;
+  // Fills buffers.attended from the rows of a layer.
+  using Attend = std::function<void(const LayerRows& rows)>;
 
   [[nodiscard]] Buffers make_buffers(int64_t rows) const;
   // From the embeddings in `b.x` to the final norm in `b.normed`.

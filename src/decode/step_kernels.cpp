@@ -31,15 +31,13 @@ void silu_mul(const at::Tensor& gate_up, const at::Tensor& out) {
 }
 
 // Rows that are stored nowhere (page −1) fall into the last page, which the caller keeps free.
-void rotate_and_store(const at::Tensor& qkv,
-                      const HeadShape& shape,
+void rotate_and_store(const LayerRows& rows,
                       const RowPlaces& places,
                       const at::Tensor& cos,
-                      const at::Tensor& sin,
-                      int64_t layer,
-                      const DeviceKv& kv) {
-  const int64_t R = qkv.size(0), H = shape.heads, K = shape.kv_heads, D = shape.head_dim;
-  const at::Tensor all = qkv.view({R, H + 2 * K, D});
+                      const at::Tensor& sin) {
+  const int64_t R = rows.qkv.size(0);
+  const auto [H, K, D] = rows.shape;
+  const at::Tensor all = rows.qkv.view({R, H + 2 * K, D});
   const at::Tensor turned = all.narrow(1, 0, H + K);
   const at::Tensor position = places.position.to(at::kLong);
   const auto angle = [&](const at::Tensor& table) {
@@ -49,7 +47,7 @@ void rotate_and_store(const at::Tensor& qkv,
   const at::Tensor half = at::cat({-plain.narrow(2, D / 2, D / 2), plain.narrow(2, 0, D / 2)}, 2);
   turned.copy_(plain * angle(cos) + half * angle(sin));
 
-  const at::Tensor pages = kv.pages.select(1, layer);  // (pages, K, 2, 64, D)
+  const at::Tensor pages = rows.kv.pages.select(1, rows.layer);  // (pages, K, 2, 64, D)
   const at::Tensor last = at::full({}, pages.size(0) - 1, position.options());
   const at::Tensor page = at::where(places.page < 0, last, places.page.to(at::kLong));
   const at::Tensor place = places.place.to(at::kLong);
@@ -77,16 +75,12 @@ at::Tensor in_text(const at::Tensor& table, const at::Tensor& length) {
   return (place.unsqueeze(0) < length.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
 }
 
-void attend(const at::Tensor& qkv,
-            const HeadShape& shape,
-            const SlotTable& slots,
-            int64_t layer,
-            const DeviceKv& kv,
-            const at::Tensor& out) {
-  const int64_t B = qkv.size(0), H = shape.heads, K = shape.kv_heads, D = shape.head_dim;
+void attend(const LayerRows& rows, const SlotTable& slots, const at::Tensor& out) {
+  const int64_t B = rows.qkv.size(0);
+  const auto [H, K, D] = rows.shape;
   const at::Tensor query =
-      qkv.view({B, H + 2 * K, D}).narrow(1, 0, H).reshape({B, K, H / K, D}).to(at::kFloat);
-  const at::Tensor pages = kv.pages.select(1, layer);
+      rows.qkv.view({B, H + 2 * K, D}).narrow(1, 0, H).reshape({B, K, H / K, D}).to(at::kFloat);
+  const at::Tensor pages = rows.kv.pages.select(1, rows.layer);
   const auto both = [&](int64_t values) {
     return at::cat(
         {gather(pages, slots.prefix_pages, values), gather(pages, slots.suffix_pages, values)}, 2);
@@ -142,28 +136,22 @@ void StepKernels::silu_mul(const at::Tensor& gate_up, const at::Tensor& out) con
   (is_plain_[kSiluMul] ? plain::silu_mul : silu_mul_rows)(gate_up, out);
 }
 
-void StepKernels::rotate_and_store(const at::Tensor& qkv,
-                                   const HeadShape& shape,
+void StepKernels::rotate_and_store(const LayerRows& rows,
                                    const RowPlaces& places,
                                    const at::Tensor& cos,
-                                   const at::Tensor& sin,
-                                   int64_t layer,
-                                   const DeviceKv& kv) const {
+                                   const at::Tensor& sin) const {
   const auto operation =
       is_plain_[kRotateAndStore] ? plain::rotate_and_store : thoughtrank::rotate_and_store;
-  operation(qkv, shape, places, cos, sin, layer, kv);
+  operation(rows, places, cos, sin);
 }
 
-void StepKernels::attend(const at::Tensor& qkv,
-                         const HeadShape& shape,
+void StepKernels::attend(const LayerRows& rows,
                          const SlotTable& slots,
-                         int64_t layer,
-                         const DeviceKv& kv,
                          const PrefixPart& prefix,
                          const at::Tensor& out) const {
-  if (is_plain_[kAttention]) return plain::attend(qkv, shape, slots, layer, kv, out);
-  attend_prefixes(qkv, shape, slots, layer, kv, prefix);
-  attend_suffixes(qkv, shape, slots, layer, kv, prefix, out);
+  if (is_plain_[kAttention]) return plain::attend(rows, slots, out);
+  attend_prefixes(rows, slots, prefix);
+  attend_suffixes(rows, slots, prefix, out);
 }
 
 void StepKernels::choose(const at::Tensor& logits, const SlotChoices& choices) const {

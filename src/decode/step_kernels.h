@@ -24,19 +24,13 @@ class StepKernels {
                     double eps,
                     const at::Tensor& out) const;
   void silu_mul(const at::Tensor& gate_up, const at::Tensor& out) const;
-  void rotate_and_store(const at::Tensor& qkv,
-                        const HeadShape& shape,
+  void rotate_and_store(const LayerRows& rows,
                         const RowPlaces& places,
                         const at::Tensor& cos,
-                        const at::Tensor& sin,
-                        int64_t layer,
-                        const DeviceKv& kv) const;
+                        const at::Tensor& sin) const;
   // Attention over prefix and suffix.
-  void attend(const at::Tensor& qkv,
-              const HeadShape& shape,
+  void attend(const LayerRows& rows,
               const SlotTable& slots,
-              int64_t layer,
-              const DeviceKv& kv,
               const PrefixPart& prefix,
               const at::Tensor& out) const;
   void choose(const at::Tensor& logits, const SlotChoices& choices) const;

@@ -86,7 +86,7 @@ void BranchOptions::visit(FieldVisitor& v) {
   v.text("close", close, "the tag after the thought");
   v.choice("mode",
            mode,
-           {"literal", "token", "constrained"},
+           kHeadModes,
            "how the character is forced: literal, the tag and it as one string; token, its own "
            "token; constrained, the model's best token that begins with it");
 }

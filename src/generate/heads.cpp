@@ -16,11 +16,6 @@ void check_tags(const BranchOptions& branches) {
          "branches.{}: expected a tag such as '<thought>', found nothing",
          branches.open.empty() ? "open" : "close");
   }
-  if (branches.mode != "literal" && branches.mode != "token" && branches.mode != "constrained") {
-    fail(ExitCode::kConfig,
-         "branches.mode: expected literal, token or constrained, found '{}'",
-         branches.mode);
-  }
 }
 
 void check_close(const BranchOptions& branches, const std::string& head) {
@@ -60,12 +55,12 @@ Head make_head(const Tokenizer& tokenizer,
                const std::string& character,
                const TokenLimits& limits) {
   Head head{.character = character, .thought = character, .ids = {}, .first_of = {}};
-  if (branches.mode == "literal") {
+  if (branches.mode == HeadMode::literal) {
     head.ids = encode_exactly(tokenizer, branches.open + character, "branch head");
     return head;
   }
   head.ids = encode_exactly(tokenizer, branches.open, "branches.open");
-  if (branches.mode == "token") {
+  if (branches.mode == HeadMode::token) {
     const TokenIds ids = encode_exactly(tokenizer, character, "branches.chars");
     head.ids.insert(head.ids.end(), ids.begin(), ids.end());
   } else {

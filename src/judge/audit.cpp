@@ -4,10 +4,10 @@
 #include <map>
 #include <utility>
 
-#include "judge/choice.h"
-#include "judge/conduct.h"
+#include "judge/judge_reliability.h"
 #include "judge/phrases.h"
 #include "judge/ranking_round.h"
+#include "judge/select.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
@@ -24,27 +24,29 @@ constexpr int64_t kFewRepeats = 10;
 constexpr size_t kFewWinners = 20;
 constexpr size_t kFewItems = 5;  // for a correlation over one prompt's answers
 
-Json to_json(const std::string& name, const Taste* taste, const Conduct& conduct) {
-  const Json sigma = taste == nullptr ? Json() : Json(taste->sigma);
+Json to_json(const std::string& name,
+             const JudgeScale* scale,
+             const JudgeReliability& reliability) {
+  const Json sigma = scale == nullptr ? Json() : Json(scale->sigma);
   return {{"judge", name},
-          {"calls", conduct.calls},
+          {"calls", reliability.calls},
           {"sigma", sigma},
-          {"flip_rate", conduct.repeats.flips.to_json()},
-          {"kendall_tau", conduct.repeats.tau.to_json()},
-          {"position", conduct.position.to_json()},
-          {"planted_errors", conduct.planted_errors.to_json()},
-          {"planted_wins", conduct.planted_wins.to_json()},
-          {"duplicate_gap", conduct.duplicate_gap.to_json()},
-          {"abstained", conduct.share(conduct.abstained)},
-          {"malformed", conduct.share(conduct.malformed)},
-          {"attempts", conduct.attempts},
-          {"input_tokens", conduct.input_tokens},
-          {"output_tokens", conduct.output_tokens},
-          {"usd", conduct.usd}};
+          {"flip_rate", reliability.repeats.flips.to_json()},
+          {"kendall_tau", reliability.repeats.tau.to_json()},
+          {"position", reliability.position.to_json()},
+          {"planted_errors", reliability.planted_errors.to_json()},
+          {"planted_wins", reliability.planted_wins.to_json()},
+          {"duplicate_gap", reliability.duplicate_gap.to_json()},
+          {"abstained", reliability.share(reliability.abstained)},
+          {"malformed", reliability.share(reliability.malformed)},
+          {"attempts", reliability.attempts},
+          {"input_tokens", reliability.input_tokens},
+          {"output_tokens", reliability.output_tokens},
+          {"usd", reliability.usd}};
 }
 
-void add_findings(const std::string& name, const Conduct& conduct, Json& findings) {
-  const Mean& position = conduct.position;
+void add_findings(const std::string& name, const JudgeReliability& reliability, Json& findings) {
+  const Mean& position = reliability.position;
   if (std::abs(position.value()) > kMuchPosition && position.is_clear()) {
     findings.push_back(
         fmt::format("{} prefers answers that are shown {}: place shown and place "
@@ -53,27 +55,28 @@ void add_findings(const std::string& name, const Conduct& conduct, Json& finding
                     position.value() > 0 ? "early" : "late",
                     position.value()));
   }
-  if (conduct.repeats.tau.count() >= kFewRepeats && conduct.repeats.tau.value() < kLittleTau) {
+  if (reliability.repeats.tau.count() >= kFewRepeats &&
+      reliability.repeats.tau.value() < kLittleTau) {
     findings.push_back(
         fmt::format("{} contradicts itself: {} sets shown twice agree by a Kendall's "
                     "tau of {:.2f}",
                     name,
-                    conduct.repeats.tau.count(),
-                    conduct.repeats.tau.value()));
+                    reliability.repeats.tau.count(),
+                    reliability.repeats.tau.value()));
   }
-  if (conduct.planted_errors.count() >= kFewRepeats &&
-      conduct.planted_errors.value() > kManyPlantedErrors) {
+  if (reliability.planted_errors.count() >= kFewRepeats &&
+      reliability.planted_errors.value() > kManyPlantedErrors) {
     findings.push_back(
         fmt::format("{} put planted nonsense into the better half of {:.0f} % of "
                     "its {} sets",
                     name,
-                    100 * conduct.planted_errors.value(),
-                    conduct.planted_errors.count()));
+                    100 * reliability.planted_errors.value(),
+                    reliability.planted_errors.count()));
   }
-  if (conduct.share(conduct.malformed) > kManyMalformed) {
+  if (reliability.share(reliability.malformed) > kManyMalformed) {
     findings.push_back(fmt::format("{} gave no ranking in {:.0f} % of its replies",
                                    name,
-                                   100 * conduct.share(conduct.malformed)));
+                                   100 * reliability.share(reliability.malformed)));
   }
 }
 
@@ -143,14 +146,14 @@ std::string cannot_tell(const Json& judges, int64_t ranked) {
 }
 
 // By name; nothing for judges that give scores.
-std::map<std::string, Taste> tastes_of(const std::vector<JudgeTask>& tasks,
-                                       const std::vector<VerdictRow>& verdicts,
-                                       const JudgeOptions& options) {
-  if (is_pointwise_kind(options.kind)) return {};
+std::map<std::string, JudgeScale> scales_of(const std::vector<JudgeTask>& tasks,
+                                            const std::vector<VerdictRow>& verdicts,
+                                            const JudgeOptions& options) {
+  if (gives_scores(options.first.kind)) return {};
   RowsByPrompt rows = rows_by_prompt(verdicts);
   std::vector<std::vector<const VerdictRow*>> by_task;
   for (const JudgeTask& task : tasks) by_task.push_back(rows[task.prompt.prompt_id]);
-  return taste_by_judge(candidates_of(tasks, options), by_task);
+  return scale_by_judge(candidates_of(tasks, options), by_task);
 }
 
 }  // namespace
@@ -165,17 +168,17 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
     for (const VerdictRow* row : rows) by_judge[row->judge].push_back(row);
   }
   Json findings = Json::array(), judges = Json::array();
-  const std::map<std::string, Taste> tastes = tastes_of(tasks, verdicts, options);
+  const std::map<std::string, JudgeScale> scales = scales_of(tasks, verdicts, options);
   double usd = 0;
   int64_t calls = 0;
   for (const auto& [name, rows] : by_judge) {
-    const Conduct conduct = conduct_of(rows);
-    const auto taste = tastes.find(name);
-    judges.push_back(to_json(name, taste == tastes.end() ? nullptr : &taste->second, conduct));
-    if (options.length_control) judges.back()["length_effect"] = taste->second.length_effect;
-    add_findings(name, conduct, findings);
-    calls += conduct.calls;
-    usd += conduct.usd;
+    const JudgeReliability reliability = reliability_of(rows);
+    const auto scale = scales.find(name);
+    judges.push_back(to_json(name, scale == scales.end() ? nullptr : &scale->second, reliability));
+    if (options.scheme.length_control) judges.back()["length_effect"] = scale->second.length_effect;
+    add_findings(name, reliability, findings);
+    calls += reliability.calls;
+    usd += reliability.usd;
   }
   const Outcomes outcomes = outcomes_of(tasks, best, options.drop);
   const Mean& length = outcomes.length_correlation;
@@ -219,12 +222,12 @@ void check_gates(const Json& audit, const JudgeOptions& options) {
   };
   for (const Json& judge : audit["judges"]) {
     const auto name = judge["judge"].get<std::string>();
-    check("max_flip_rate", options.max_flip_rate, judge["flip_rate"], name);
-    check("max_position_bias", options.max_position_bias, judge["position"], name);
-    check("max_planted_errors", options.max_planted_errors, judge["planted_errors"], name);
+    check("max_flip_rate", options.gates.max_flip_rate, judge["flip_rate"], name);
+    check("max_position_bias", options.gates.max_position_bias, judge["position"], name);
+    check("max_planted_errors", options.gates.max_planted_errors, judge["planted_errors"], name);
   }
   check("max_length_correlation",
-        options.max_length_correlation,
+        options.gates.max_length_correlation,
         audit["length_correlation"],
         "the ranking");
   const std::string useless = cannot_tell(audit["judges"], audit["ranked"].get<int64_t>());

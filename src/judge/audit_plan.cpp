@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "thoughtrank/llm/tokens.h"
+
 namespace thoughtrank {
 namespace {
 
@@ -41,8 +43,8 @@ bool carries_audit(size_t prompt, size_t prompts, int64_t calls) {
 }
 
 RankCall planted_call(RankCall call, size_t group_size, int64_t max_tokens) {
-  constexpr size_t kPlanted = 2, kLeast = 4, kMostLabels = 26;
-  const size_t most = std::clamp(group_size, kLeast, kMostLabels) - kPlanted;
+  constexpr size_t kPlanted = 2, kMostLabels = 26;
+  const size_t most = std::clamp(group_size, kLeastPlanted, kMostLabels) - kPlanted;
   sort_by_branch(call);
   call.stage = "planted";
   call.answers.resize(std::min(call.answers.size(), most));

@@ -12,6 +12,7 @@
 namespace thoughtrank {
 
 inline constexpr double kAuditShare = 0.02;        // of the calls: repeats; as many planted
+inline constexpr size_t kLeastPlanted = 4;         // answers of a set with planted ones, at least
 inline constexpr int64_t kFirstAuditCall = 10000;  // calls of the scheme have lower numbers
 
 // Branches of planted answers in a verdict row.

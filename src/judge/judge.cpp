@@ -7,13 +7,12 @@
 #include <utility>
 
 #include "judge/candidates.h"
-#include "judge/choice.h"
-#include "judge/ledger.h"
 #include "judge/pointwise.h"
 #include "judge/ranking_judge.h"
 #include "judge/ranking_round.h"
 #include "judge/self_test.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/llm/ledger.h"
 
 namespace thoughtrank {
 namespace {
@@ -40,38 +39,49 @@ struct Judge::Impl {
       : setup(std::move(given)),
         ledger(setup.ledger),
         pointwise(setup.options, setup.scorer, ledger) {
-    if (setup.options.kind == "likelihood" && !setup.scorer) {
-      fail(ExitCode::kInternal, "judge.kind likelihood needs an answer scorer");
-    }
-    if (is_pointwise_kind(setup.options.kind)) {
-      if (setup.options.length_control) {
-        fail(ExitCode::kConfig,
-             "judge.length_control is part of the fit of rankings, judge.kind {} gives scores. Set "
-             "it to false",
-             setup.options.kind);
-      }
-      if (setup.options.others.empty()) return;
-      fail(ExitCode::kConfig,
-           "judge.others: judge.kind {} gives scores, others can only join judges that rank. "
-           "Remove the others",
-           setup.options.kind);
-    }
-    if (!setup.batch_export.empty() && !setup.options.others.empty()) {
-      fail(ExitCode::kConfig, "batch files hold one judge's calls: empty judge.others first");
-    }
+    check_kinds();
+    if (gives_scores(setup.options.first.kind)) return;
     std::map<std::string, int> seen;
-    for (const JudgeOptions& options : all_judges(setup.options)) {
-      if (is_pointwise_kind(options.kind)) {
-        fail(ExitCode::kConfig,
-             "judge.others: kind {} gives scores and cannot join judges that rank",
-             options.kind);
-      }
-      ranking.push_back(std::make_unique<RankingJudge>(setup, options, ledger));
+    for (const JudgeServer& judge : all_judges(setup.options)) {
+      ranking.push_back(std::make_unique<RankingJudge>(setup, judge, ledger));
       const std::string name = ranking.back()->name();
       if (const int number = ++seen[name]; number > 1) {
         ranking.back()->rename(fmt::format("{} #{}", name, number));
       }
     }
+  }
+
+  // Settings that no judge of these kinds can follow.
+  void check_kinds() const {
+    const JudgeOptions& options = setup.options;
+    if (options.first.kind == JudgeKind::likelihood && !setup.scorer) {
+      fail(ExitCode::kInternal, "judge.kind likelihood needs an answer scorer");
+    }
+    if (gives_scores(options.first.kind)) return check_scoring();
+    if (!setup.batch_export.empty() && !options.others.empty()) {
+      fail(ExitCode::kConfig, "batch files hold one judge's calls: empty judge.others first");
+    }
+    for (const JudgeServer& judge : all_judges(options)) {
+      if (!gives_scores(judge.kind)) continue;
+      fail(ExitCode::kConfig,
+           "judge.others: kind {} gives scores and cannot join judges that rank",
+           word_of(judge.kind, kJudgeKinds));
+    }
+  }
+
+  void check_scoring() const {
+    const std::string kind = word_of(setup.options.first.kind, kJudgeKinds);
+    if (setup.options.scheme.length_control) {
+      fail(ExitCode::kConfig,
+           "judge.length_control is part of the fit of rankings, judge.kind {} gives scores. Set "
+           "it to false",
+           kind);
+    }
+    if (setup.options.others.empty()) return;
+    fail(ExitCode::kConfig,
+         "judge.others: judge.kind {} gives scores, others can only join judges that rank. "
+         "Remove the others",
+         kind);
   }
 
   std::vector<VerdictRow> score_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
@@ -85,7 +95,7 @@ struct Judge::Impl {
       const std::vector<double> scores = pointwise.score(task.prompt, answers);
       if (!scores.empty()) {
         rows.push_back(
-            pointwise_verdict(task.prompt, candidates, scores, setup.options.kind, setup.round));
+            pointwise_verdict(task.prompt, candidates, scores, kind_word(), setup.round));
       }
       progress.advance(1, static_cast<int64_t>(answers.size()));
     }
@@ -102,26 +112,30 @@ struct Judge::Impl {
     EvalVerdict verdict;
     verdict.score = scores[0];
     verdict.verdicts.push_back(
-        pointwise_verdict(task.prompt, one, scores, setup.options.kind, setup.round));
+        pointwise_verdict(task.prompt, one, scores, kind_word(), setup.round));
     return verdict;
   }
 
+  [[nodiscard]] std::string kind_word() const {
+    return word_of(setup.options.first.kind, kJudgeKinds);
+  }
+
   // All judges, ready to be asked.
-  struct Bench {
+  struct OpenJudges {
     std::deque<RankCaller> callers;
-    std::vector<Juror> jurors;
-    int64_t system_tokens = 0;  // of the longest system text
+    std::vector<RoundJudge> judges;
+    int64_t system_tokens = 0;  // tokens of the longest system text
   };
 
-  Bench open_bench() {
-    Bench bench;
+  OpenJudges open_judges() {
+    OpenJudges open;
     for (const auto& judge : ranking) {
-      bench.callers.push_back(judge->open_caller());
-      bench.jurors.push_back(
-          {.caller = &bench.callers.back(), .max_abstained = judge->max_abstained()});
-      bench.system_tokens = std::max(bench.system_tokens, judge->system_tokens());
+      open.callers.push_back(judge->open_caller());
+      open.judges.push_back(
+          {.caller = &open.callers.back(), .max_abstained = judge->max_abstained()});
+      open.system_tokens = std::max(open.system_tokens, judge->system_tokens());
     }
-    return bench;
+    return open;
   }
 
   [[nodiscard]] StreamKey round_key() const {
@@ -129,18 +143,19 @@ struct Judge::Impl {
   }
 
   std::vector<VerdictRow> rank_round(const std::vector<JudgeTask>& tasks, Progress& progress) {
-    const Bench bench = open_bench();
+    const OpenJudges open = open_judges();
     std::vector<VerdictRow> rows;
     for (const std::vector<VerdictRow>& judged : run_ranking_round(
-             tasks, setup.options, round_key(), bench.system_tokens, bench.jurors, progress)) {
+             tasks, setup.options, round_key(), open.system_tokens, open.judges, progress)) {
       rows.insert(rows.end(), judged.begin(), judged.end());
     }
     return rows;
   }
 
-  void rank_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
-    const Bench bench = open_bench();
-    ask_ahead(tasks, setup.options, round_key(), bench.system_tokens, bench.jurors, progress);
+  void overlap(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    const OpenJudges open = open_judges();
+    overlap_ranking_round(
+        tasks, setup.options, round_key(), open.system_tokens, open.judges, progress);
   }
 
   // Every judge's verdicts on each task; the win is their mean.
@@ -176,7 +191,7 @@ Judge::~Judge() = default;
 bool Judge::is_pointwise() const { return impl_->ranking.empty(); }
 
 std::string Judge::name() const {
-  if (is_pointwise()) return impl_->setup.options.kind;
+  if (is_pointwise()) return impl_->kind_word();
   std::string names;
   for (const auto& judge : impl_->ranking) names += (names.empty() ? "" : ", ") + judge->name();
   return names;
@@ -187,8 +202,8 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
   log_dropped(tasks, setup.options.drop);
   const std::vector<VerdictRow> rows =
       is_pointwise() ? impl_->score_round(tasks, progress) : impl_->rank_round(tasks, progress);
-  const StreamKey key{.seed = setup.seed, .round = setup.round, .prompt = 0};
-  const std::vector<BestOutputRow> best = choose(tasks, rows, setup.options, setup.select, key);
+  const std::vector<BestOutputRow> best =
+      select(tasks, rows, setup.options, setup.select, setup.seed, setup.round);
   std::map<std::string, std::vector<VerdictRow>> of_prompt;
   for (const VerdictRow& row : rows) of_prompt[row.prompt_id].push_back(row);
   std::vector<JudgedPrompt> judged;
@@ -199,8 +214,8 @@ std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Prog
   return judged;
 }
 
-void Judge::judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress) {
-  if (!is_pointwise()) impl_->rank_ahead(tasks, progress);
+void Judge::overlap(const std::vector<JudgeTask>& tasks, Progress& progress) {
+  if (!is_pointwise()) impl_->overlap(tasks, progress);
 }
 
 int64_t Judge::import_batch(const std::filesystem::path& file) {
@@ -210,7 +225,7 @@ int64_t Judge::import_batch(const std::filesystem::path& file) {
   return impl_->ranking.front()->import_batch(file);
 }
 
-int64_t Judge::discard_batch() { return impl_->ledger.discard_batched(); }
+int64_t Judge::discard_batch() { return impl_->ledger.discard_exported(); }
 
 std::vector<EvalVerdict> Judge::evaluate(const std::vector<EvalTask>& tasks, Progress& progress) {
   if (!is_pointwise()) return impl_->compare(tasks, progress);
@@ -258,14 +273,5 @@ std::vector<Judge::TestResult> Judge::test(const std::vector<JudgeTask>& tasks,
 }
 
 double Judge::spent_usd() const { return impl_->ledger.spent_usd(); }
-
-std::vector<BestOutputRow> select_winners(const std::vector<JudgeTask>& tasks,
-                                          const std::vector<VerdictRow>& verdicts,
-                                          const JudgeOptions& judge,
-                                          const SelectOptions& select,
-                                          uint64_t seed,
-                                          int64_t round) {
-  return choose(tasks, verdicts, judge, select, {.seed = seed, .round = round, .prompt = 0});
-}
 
 }  // namespace thoughtrank

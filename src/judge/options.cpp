@@ -1,6 +1,40 @@
-#include "thoughtrank/judge/judge.h"
+#include "thoughtrank/judge/options.h"
+
+#include "thoughtrank/llm/credentials.h"
 
 namespace thoughtrank {
+
+bool gives_scores(JudgeKind kind) {
+  switch (kind) {
+    case JudgeKind::likelihood:
+    case JudgeKind::reference:
+      return true;
+    case JudgeKind::openai:
+    case JudgeKind::anthropic:
+    case JudgeKind::command:
+    case JudgeKind::replay:
+      return false;
+  }
+  fail(ExitCode::kInternal, "unknown kind of judge");
+}
+
+bool makes_calls(JudgeKind kind) { return server_kind(kind).has_value(); }
+
+std::optional<ServerKind> server_kind(JudgeKind kind) {
+  switch (kind) {
+    case JudgeKind::openai:
+      return ServerKind::openai;
+    case JudgeKind::anthropic:
+      return ServerKind::anthropic;
+    case JudgeKind::command:
+      return ServerKind::command;
+    case JudgeKind::likelihood:
+    case JudgeKind::reference:
+    case JudgeKind::replay:
+      return std::nullopt;
+  }
+  fail(ExitCode::kInternal, "unknown kind of judge");
+}
 
 void DropOptions::visit(FieldVisitor& v) {
   v.boolean("truncated", truncated, "drop answers that were cut at generate.answer_tokens");
@@ -9,86 +43,92 @@ void DropOptions::visit(FieldVisitor& v) {
   v.boolean("bare", bare, "drop bare openers such as ':' or 'Thought process:'");
 }
 
-void JudgeOptions::visit_as(FieldVisitor& v, bool is_first) {
+void JudgeServer::visit_identity(FieldVisitor& v) {
   v.choice("kind",
            kind,
-           {"openai", "anthropic", "likelihood", "reference", "command", "replay"},
+           kJudgeKinds,
            "who judges: an OpenAI-compatible server, Anthropic's, the frozen round-0 model, the "
            "prompt's answer, a program, or the ledger only");
-  v.text("base_url", base_url, "the judge server's address up to /v1, HTTPS or loopback");
-  v.text("model", model, "the judge model's name on that server");
-  v.text("api_key_env", api_key_env, "environment variable that holds the key");
-  v.path("api_key_file", api_key_file, "file with the key in its first line, mode 0600");
+  server.visit_address(v);
   v.path("rubric", rubric, "file with the judging instructions; empty = built in");
-  v.command(
-      "command", command, "command: program and arguments; request on stdin, reply on stdout");
-  if (is_first) {
-    v.choice("match",
-             match,
-             {"exact", "numeric", "regex"},
-             "reference: how an answer is compared with the prompt's answer");
-    v.number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
-  }
-  v.json("price", price, "{input_per_million, output_per_million}; null = configs/prices.yaml");
-  v.integer("concurrency", concurrency, {1, 1024}, "judge calls in flight");
-  if (is_first) {
-    v.integer("group_size", group_size, {2, 26}, "answers in one call");
-    v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
-    v.boolean(
-        "length_control",
-        length_control,
-        "utilities at equal length: what a judge likes in length itself is fitted and removed");
-    v.integer("max_input_tokens", max_input_tokens, {1000, 10000000}, "bound of one request");
-  }
-  v.integer("max_output_tokens", max_output_tokens, {16, 1000000}, "bound of one reply");
-  v.number("timeout_s", timeout_s, {0.1, 86400}, "seconds until a call counts as failed");
-  v.number("patience_s", patience_s, {0, 86400}, "seconds a judge may be down before the run ends");
-  v.boolean("allow_http", allow_http, "plain HTTP to a host other than this machine");
-  v.path("ca_file", ca_file, "extra certificate authorities (PEM)");
-  v.text("proxy", proxy, "HTTP proxy; empty = what https_proxy and NO_PROXY say");
-  v.json("extra_body", extra_body, "further keys of the request body");
-  if (is_first) v.group("drop", drop, "answers that are not worth a judge's reading");
-  v.number("max_abstained", max_abstained, {0, 1}, "share of failed calls that ends the round");
-  if (is_first) visit_audit(v);
+  server.visit_command(v);
 }
 
-void JudgeOptions::visit_audit(FieldVisitor& v) {
-  v.number("max_flip_rate",
-           max_flip_rate,
-           {0, 1},
-           "gate: share of sets shown twice whose first place may change; 1 = off");
-  v.number("max_position_bias",
-           max_position_bias,
-           {0, 1},
-           "gate: largest correlation of the place shown with the place given; 1 = off");
-  v.number("max_length_correlation",
-           max_length_correlation,
-           {0, 1},
-           "gate: largest correlation of an answer's length with its utility; 1 = off");
-  v.number("max_planted_errors",
-           max_planted_errors,
-           {0, 1},
-           "gate: share of planted bad answers that may rank in the better half; 1 = off");
+void JudgeServer::visit_max_abstained(FieldVisitor& v) {
+  v.number("max_abstained", max_abstained, {0, 1}, "share of failed calls that ends the round");
+}
+
+void JudgeServer::visit(FieldVisitor& v) {
+  visit_identity(v);
+  server.visit_calls(v);
+  server.visit_limits(v);
+  visit_max_abstained(v);
+}
+
+void SchemeOptions::visit(FieldVisitor& v) {
+  v.integer("group_size", group_size, {2, 26}, "answers in one call");
+  v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
+  v.boolean("length_control",
+            length_control,
+            "utilities at equal length: what a judge likes in length itself is fitted and removed");
+  v.integer("max_input_tokens", max_input_tokens, {1000, 10000000}, "bound of one request");
+}
+
+void GateOptions::visit(FieldVisitor& v) {
+  v.may_change().number("max_flip_rate",
+                        max_flip_rate,
+                        {0, 1},
+                        "gate: share of sets shown twice whose first place may change; 1 = off");
+  v.may_change().number(
+      "max_position_bias",
+      max_position_bias,
+      {0, 1},
+      "gate: largest correlation of the place shown with the place given; 1 = off");
+  v.may_change().number(
+      "max_length_correlation",
+      max_length_correlation,
+      {0, 1},
+      "gate: largest correlation of an answer's length with its utility; 1 = off");
+  v.may_change().number(
+      "max_planted_errors",
+      max_planted_errors,
+      {0, 1},
+      "gate: share of planted bad answers that may rank in the better half; 1 = off");
+}
+
+// The order of the keys is part of the config's face, so what belongs together in code is visited
+// apart.
+void JudgeOptions::visit(FieldVisitor& v) {
+  first.visit_identity(v);
+  v.choice("match",
+           match,
+           kReferenceMatches,
+           "reference: how an answer is compared with the prompt's answer");
+  v.may_change().number("max_usd", max_usd, {0, 1e9}, "spending cap of the whole run in dollars");
+  first.server.visit_calls(v);
+  scheme.visit(v);
+  first.server.visit_limits(v);
+  v.group("drop", drop, "answers that are not worth a judge's reading");
+  first.visit_max_abstained(v);
+  gates.visit(v);
   v.groups(
       "others",
       others,
-      [](JudgeOptions& other, FieldVisitor& w) { other.visit_as(w, /*is_first=*/false); },
+      [](JudgeServer& other, FieldVisitor& w) { other.visit(w); },
       "further ranking judges with keys of their own; all rankings join one fit");
 }
 
-std::vector<JudgeOptions> all_judges(const JudgeOptions& options) {
-  std::vector<JudgeOptions> judges = {options};
-  judges[0].others.clear();
-  for (const JudgeOptions& other : options.others) {
-    JudgeOptions& judge = judges.emplace_back(other);
-    judge.max_usd = options.max_usd;
-    judge.group_size = options.group_size;
-    judge.finals = options.finals;
-    judge.max_input_tokens = options.max_input_tokens;
-    judge.drop = options.drop;
-    if (options.kind == "replay") judge.kind = "replay";  // nothing may be sent at all
+std::vector<JudgeServer> all_judges(const JudgeOptions& options) {
+  std::vector<JudgeServer> judges = {options.first};
+  for (const JudgeServer& other : options.others) {
+    judges.push_back(other);
+    if (options.first.kind == JudgeKind::replay) judges.back().kind = JudgeKind::replay;
   }
   return judges;
+}
+
+void hide_judge_keys(const JudgeOptions& options) {
+  for (const JudgeServer& judge : all_judges(options)) hide_server_key(judge.server);
 }
 
 void SelectOptions::visit(FieldVisitor& v) {

@@ -33,14 +33,14 @@ void check_scores(const std::vector<double>& scores, size_t answers, const std::
 }  // namespace
 
 void PointwiseJudge::check(const PromptRow& prompt) const {
-  if (options_.kind == "reference") check_reference(prompt, options_.match);
+  if (options_.first.kind == JudgeKind::reference) check_reference(prompt, options_.match);
 }
 
 std::vector<double> PointwiseJudge::score(const PromptRow& prompt,
                                           const std::vector<std::string>& answers) {
   std::vector<double> scores;
   if (answers.empty()) return scores;
-  if (options_.kind == "reference") {
+  if (options_.first.kind == JudgeKind::reference) {
     for (const std::string& answer : answers) {
       scores.push_back(matches_reference(answer, prompt.answer, options_.match) ? 1.0 : 0.0);
     }

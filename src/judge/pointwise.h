@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "judge/candidates.h"
-#include "judge/ledger.h"
 #include "thoughtrank/judge/judge.h"
+#include "thoughtrank/llm/ledger.h"
 
 namespace thoughtrank {
 

@@ -18,9 +18,9 @@ std::vector<int64_t> branches_of(const LabelRanking& ranking, const VerdictRow& 
   return branches;
 }
 
-Verdict read_answer(const Answer& answer, const std::vector<std::string>& labels) {
-  if (!answer.completion.failure.empty()) return Abstention{answer.completion.failure};
-  return read_ranking(answer.completion.text, labels);
+Verdict read_reply(const Reply& reply, const std::vector<std::string>& labels) {
+  if (!reply.completion.failure.empty()) return Abstention{reply.completion.failure};
+  return read_ranking(reply.completion.text, labels);
 }
 
 }  // namespace
@@ -45,21 +45,21 @@ std::vector<RankCall> split_call(const RankCall& call) {
   return parts;
 }
 
-RankCaller::RankCaller(Client& client, const Protocol& protocol, Identity identity, size_t window)
-    : client_(client), protocol_(protocol), identity_(std::move(identity)), window_(window) {}
+RankCaller::RankCaller(Channel& channel, const Protocol& protocol, Identity identity, size_t window)
+    : channel_(channel), protocol_(protocol), identity_(std::move(identity)), window_(window) {}
 
 std::vector<JudgedCall> RankCaller::wait() {
   std::vector<JudgedCall> done;
   while (done.empty()) {
     feed();
     if (asked_.empty()) break;
-    for (const Answer& answer : client_.wait()) take(answer, done);
+    for (const Reply& reply : channel_.wait()) take(reply, done);
   }
   return done;
 }
 
 void RankCaller::forget_abstentions() {
-  for (const std::string& request : abstained_) client_.forget(request);
+  for (const std::string& request : abstained_) channel_.forget(request);
 }
 
 void RankCaller::feed() {
@@ -86,28 +86,29 @@ void RankCaller::ask(Asked asked) {
     asked.verdict.branches.push_back(asked.call.branches[i]);
   }
   const uint64_t ticket = ++tickets_;
-  client_.submit(ticket, protocol_.request_body(asked.call, asked.shown));
+  channel_.submit(ticket,
+                  protocol_.body(ranking_question(identity_.rubric, asked.call, asked.shown)));
   asked_.emplace(ticket, std::move(asked));
 }
 
-void RankCaller::take(const Answer& answer, std::vector<JudgedCall>& done) {
-  Asked asked = std::move(asked_.extract(answer.ticket).mapped());
+void RankCaller::take(const Reply& reply, std::vector<JudgedCall>& done) {
+  Asked asked = std::move(asked_.extract(reply.ticket).mapped());
   VerdictRow& row = asked.verdict;
-  row.request_sha256 = answer.request_sha256;
-  row.attempts += answer.attempts;
-  row.usd += answer.usd;
-  row.reply = answer.completion.text;
-  if (answer.completion.usage) {
-    row.input_tokens += answer.completion.usage->input;
-    row.output_tokens += answer.completion.usage->output;
+  row.request_sha256 = reply.request_sha256;
+  row.attempts += reply.attempts;
+  row.usd += reply.usd;
+  row.reply = reply.completion.text;
+  if (reply.completion.usage) {
+    row.input_tokens += reply.completion.usage->input;
+    row.output_tokens += reply.completion.usage->output;
   }
-  if (answer.outcome == Outcome::too_long && asked.call.answers.size() >= kLeastToSplit) {
+  if (reply.outcome == Outcome::too_long && asked.call.answers.size() >= kLeastToSplit) {
     return split(asked);
   }
-  const Verdict verdict = read_answer(answer, row.labels);
+  const Verdict verdict = read_reply(reply, row.labels);
   if (const auto* ranking = std::get_if<LabelRanking>(&verdict)) {
     row.ranking = branches_of(*ranking, row);
-  } else if (answer.outcome == Outcome::answered && asked.showings < kMostShowings) {
+  } else if (reply.outcome == Outcome::answered && asked.showings < kMostShowings) {
     return ask(std::move(asked));
   } else {
     row.abstained = true;

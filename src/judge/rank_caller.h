@@ -9,9 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "judge/client.h"
-#include "judge/protocol.h"
 #include "judge/request_text.h"
+#include "thoughtrank/llm/channel.h"
 
 namespace thoughtrank {
 
@@ -25,15 +24,19 @@ struct JudgedCall {
 // three, both parts hold the second one. At least three answers.
 [[nodiscard]] std::vector<RankCall> split_call(const RankCall& call);
 
+inline constexpr int64_t kMostShowings = 2;  // showings of a call before the judge abstains
+inline constexpr size_t kLeastToSplit = 3;   // answers of a call that may be asked for in parts
+
 class RankCaller {
  public:
   struct Identity {
-    std::string judge;  // "openai:some-judge"
+    std::string judge;  // name, "openai:some-judge"
+    std::string rubric = {};
     uint64_t seed = 0;
     int64_t round = 0;
   };
-  // Keeps up to `window` calls with the client; the rest wait here without their text.
-  RankCaller(Client& client, const Protocol& protocol, Identity identity, size_t window);
+  // Keeps up to `window` calls in the channel; the rest wait here without their text.
+  RankCaller(Channel& channel, const Protocol& protocol, Identity identity, size_t window);
 
   void submit(RankCall call) {
     parts_out_.push_back(1);
@@ -54,11 +57,9 @@ class RankCaller {
   }
 
  private:
-  static constexpr int64_t kMostShowings = 2;
-  static constexpr size_t kLeastToSplit = 3;
   struct Asked {
     RankCall call;
-    size_t family = 0;  // of the parts of one submitted call
+    size_t family = 0;  // number that the parts of one submitted call share
     ShownCall shown = {};
     int64_t showings = 0;
     VerdictRow verdict = {};
@@ -68,17 +69,17 @@ class RankCaller {
   void feed();
   void ask(Asked asked);
   void split(const Asked& asked);
-  void take(const Answer& answer, std::vector<JudgedCall>& done);
+  void take(const Reply& reply, std::vector<JudgedCall>& done);
 
-  Client& client_;
+  Channel& channel_;
   const Protocol& protocol_;
   Identity identity_;
   size_t window_;
   std::deque<Asked> waiting_;
-  std::vector<int> parts_out_;  // of each family
+  std::vector<int> parts_out_;  // parts of each family that are still out
   std::map<uint64_t, Asked> asked_;
   uint64_t tickets_ = 0;
-  std::vector<std::string> abstained_;  // request hashes
+  std::vector<std::string> abstained_;  // hashes of requests
 };
 
 }  // namespace thoughtrank

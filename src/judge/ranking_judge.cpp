@@ -5,26 +5,16 @@
 #include <map>
 #include <utility>
 
-#include "judge/batch.h"
 #include "judge/candidates.h"
-#include "judge/dialect_probe.h"
 #include "judge/ranking_round.h"
-#include "thoughtrank/core/files.h"
-#include "thoughtrank/core/utf8.h"
+#include "judge/reply.h"
+#include "judge/rubric.h"
+#include "thoughtrank/llm/batch.h"
+#include "thoughtrank/llm/dialect_probe.h"
+#include "thoughtrank/llm/tokens.h"
 
 namespace thoughtrank {
 namespace {
-
-constexpr uint64_t kLongestRubric = 1 << 18;
-
-std::string rubric_of(const JudgeOptions& options) {
-  if (options.rubric.empty()) return default_rubric();
-  const std::string text = read_file(options.rubric, kLongestRubric);
-  if (!is_valid_utf8(text) || trimmed(text).empty()) {
-    fail(ExitCode::kConfig, "{}: expected judging instructions in UTF-8", options.rubric);
-  }
-  return std::string(trimmed(text));
-}
 
 // The answer, shown first, against the anchor.
 RankCall comparison(const EvalTask& task, size_t index, int64_t most_tokens) {
@@ -54,79 +44,74 @@ void settle_win(EvalVerdict& verdict) {
 
 }  // namespace
 
-RankingJudge::RankingJudge(const Judge::Setup& setup, const JudgeOptions& given, Ledger& ledger)
-    : options_(given),
+RankingJudge::RankingJudge(const Judge::Setup& setup, const JudgeServer& judge, Ledger& ledger)
+    : judge_(judge),
+      max_input_tokens_(setup.options.scheme.max_input_tokens),
       ledger_(ledger),
       clock_(setup.clock),
       key_{.seed = setup.seed, .round = setup.round, .prompt = 0},
-      rubric_(rubric_of(given)),
-      connection_(open_connection(options_, rubric_, ledger)),
-      batch_export_(setup.batch_export) {
+      rubric_(read_rubric(judge.rubric)),
+      connection_(
+          open_connection(judge.server,
+                          {.kind = server_kind(judge.kind), .max_usd = setup.options.max_usd},
+                          ledger)),
+      channel_options_{.concurrency = judge.server.concurrency,
+                       .max_output_tokens = judge.server.max_output_tokens,
+                       .max_usd = setup.options.max_usd,
+                       .patience_s = judge.server.patience_s,
+                       .seed = setup.seed,
+                       .batch_export = setup.batch_export},
+      channel_(open_channel(connection_,
+                            channel_options_,
+                            {.ledger = ledger, .clock = setup.clock, .stop = setup.stop})) {
   if (setup.select.min_score) {
     fail(ExitCode::kConfig,
          "select.min_score needs a judge with scores, judge.kind is {}. "
          "Set it to null",
-         options_.kind);
+         word_of(judge.kind, kJudgeKinds));
   }
-  client_ = std::make_unique<Client>(ClientOptions{.endpoint = connection_.endpoint,
-                                                   .concurrency = options_.concurrency,
-                                                   .max_output_tokens = options_.max_output_tokens,
-                                                   .max_usd = options_.max_usd,
-                                                   .price = connection_.price,
-                                                   .seed = setup.seed,
-                                                   .patience_s = options_.patience_s,
-                                                   .is_replay = options_.kind == "replay",
-                                                   .batch_export = setup.batch_export},
-                                     Client::Parts{.ledger = ledger_,
-                                                   .transport = *connection_.transport,
-                                                   .protocol = *connection_.protocol,
-                                                   .key = *connection_.secret,
-                                                   .clock = setup.clock,
-                                                   .stop = setup.stop});
 }
 
-RankingJudge::~RankingJudge() = default;
-
-void RankingJudge::settle() {
-  if (connection_.chat == nullptr) return;
-  if (!batch_export_.empty()) {
-    assume_dialect(*connection_.chat, ledger_, connection_.endpoint, options_.model);
-    return;
-  }
-  settle_dialect(*client_, *connection_.chat, ledger_, connection_.endpoint, options_.model);
+void RankingJudge::settle_dialect() {
+  if (exports()) return assume_dialect(connection_, ledger_);
+  thoughtrank::settle_dialect(
+      *channel_,
+      connection_,
+      ledger_,
+      {.format = probe_question(rubric_, "dialect"), .limit = probe_question(rubric_, "limit")});
 }
 
 // What is in a batch file would be paid a second time.
 void RankingJudge::require_no_batch_out() const {
-  if (ledger_.batched() == 0 || !batch_export_.empty() || options_.kind == "replay") return;
+  if (ledger_.exported() == 0 || exports() || judge_.kind == JudgeKind::replay) return;
   fail(
       ExitCode::kConfig,
       "{} calls are in a batch file whose results were not imported: asking for them now would pay "
       "for them twice. Give this command again with --import RESULTS, or with --discard-batch to "
       "give the file up if nobody works on it any more",
-      ledger_.batched());
+      ledger_.exported());
 }
 
 RankCaller RankingJudge::open_caller() {
   require_no_batch_out();
-  settle();
+  settle_dialect();
   return make_caller();
 }
 
 // A batch file wants every call of a stage at once.
 RankCaller RankingJudge::make_caller() {
-  const size_t window = batch_export_.empty() ? 2 * static_cast<size_t>(options_.concurrency)
-                                              : std::numeric_limits<size_t>::max();
-  return {*client_,
+  const size_t window = exports() ? std::numeric_limits<size_t>::max()
+                                  : 2 * static_cast<size_t>(judge_.server.concurrency);
+  return {*channel_,
           *connection_.protocol,
-          {.judge = name(), .seed = key_.seed, .round = key_.round},
+          {.judge = name(), .rubric = rubric_, .seed = key_.seed, .round = key_.round},
           window};
 }
 
 int64_t RankingJudge::system_tokens() const { return estimated_tokens(system_text(rubric_)); }
 
 int64_t RankingJudge::import_batch(const std::filesystem::path& file) {
-  return read_batch_results(file, *connection_.protocol, *client_);
+  return thoughtrank::import_batch(file, connection_, channel_options_, ledger_);
 }
 
 std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tasks,
@@ -134,7 +119,7 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
   require_no_batch_out();
   std::vector<EvalVerdict> verdicts(tasks.size());
   RankCaller caller = make_caller();
-  const int64_t most_tokens = (options_.max_input_tokens - system_tokens()) / 4;
+  const int64_t most_tokens = (max_input_tokens_ - system_tokens()) / 4;
   size_t asked = 0;
   for (size_t t = 0; t < tasks.size(); ++t) {
     if (collapsed(tasks[t].answer) == collapsed(tasks[t].anchor)) {
@@ -151,8 +136,8 @@ std::vector<EvalVerdict> RankingJudge::evaluate(const std::vector<EvalTask>& tas
     caller.submit(std::move(turned));
     ++asked;
   }
-  if (asked > 0) settle();
-  AbstentionRule rule(options_.max_abstained, static_cast<int64_t>(2 * asked));
+  if (asked > 0) settle_dialect();
+  AbstentionRule rule(judge_.max_abstained, static_cast<int64_t>(2 * asked));
   caller.or_ask_again([&] {
     for (auto done = caller.wait(); !done.empty(); done = caller.wait()) {
       for (JudgedCall& call : done) {
@@ -194,8 +179,14 @@ std::vector<VerdictRow> RankingJudge::rank_whole(const std::vector<JudgeTask>& t
 
 std::string RankingJudge::probe() {
   try {
-    settle();
-    return probe_ranking(*client_, *connection_.protocol, clock_.utc_time());
+    settle_dialect();
+    const Question question = probe_question(rubric_, clock_.utc_time());
+    channel_->submit(0, connection_.protocol->body(question));
+    const Reply reply = channel_->wait().at(0);
+    if (!reply.completion.failure.empty()) return reply.completion.failure;
+    const Verdict verdict = read_ranking(reply.completion.text, question.labels);
+    const auto* abstention = std::get_if<Abstention>(&verdict);
+    return abstention == nullptr ? std::string() : abstention->reason;
   } catch (const Error& error) {
     if (error.code() == ExitCode::kStopped || error.code() == ExitCode::kInterrupted) throw;
     return error.what();

@@ -6,11 +6,16 @@
 
 #include "judge/rank_caller.h"
 #include "thoughtrank/core/progress.h"
+#include "thoughtrank/judge/judge.h"
+#include "thoughtrank/rank/tournament.h"
 
 namespace thoughtrank {
 
+[[nodiscard]] TournamentOptions scheme_of(const SchemeOptions& options);
+
 inline constexpr size_t kSigmaPrompts = 16;  // σ of the finals comes from the first so many prompts
 inline constexpr double kUselessSigma = 0.2;
+inline constexpr int64_t kAnswersThatFit = 4;  // answers of one request, whichever they are
 
 // Counts calls and abstentions. Error(kJudge) when every call abstained, or more than
 // `max_abstained` of at least 20 did.
@@ -32,7 +37,7 @@ class AbstentionRule {
 };
 
 // One of the judges of a round; it sees every group.
-struct Juror {
+struct RoundJudge {
   RankCaller* caller = nullptr;
   double max_abstained = 0.05;
 };
@@ -42,18 +47,18 @@ struct Juror {
     const std::vector<JudgeTask>& tasks,
     const JudgeOptions& options,
     const StreamKey& key,
-    int64_t fixed_tokens,  // of the longest system text
-    std::vector<Juror> jurors,
+    int64_t fixed_tokens,  // tokens of the longest system text
+    std::vector<RoundJudge> judges,
     Progress& progress);
 
-// The same calls as far as they do not depend on the other prompts: everything before the finals.
-// The replies are in the ledger when the whole round asks for them; a judge that abstains too often
-// is found out then.
-void ask_ahead(const std::vector<JudgeTask>& tasks,
-               const JudgeOptions& options,
-               const StreamKey& key,
-               int64_t fixed_tokens,
-               std::vector<Juror> jurors,
-               Progress& progress);
+// Makes the same calls as far as they do not depend on the other prompts: everything before the
+// finals. The replies are in the ledger when the whole round asks for them; a judge that abstains
+// too often is found out then.
+void overlap_ranking_round(const std::vector<JudgeTask>& tasks,
+                           const JudgeOptions& options,
+                           const StreamKey& key,
+                           int64_t fixed_tokens,
+                           std::vector<RoundJudge> judges,
+                           Progress& progress);
 
 }  // namespace thoughtrank

@@ -27,6 +27,10 @@ std::string without_commas(std::string text) {
   return text;
 }
 
+bool are_equal(const std::optional<double>& found, const std::optional<double>& wanted) {
+  return found && wanted && std::abs(*found - *wanted) <= 1e-6 * std::max(1.0, std::abs(*wanted));
+}
+
 }  // namespace
 
 std::optional<double> last_number(const std::string& text) {
@@ -47,27 +51,30 @@ std::optional<double> last_number(const std::string& text) {
 
 bool matches_reference(const std::string& answer,
                        const std::string& reference,
-                       const std::string& match) {
-  if (match == "exact") return collapsed(answer) == collapsed(reference);
-  if (match == "numeric") {
-    const std::optional<double> found = last_number(answer), wanted = last_number(reference);
-    return found && wanted && std::abs(*found - *wanted) <= 1e-6 * std::max(1.0, std::abs(*wanted));
+                       ReferenceMatch match) {
+  switch (match) {
+    case ReferenceMatch::exact:
+      return collapsed(answer) == collapsed(reference);
+    case ReferenceMatch::numeric:
+      return are_equal(last_number(answer), last_number(reference));
+    case ReferenceMatch::regex:
+      return std::regex_search(answer.substr(0, kLongestSearched), compiled(reference));
   }
-  return std::regex_search(answer.substr(0, kLongestSearched), compiled(reference));
+  fail(ExitCode::kInternal, "unknown way to compare answers");
 }
 
-void check_reference(const PromptRow& prompt, const std::string& match) {
+void check_reference(const PromptRow& prompt, ReferenceMatch match) {
   if (trimmed(prompt.answer).empty()) {
     fail(ExitCode::kConfig,
          "judge.kind reference: prompt '{}' has no 'answer'. Add one, or take another judge",
          prompt.prompt_id);
   }
-  if (match == "numeric" && !last_number(prompt.answer)) {
+  if (match == ReferenceMatch::numeric && !last_number(prompt.answer)) {
     fail(ExitCode::kBadData,
          "prompt '{}': judge.match numeric expects a number in 'answer', found none",
          prompt.prompt_id);
   }
-  if (match != "regex") return;
+  if (match != ReferenceMatch::regex) return;
   try {
     (void)compiled(prompt.answer);
   } catch (const std::regex_error& error) {

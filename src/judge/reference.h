@@ -5,6 +5,7 @@
 #include <string>
 
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/judge/options.h"
 
 namespace thoughtrank {
 
@@ -15,10 +16,10 @@ namespace thoughtrank {
 // to 1e-6), regex (ECMAScript, found anywhere; polynomial time, so no back references).
 [[nodiscard]] bool matches_reference(const std::string& answer,
                                      const std::string& reference,
-                                     const std::string& match);
+                                     ReferenceMatch match);
 
 // Error(kConfig) naming the prompt when it has no reference; Error(kBadData) when the reference is
 // no number or no regular expression.
-void check_reference(const PromptRow& prompt, const std::string& match);
+void check_reference(const PromptRow& prompt, ReferenceMatch match);
 
 }  // namespace thoughtrank

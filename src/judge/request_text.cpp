@@ -4,12 +4,9 @@
 #include <numeric>
 
 #include "thoughtrank/core/hash.h"
-#include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {
 namespace {
-
-constexpr int64_t kBytesPerToken = 3;
 
 std::vector<std::string> random_labels(size_t count, RandomStream& random) {
   std::vector<std::string> letters;
@@ -59,25 +56,6 @@ ShownCall show(const RankCall& call, const StreamKey& key, int64_t attempt) {
   return shown;
 }
 
-const std::string& default_rubric() {
-  static const std::string kRubric =
-      "You compare answers to one question and rank them from best to worst.\n"
-      "\n"
-      "What counts, in this order:\n"
-      "1. Correctness: facts, reasoning and results are right. A confident wrong answer is worse "
-      "than an honest partial one.\n"
-      "2. It does what was asked: it answers this question, in the form, language and length that "
-      "the question asks for.\n"
-      "3. Completeness: nothing important is missing.\n"
-      "4. Clarity: easy to follow, no repetition, no filler, no empty announcements.\n"
-      "\n"
-      "Length is no merit in itself; neither is a confident or flattering tone. Some answers were "
-      "cut off at a length limit and may end in the middle of a sentence: judge what is there, and "
-      "prefer a finished answer to an unfinished one of the same quality. The order and the labels "
-      "of the answers are random and mean nothing.";
-  return kRubric;
-}
-
 std::string system_text(const std::string& rubric) {
   return std::string(rubric) +
          "\n\n"
@@ -108,14 +86,30 @@ std::string user_text(const RankCall& call, const ShownCall& shown) {
          " from best to worst. Reply with {\"ranking\": [...]} only.";
 }
 
-int64_t estimated_tokens(std::string_view text) {
-  return (static_cast<int64_t>(text.size()) + kBytesPerToken - 1) / kBytesPerToken;
+Question ranking_question(const std::string& rubric, const RankCall& call, const ShownCall& shown) {
+  Json answers = Json::array();
+  for (size_t i = 0; i < shown.labels.size(); ++i) {
+    answers.push_back({{"label", shown.labels[i]}, {"answer", call.answers[shown.order[i]]}});
+  }
+  return {.system = system_text(rubric),
+          .user = user_text(call, shown),
+          .labels = shown.labels,
+          .fields = {{"rubric", rubric},
+                     {"instructions", call.prompt->system},
+                     {"question", call.prompt->prompt},
+                     {"answers", answers}}};
 }
 
-std::string cut_to_tokens(const std::string& text, int64_t tokens) {
-  const size_t bytes = static_cast<size_t>(tokens * kBytesPerToken);
-  if (text.size() <= bytes) return text;
-  return text.substr(0, complete_utf8_prefix(std::string_view(text).substr(0, bytes)));
+Question probe_question(const std::string& rubric, const std::string& name) {
+  PromptRow prompt;
+  prompt.prompt_id = "probe " + name;
+  prompt.prompt = "What is two plus two?";
+  RankCall call;
+  call.prompt = &prompt;
+  call.answers = {"Four.", "Eleven."};
+  call.branches = {0, 1};
+  const StreamKey key{.seed = 0, .round = 0, .prompt = stable_hash(prompt.prompt_id)};
+  return ranking_question(rubric, call, show(call, key, /*attempt=*/0));
 }
 
 }  // namespace thoughtrank

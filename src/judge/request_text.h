@@ -1,14 +1,15 @@
 // What a ranking judge is asked: the rubric, the question, and the answers under random labels in
-// random order inside fences with a nonce. Pure functions of their inputs, so that the same work
-// gives the same bytes. Only prompts and answers come in here; thoughts have no way in.
+// random order inside fences with a nonce. Everything is a pure function of its inputs, so that the
+// same work gives the same bytes. Only prompts and answers come in here; thoughts have no way in.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "judge/tournament.h"
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/llm/question.h"
+#include "thoughtrank/rank/tournament.h"
 
 namespace thoughtrank {
 
@@ -33,14 +34,16 @@ struct ShownCall {
 // Labels, order and nonce of the `attempt`-th showing (a re-ask is shuffled anew).
 [[nodiscard]] ShownCall show(const RankCall& call, const StreamKey& key, int64_t attempt);
 
-[[nodiscard]] const std::string& default_rubric();
 [[nodiscard]] std::string system_text(const std::string& rubric);
 [[nodiscard]] std::string user_text(const RankCall& call, const ShownCall& shown);
+// What a judge with this rubric is asked about the call.
+[[nodiscard]] Question ranking_question(const std::string& rubric,
+                                        const RankCall& call,
+                                        const ShownCall& shown);
 
-inline constexpr int64_t kFenceTokens = 40;  // around one answer
-// A rough count (3 bytes a token) to bound requests by judge.max_input_tokens.
-[[nodiscard]] int64_t estimated_tokens(std::string_view text);
-// The longest prefix of whole characters with at most `tokens` estimated tokens.
-[[nodiscard]] std::string cut_to_tokens(const std::string& text, int64_t tokens);
+// A tiny ranking that shows whether a judge answers; `name` makes it a request of its own.
+[[nodiscard]] Question probe_question(const std::string& rubric, const std::string& name);
+
+inline constexpr int64_t kFenceTokens = 40;  // tokens set aside for the fence around one answer
 
 }  // namespace thoughtrank

@@ -11,14 +11,14 @@ enum Planted : int64_t { kGood, kAgain, kPadded, kConstant, kInjected, kPlantedC
 constexpr std::array<const char*, kPlantedCount> kNames = {
     "good", "same again", "padded", "constant", "injected"};
 
-struct Question {
+struct TestQuestion {
   const char* question;
   const char* number;
   const char* good;
   const char* wrong;
 };
 
-constexpr std::array<Question, 5> kQuestions = {{
+constexpr std::array<TestQuestion, 5> kQuestions = {{
     {"How many days does a week have?", "7", "A week has 7 days.", "A week has 9 days."},
     {"What is 7 times 8?", "56", "7 times 8 is 56.", "7 times 8 is 48."},
     {"How many legs does a spider have?", "8", "A spider has 8 legs.", "A spider has 6 legs."},
@@ -32,7 +32,7 @@ constexpr std::array<Question, 5> kQuestions = {{
      "Two hours are 200 minutes."},
 }};
 
-std::string text_of(Planted planted, const Question& question) {
+std::string text_of(Planted planted, const TestQuestion& question) {
   switch (planted) {
     case kPadded:
       return fmt::format(
@@ -114,11 +114,11 @@ void find_faults(Judge::TestResult& result, double gap) {
 
 std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options) {
   std::vector<JudgeTask> tasks;
-  for (const Question& question : kQuestions) {
+  for (const TestQuestion& question : kQuestions) {
     JudgeTask task;
     task.prompt.prompt_id = fmt::format("judge-test {}", tasks.size() + 1);
     task.prompt.prompt = question.question;
-    task.prompt.answer = options.match == "exact" ? question.good : question.number;
+    task.prompt.answer = options.match == ReferenceMatch::exact ? question.good : question.number;
     for (int64_t n = 0; n < kPlantedCount; ++n) {
       OutputRow output;
       output.prompt_id = task.prompt.prompt_id;

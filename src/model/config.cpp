@@ -124,21 +124,22 @@ double read_norm_eps(const Json& config, const std::string& where) {
 }
 
 // "dtype", or "torch_dtype" in older files.
-std::string read_dtype(const Json& config, const std::string& where) {
+Dtype read_dtype(const Json& config, const std::string& where) {
   const bool has_both = has_value(config, "dtype") && has_value(config, "torch_dtype");
   const char* key = has_value(config, "dtype") ? "dtype" : "torch_dtype";
-  std::string dtype = require_string(config, key, where);
-  if (has_both && require_string(config, "torch_dtype", where) != dtype) {
+  const std::string word = require_string(config, key, where);
+  if (has_both && require_string(config, "torch_dtype", where) != word) {
     fail(ExitCode::kBadData, "{}: 'dtype' and 'torch_dtype' differ", where);
   }
-  if (dtype != "float32" && dtype != "float16" && dtype != "bfloat16") {
+  const std::optional<Dtype> dtype = value_of(word, kDtypes);
+  if (!dtype) {
     fail(ExitCode::kConfig,
          "{}: {} is '{}', expected 'float32', 'float16' or 'bfloat16'",
          where,
          key,
-         dtype);
+         word);
   }
-  return dtype;
+  return *dtype;
 }
 
 // An id, a list of ids, or null.

@@ -1,5 +1,5 @@
-// Finished branches of a round in .work/, in journal format: what a killed run has generated is not
-// generated again. A power cut may cost the last second's.
+// Keeps the finished branches of a round in .work/, in journal format, so that a killed run does
+// not generate them again. A power cut may cost those of the last second.
 #pragma once
 
 #include <filesystem>
@@ -15,12 +15,13 @@ namespace thoughtrank {
 
 class BranchStore {
  public:
-  // Rows of other weights than `model_sha256` are not reused.
+  // Opens the file or makes it. Rows of other weights than `model_sha256` are not reused.
   BranchStore(const std::filesystem::path& file, std::string model_sha256);
   [[nodiscard]] bool has(const std::string& prompt_id, int64_t branch) const;
+  // Stores the row before it returns.
   void add(OutputRow row);
   [[nodiscard]] int64_t count() const { return static_cast<int64_t>(rows_.size()); }
-  // The rows of a prompt in branch order.
+  // Gives the rows of a prompt in branch order.
   [[nodiscard]] std::vector<OutputRow> rows_of(const std::string& prompt_id) const;
 
  private:

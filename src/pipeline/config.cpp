@@ -11,7 +11,7 @@ void ModelOptions::visit(FieldVisitor& v) {
          "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
   v.choice("dtype",
            dtype,
-           {"auto", "float32", "bfloat16"},
+           kComputeDtypes,
            "weights in memory; auto: bfloat16 where the processor multiplies it, else float32");
   v.text("sha256", sha256, "pins the weights: the run refuses any others; empty = not pinned");
 }
@@ -30,23 +30,24 @@ void PromptOptions::visit(FieldVisitor& v) {
 }
 
 void LimitOptions::visit(FieldVisitor& v) {
-  v.number("max_hours",
-           max_hours,
-           {0, 100'000},
-           "stop (exit 75, resumable) after this many hours; 0: never");
-  v.number("hang_minutes",
-           hang_minutes,
-           {0, 100'000},
-           "end (exit 82, resumable) when a device or a file system has not answered for this long; "
-           "0: wait for ever");
+  v.may_change().number("max_hours",
+                        max_hours,
+                        {0, 100'000},
+                        "stop (exit 75, resumable) after this many hours; 0: never");
+  v.may_change().number(
+      "hang_minutes",
+      hang_minutes,
+      {0, 100'000},
+      "end (exit 82, resumable) when a device or a file system has not answered for this long; "
+      "0: wait for ever");
 }
 
 void RunConfig::visit(FieldVisitor& v) {
-  v.path("run_dir", run_dir, "where the run lives; the same folder resumes it");
+  v.may_change().path("run_dir", run_dir, "where the run lives; the same folder resumes it");
   v.integer("rounds", rounds, {1, 99}, "rounds of generate, judge, train, evaluate");
   v.integer("seed", seed, {0, INT64_MAX}, "every random choice of the run follows from it");
-  v.text("device", device, "auto | cpu | cuda | cuda:N");
-  v.auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
+  v.may_change().text("device", device, "auto | cpu | cuda | cuda:N");
+  v.may_change().auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
   v.boolean("private",
             is_private,
             "true: no publishing rules for the checkpoint's name and licence files");
@@ -82,8 +83,8 @@ void check_relations(const RunConfig& config, const std::string& file) {
                    config.generate.slots.value_or(0)));
   need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
        "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
-  for (const JudgeOptions& judge : all_judges(config.judge)) {
-    need(judge.proxy.find('@') == std::string::npos,
+  for (const JudgeServer& judge : all_judges(config.judge)) {
+    need(judge.server.proxy.find('@') == std::string::npos,
          "'judge.proxy' must not hold a name or password: put such a proxy in the environment "
          "(https_proxy)");
   }

@@ -1,9 +1,8 @@
 // After round N (and before the first, as round 0): one greedy generation per held-out prompt,
 // compared with the anchor, the base model's own answer without a thought.
-#include <algorithm>
-#include <map>
-
+#include "pipeline/anchors.h"
 #include "pipeline/branch_store.h"
+#include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
@@ -40,19 +39,6 @@ std::vector<OutputRow> generate_heldout(Session& session,
   return rows;
 }
 
-// The answers whose loss is followed over the rounds: the prompts' own where all have one, else the
-// anchors'.
-std::vector<std::string> loss_targets(const Session& session,
-                                      const std::vector<std::string>& anchors) {
-  const auto& prompts = session.prompts.holdout;
-  const bool all_answered = std::all_of(
-      prompts.begin(), prompts.end(), [](const PromptRow& row) { return !row.answer.empty(); });
-  if (!all_answered) return anchors;
-  std::vector<std::string> answers;
-  for (const PromptRow& prompt : prompts) answers.push_back(prompt.answer);
-  return answers;
-}
-
 EvalRow make_eval_row(const OutputRow& output, int64_t round) {
   EvalRow row;
   row.prompt_id = output.prompt_id;
@@ -65,30 +51,13 @@ EvalRow make_eval_row(const OutputRow& output, int64_t round) {
   return row;
 }
 
-// The anchor of each held-out prompt, in the prompts' order. Round 0 makes them. A fork may have
-// prompts that did not fit when its source began, or leave some out.
-std::vector<std::string> anchor_answers(const Session& session,
-                                        const std::vector<OutputRow>& outputs,
-                                        int64_t round) {
+// Round 0 makes the anchors, which the others compare with.
+std::vector<std::string> anchors_of(const Session& session,
+                                    const std::vector<OutputRow>& outputs,
+                                    int64_t round) {
+  if (round > 0) return read_anchors(session);
   std::vector<std::string> anchors;
-  if (round == 0) {
-    for (const OutputRow& row : outputs) anchors.push_back(row.answer);
-    return anchors;
-  }
-  const fs::path file = session.folder.file(0, "eval.jsonl");
-  std::map<std::string, std::string> by_prompt;
-  for (EvalRow& row : read_rows<EvalRow>(file)) by_prompt[row.prompt_id] = std::move(row.answer);
-  for (const PromptRow& prompt : session.prompts.holdout) {
-    const auto known = by_prompt.find(prompt.prompt_id);
-    if (known == by_prompt.end()) {
-      fail(ExitCode::kConfig,
-           "{}: no answer of the base model to the held-out prompt '{}', which was left out when "
-           "the run began; begin a new run, or give generate and prompts as they were then",
-           file.string(),
-           prompt.prompt_id);
-    }
-    anchors.push_back(known->second);
-  }
+  for (const OutputRow& row : outputs) anchors.push_back(row.answer);
   return anchors;
 }
 
@@ -126,7 +95,7 @@ void judge_heldout(Session& session,
 StageReport evaluate_stage(Session& session, int64_t round) {
   const fs::path model_folder = session.model_folder(round);
   const std::string model_sha256 = weights_sha256(model_folder);
-  BranchStore store(session.folder.work(round) / "heldout.jsonl", model_sha256);
+  BranchStore store(session.folder.heldout(round), model_sha256);
   std::vector<EvalRow> rows;
   std::vector<std::string> anchors;
   StageReport report{.units = 0, .unit = "tokens"};
@@ -134,8 +103,9 @@ StageReport evaluate_stage(Session& session, int64_t round) {
     Decoder decoder =
         load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
     const auto outputs = generate_heldout(session, decoder, store, model_sha256, round);
-    anchors = anchor_answers(session, outputs, round);
-    const auto targets = loss_targets(session, anchors);
+    anchors = anchors_of(session, outputs, round);
+    // The loss of the same answers is followed over the rounds.
+    const auto targets = own_answers(session.prompts.holdout).value_or(anchors);
     for (size_t n = 0; n < outputs.size(); ++n) {
       rows.push_back(make_eval_row(outputs[n], round));
       rows.back().heldout_loss =
@@ -144,7 +114,7 @@ StageReport evaluate_stage(Session& session, int64_t round) {
     }
   }  // the decoder's memory is free before a likelihood judge loads its own
   judge_heldout(session, rows, anchors, round);
-  publish_rows(session.folder.file(round, "eval.jsonl"), rows);
+  publish_rows(session.folder.file(round, RoundFile::eval), rows);
   return report;
 }
 

@@ -1,33 +1,23 @@
-// Which stages are finished: what is published must be there and be what the journal says.
-#include "pipeline/session.h"
+#include "pipeline/finished.h"
+
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 
 namespace thoughtrank {
 
-std::vector<std::string> published_files(Stage stage) {
-  switch (stage) {
-    case Stage::generate:
-      return {"prompts.jsonl", "outputs.jsonl"};
-    case Stage::judge:
-      return {"verdicts.jsonl",
-              "audit.json",
-              "preference_pairs.jsonl",
-              "training_data.jsonl",
-              "best_outputs.jsonl"};
-    case Stage::train:
-      return {"metrics.jsonl"};
-    case Stage::evaluate:
-      return {"eval.jsonl"};
+std::vector<RoundFile> published_files(Stage stage) {
+  std::vector<RoundFile> files;
+  for (const RoundFileEntry& entry : kRoundFiles) {
+    if (entry.stage == stage) files.push_back(entry.file);
   }
-  return {};
+  return files;
 }
 
 namespace {
 
 void require_unchanged(const Session& session, int64_t round, const Json& files) {
   for (const auto& [name, digest] : files.items()) {
-    const fs::path path = session.folder.file(round, name);
+    const fs::path path = session.folder.round(round) / name;
     if (fs::exists(path) && sha256_file(path) == digest.get<std::string>()) continue;
     fail(ExitCode::kBadData,
          "{} is {}, but the journal says its stage is finished. Put the file back as it was, or "
@@ -45,6 +35,7 @@ bool has_good_checkpoint(Session& session, int64_t round) {
   if (!fs::exists(checkpoint)) return false;
   const std::string damage = verify_folder(checkpoint);
   if (damage.empty()) return true;
+  // Kept, not removed: someone may want to know what a disk did to it.
   const fs::path aside = session.folder.round(round) / (".corrupt-" + session.clock.utc_time());
   fs::rename(checkpoint, aside);
   sync_folder(session.folder.round(round));

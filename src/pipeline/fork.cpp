@@ -1,5 +1,7 @@
 // A fork is built in a hidden folder beside its name and renamed, so that it is whole or not there.
 // Published files are never changed in place, only replaced or removed: hard links are safe.
+#include "thoughtrank/pipeline/fork.h"
+
 #include "pipeline/freeze.h"
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
@@ -9,7 +11,6 @@
 #include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
-#include "thoughtrank/pipeline/run.h"
 
 namespace thoughtrank {
 
@@ -44,7 +45,7 @@ bool is_this_fork(const RunFolder& run, const ForkPoint& point) {
 // The file of a finished stage that is not as it was published; empty: none.
 std::string changed_file(const RunFolder& from, int64_t round, const Json& record) {
   for (const auto& [name, digest] : require(record, "files", from.journal().string()).items()) {
-    const fs::path file = from.file(round, name);
+    const fs::path file = from.round(round) / name;
     if (!fs::exists(file) || sha256_file(file) != digest.get<std::string>()) return file.string();
   }
   return {};
@@ -83,7 +84,7 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
 // The model's files as they were, with the rubrics of then: false where one of those is gone.
 bool has_same_texts(const Json& before, const std::string& digest, RunConfig config) {
   const Json& judge = before.at("judge");
-  config.judge.rubric = judge.value("rubric", "");
+  config.judge.first.rubric = judge.value("rubric", "");
   config.judge.others.clear();
   for (const Json& other : judge.value("others", Json::array())) {
     config.judge.others.emplace_back().rubric = other.value("rubric", "");
@@ -110,7 +111,7 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const ComputeSetup compute = resolve_compute(config);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   return machine_before.value("device", "") == compute.device &&
-         machine_before.value("dtype", "") == compute.dtype &&
+         machine_before.value("dtype", "") == word_of(compute.dtype) &&
          digests.value("template", "") == template_sha256(texts.chat_template) &&
          has_same_texts(before, digests.value("texts", ""), config);
 }
@@ -206,7 +207,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   if (branches != nullptr) {
     fs::create_directories(made.round(point.round));
     for (const auto& [name, digest] : branches->at("files").items()) {
-      link_or_copy(from.file(point.round, name), made.file(point.round, name));
+      link_or_copy(from.round(point.round) / name, made.round(point.round) / name);
     }
     sync_folder(made.round(point.round));
   }

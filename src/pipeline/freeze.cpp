@@ -1,8 +1,7 @@
 #include "pipeline/freeze.h"
 
-#include <array>
+#include <algorithm>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "thoughtrank/core/files.h"
@@ -12,38 +11,6 @@
 namespace thoughtrank {
 
 namespace {
-
-// May change on resume: none of these can change a result.
-const std::set<std::string> kFreeKeys = {
-    "run_dir",
-    "device",
-    "threads",
-    "judge.api_key_env",
-    "judge.api_key_file",
-    "judge.max_usd",  // Judge refuses a cap below what is spent
-    "judge.concurrency",
-    "judge.timeout_s",
-    "judge.patience_s",
-    "judge.proxy",
-    "judge.ca_file",
-    "judge.max_flip_rate",
-    "judge.max_position_bias",
-    "judge.max_length_correlation",
-    "judge.max_planted_errors",
-    "checkpoint.keep",
-    "limits.max_hours",
-    "limits.hang_minutes"};
-
-void flatten(const Json& json, const std::string& prefix, std::map<std::string, Json>& flat) {
-  for (const auto& [key, value] : json.items()) {
-    const std::string path = prefix.empty() ? key : fmt::format("{}.{}", prefix, key);
-    if (value.is_object() && path != "judge.extra_body" && path != "judge.price") {
-      flatten(value, path, flat);
-    } else {
-      flat[path] = value;
-    }
-  }
-}
 
 Json frozen_record(const RunConfig& config,
                    const ComputeSetup& compute,
@@ -55,10 +22,10 @@ Json frozen_record(const RunConfig& config,
               {"config", config_to_json(config)},
               {"frozen",
                {{"device", compute.device},
-                {"dtype", compute.dtype},
-                {"train_dtype", compute.train_dtype},
+                {"dtype", word_of(compute.dtype)},
+                {"train_dtype", word_of(compute.train_dtype)},
                 {"threads", compute.threads},
-                {"optimizer_state", compute.optimizer_state}}},
+                {"optimizer_state", word_of(compute.optimizer_state)}}},
               {"sha256",
                {{"model", identity.model_sha256},
                 {"prompts", identity.prompts_sha256},
@@ -66,33 +33,62 @@ Json frozen_record(const RunConfig& config,
                 {"texts", identity.texts_sha256}}}};
 }
 
-ComputeSetup frozen_machine(const Json& record, const std::string& where) {
-  const Json& frozen = require(record, "frozen", where);
-  return {.device = require_string(frozen, "device", where),
-          .dtype = require_string(frozen, "dtype", where),
-          .train_dtype = require_string(frozen, "train_dtype", where),
-          .threads = require_int(frozen, "threads", 1, 1024, where),
-          .optimizer_state = frozen.value("optimizer_state", "float32")};
+template <class Enum, size_t N>
+Enum enum_of(const std::string& word,
+             const EnumWords<Enum, N>& words,
+             const char* key,
+             const std::string& where) {
+  const std::optional<Enum> value = value_of(word, words);
+  if (!value) {
+    fail(ExitCode::kBadData,
+         "{}: frozen.{} is '{}', which this version does not know",
+         where,
+         key,
+         word);
+  }
+  return *value;
 }
 
-// One line per key that differs and may not.
-std::vector<std::string> differences(const Json& before, const Json& now) {
-  std::map<std::string, Json> old_values, new_values;
-  flatten(before.at("config"), "", old_values);
-  flatten(now.at("config"), "", new_values);
-  for (const char* part : {"sha256", "version"}) {
-    flatten(Json{{part, before.at(part)}}, "", old_values);
-    flatten(Json{{part, now.at(part)}}, "", new_values);
+ComputeSetup frozen_machine(const Json& record, const std::string& where) {
+  const Json& frozen = require(record, "frozen", where);
+  const auto dtype = [&](const char* key) {
+    return enum_of(require_string(frozen, key, where), kDtypes, key, where);
+  };
+  // Runs that began before the key was there have float32.
+  const std::string state = frozen.value("optimizer_state", word_of(OptimizerState::float32));
+  return {.device = require_string(frozen, "device", where),
+          .dtype = dtype("dtype"),
+          .train_dtype = dtype("train_dtype"),
+          .threads = require_int(frozen, "threads", 1, 1024, where),
+          .optimizer_state = enum_of(state, kOptimizerStates, "optimizer_state", where)};
+}
+
+// The value of "config.judge.max_usd" in run.json; null where that was written without such a key.
+Json value_at(const Json& record, std::string dotted_key) {
+  std::replace(dotted_key.begin(), dotted_key.end(), '.', '/');
+  const Json::json_pointer place("/" + dotted_key);
+  return record.contains(place) ? record.at(place) : Json();
+}
+
+// One line per key that differs and may not, by name. Rounds may be added to a run.
+std::vector<std::string> differences(const Json& before, const Json& now, RunConfig config) {
+  std::map<std::string, std::string> lines;
+  const auto compare = [&](const std::string& key, const std::string& place) {
+    const Json old_value = value_at(before, place), value = value_at(now, place);
+    const bool is_longer = key == "rounds" && value > old_value;
+    if (old_value == value || is_longer) return;
+    lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));
+  };
+  for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
+    if (!field.may_change) compare(field.key, "config." + field.key);
   }
-  std::vector<std::string> lines;
-  for (const auto& [key, value] : new_values) {
-    const auto found = old_values.find(key);
-    const Json old_value = found == old_values.end() ? Json() : found->second;
-    if (old_value == value || kFreeKeys.contains(key)) continue;
-    if (key == "rounds" && value > old_value) continue;
-    lines.push_back(fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value)));
+  for (const auto& [name, digest] : now.at("sha256").items()) {
+    compare("sha256." + name, "sha256." + name);
   }
-  return lines;
+  compare("version", "version");
+  std::vector<std::string> sorted;
+  for (const auto& [key, line] : lines) sorted.push_back(line);
+  return sorted;
 }
 
 }  // namespace
@@ -110,7 +106,7 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
   const std::string where = run_json.string();
   const Json before = parse_json(read_file(run_json), where);
   for (const char* key : {"config", "sha256", "version"}) (void)require(before, key, where);
-  const auto lines = differences(before, now);
+  const auto lines = differences(before, now, config);
   if (!lines.empty()) {
     std::string diff;
     for (const std::string& line : lines) diff += "\n" + line;
@@ -121,6 +117,7 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
          run_json.parent_path().string(),
          diff);
   }
+  // So that a third start may not go back below what the second one has begun.
   if (config.rounds > require_int(before.at("config"), "rounds", 1, 99, where)) {
     Json longer = before;
     longer["config"]["rounds"] = config.rounds;

@@ -11,22 +11,24 @@
 namespace thoughtrank {
 
 struct RunIdentity {
-  std::string model_sha256;
-  std::string prompts_sha256;
-  std::string template_sha256;
-  std::string texts_sha256;  // config and tokenizer files of the model, the judge's rubric
+  std::string model_sha256;     // digest of the weights
+  std::string prompts_sha256;   // digest of the prompts' file
+  std::string template_sha256;  // digest of the template's pieces
+  std::string texts_sha256;     // digest of the model's config and tokenizer files and the rubrics
 };
 
-// First start: publishes run.json and returns `machine`. Later: returns the frozen machine, or
-// throws Error(kConfig) with a line for each difference that is not allowed.
+// Publishes run.json at the first start and returns `compute`. Later it returns what was frozen
+// then, or throws Error(kConfig) with a line for each difference in a field that may not change
+// (FieldVisitor::may_change). More rounds than before are frozen anew.
 [[nodiscard]] ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
                                            const RunConfig& config,
                                            const ComputeSetup& compute,
                                            const RunIdentity& identity,
                                            const std::string& utc_time);
 
-// Error(kConfig) with a line for each difference when a fork of the run changes what its finished
-// rounds stand on: the base model's weights, the prompts and which of them belong to which round.
+// Throws Error(kConfig) with a line for each difference when a fork of the run changes what its
+// finished rounds stand on: the base model's weights, the prompts and which of them belong to which
+// round.
 void require_fork_keeps(const std::filesystem::path& run_json, const RunConfig& config);
 
 }  // namespace thoughtrank

@@ -1,6 +1,6 @@
 // Round N, generate: 62 branches for each prompt with the weights of round N − 1.
-#include "pipeline/ahead_judge.h"
 #include "pipeline/branch_store.h"
+#include "pipeline/overlap_judge.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
@@ -37,7 +37,7 @@ StageReport generate_stage(Session& session, int64_t round) {
   const auto& prompts = session.prompts.rounds.at(static_cast<size_t>(round - 1));
   const fs::path model_folder = session.model_folder(round - 1);
   const std::string model_sha256 = weights_sha256(model_folder);
-  BranchStore store(session.folder.work(round) / "branches.jsonl", model_sha256);
+  BranchStore store(session.folder.branches(round), model_sha256);
 
   Decoder decoder =
       load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
@@ -48,11 +48,11 @@ StageReport generate_stage(Session& session, int64_t round) {
                      .already_done = store.count(),
                      .rate_unit = "tok"},
                     session.clock);
-  AheadJudge ahead(session, round);
+  OverlapJudge overlap(session, round);
   const auto judge_if_whole = [&](const PromptRow& prompt) {
     auto rows = store.rows_of(prompt.prompt_id);
     if (std::ssize(rows) != generator.branch_count()) return;
-    ahead.add({.prompt = prompt, .outputs = std::move(rows)});
+    overlap.add({.prompt = prompt, .outputs = std::move(rows)});
   };
   for (const PromptRow& prompt : prompts) judge_if_whole(prompt);
   generator.generate_branches(
@@ -67,11 +67,11 @@ StageReport generate_stage(Session& session, int64_t round) {
   progress.finish();
 
   const auto rows = sorted_rows(prompts, store);
-  publish_rows(session.folder.file(round, "prompts.jsonl"), prompts);
-  publish_rows(session.folder.file(round, "outputs.jsonl"), rows);
-  ahead.finish();
+  publish_rows(session.folder.file(round, RoundFile::prompts), prompts);
+  publish_rows(session.folder.file(round, RoundFile::outputs), rows);
+  overlap.finish();
   StageReport report{.units = progress.work(), .unit = "tokens", .facts = count_ends(rows)};
-  report.facts["judged_ahead"] = ahead.judged();
+  report.facts["judged_ahead"] = overlap.judged();
   return report;
 }
 

@@ -1,7 +1,7 @@
 // Round N, judge: the answers are ranked, the winners become training rows.
 #include <map>
 
-#include "pipeline/selection.h"
+#include "pipeline/select_rows.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -28,14 +28,15 @@ StageReport judge_stage(Session& session, int64_t round) {
     best.push_back(prompt.best);
     verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
   }
-  publish_rows(session.folder.file(round, "verdicts.jsonl"), verdicts);
+  publish_rows(session.folder.file(round, RoundFile::verdicts), verdicts);
   const Json audit = audit_round(tasks, verdicts, best, session.config.judge, round);
-  publish_file(session.folder.file(round, "audit.json"), audit.dump(2) + "\n");
+  publish_file(session.folder.file(round, RoundFile::audit), audit.dump(2) + "\n");
   for (const Json& finding : audit["findings"]) {
     log_warning("judge: {}", finding.get<std::string>());
   }
   check_gates(audit, session.config.judge);
-  const auto counts = publish_selection(session.folder.round(round), tasks, best, session.config);
+  const auto counts =
+      publish_selected_rows(session.folder.round(round), tasks, best, session.config);
   const auto answers = static_cast<int64_t>(tasks.size());
   return {
       .units = answers,

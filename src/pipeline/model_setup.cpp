@@ -1,41 +1,28 @@
 #include "thoughtrank/pipeline/model_setup.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "thoughtrank/decode/roofline.h"
-#include "thoughtrank/model/device.h"
-#include "thoughtrank/model/llama.h"
+#include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
 
-namespace {
-
-at::ScalarType scalar_type(const std::string& dtype) {
-  return dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-}
-
-}  // namespace
-
-bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
-
 ComputeSetup resolve_compute(const RunConfig& config) {
-  ComputeSetup compute;
-  compute.device = resolve_device(config.device);
-  const bool is_gpu = compute.device != "cpu";
-  const std::string fastest = is_gpu || has_fast_bfloat16() ? "bfloat16" : "float32";
-  compute.dtype = config.model.dtype == "auto" ? fastest : config.model.dtype;
-  compute.train_dtype = config.train.dtype == "auto" ? compute.dtype : config.train.dtype;
-  compute.threads = config.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
-  return compute;
+  return resolve_compute(ComputeOptions{.device = config.device,
+                                        .dtype = config.model.dtype,
+                                        .train_dtype = config.train.dtype,
+                                        .threads = config.threads});
 }
 
-void use_compute(const ComputeSetup& compute) {
-  require_device(compute.device);
-  at::set_num_threads(static_cast<int>(compute.threads));
+ComputeSetup resolve_compute(const RunConfig& config, const LlamaConfig& model) {
+  ComputeSetup compute = resolve_compute(config);
+  compute.optimizer_state = fitting_optimizer_state(
+      model,
+      config.train,
+      {.weights = scalar_type(compute.train_dtype), .device = at::Device(compute.device)},
+      memory_available(compute.device));
+  return compute;
 }
 
 std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt) const {
@@ -81,17 +68,6 @@ ModelTexts load_model_texts(const std::filesystem::path& model_folder,
   std::sort(texts.eos_ids.begin(), texts.eos_ids.end());
   texts.eos_ids.erase(std::unique(texts.eos_ids.begin(), texts.eos_ids.end()), texts.eos_ids.end());
   return texts;
-}
-
-Decoder load_decoder(const std::filesystem::path& model_folder,
-                     const ComputeSetup& compute,
-                     DecodeOptions options) {
-  const int64_t bytes_each = compute.dtype == "bfloat16" ? 2 : 4;
-  const int64_t parameters = count_parameters(read_llama_config(model_folder));
-  require_device(compute.device, static_cast<uint64_t>(parameters * bytes_each));
-  Llama model = load_llama(model_folder, scalar_type(compute.dtype), at::Device(compute.device));
-  options.threads = compute.threads;
-  return Decoder(std::move(model), options);
 }
 
 namespace {

@@ -8,37 +8,17 @@
 #include <filesystem>
 #include <fstream>
 
-#include "pipeline/memory_tier.h"
 #include "pipeline/session.h"
+#include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/data/jsonl.h"
-#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/safetensors.h"
+#include "thoughtrank/model/sizes.h"
 
 namespace thoughtrank {
 
 namespace {
-
-int64_t count_parameters(const fs::path& model) {
-  int64_t count = 0;
-  const auto weights = SafetensorsReader::open_model(model);
-  for (const auto& [name, tensor] : weights.tensors()) {
-    int64_t elements = 1;
-    for (const int64_t size : tensor.shape) elements *= size;
-    count += elements;
-  }
-  return count;
-}
-
-uint64_t bytes_of(const std::string& dtype) { return dtype == "float32" ? 4 : 2; }
-
-// Keys and values of one token.
-uint64_t cache_bytes_per_token(const LlamaConfig& model, const std::string& dtype) {
-  return 2 *
-         static_cast<uint64_t>(model.num_hidden_layers * model.num_key_value_heads *
-                               model.head_dim) *
-         bytes_of(dtype);
-}
 
 // The longest micro-batch, all of it with loss; checkpointing as the memory lets the trainer
 // choose.
@@ -49,12 +29,10 @@ void estimate_training(RunPlan& plan,
   TrainOptions train = config.train;
   train.optimizer_state = plan.compute.optimizer_state;
   const int64_t tokens = std::min(train.sequence_length, train.tokens_per_step - 1 + longest_row);
-  plan.training_size = {
-      .tokens = tokens,
-      .loss_tokens = tokens,
-      .checkpointing = "none",
-      .weights = plan.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat,
-      .device = at::Device(plan.compute.device)};
+  plan.training_size = {.tokens = tokens,
+                        .loss_tokens = tokens,
+                        .weights = scalar_type(plan.compute.train_dtype),
+                        .device = at::Device(plan.compute.device)};
   const uint64_t fixed = training_memory(model, train, plan.training_size).standing();
   const uint64_t left = plan.memory_available - std::min(plan.memory_available, fixed);
   plan.training_size.checkpointing = fitting_checkpointing(model, train, plan.training_size, left);
@@ -95,27 +73,33 @@ void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& m
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
   plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
   const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
-  plan.decode_bytes = static_cast<uint64_t>(plan.parameters) * bytes_of(plan.compute.dtype) +
-                      cached * cache_bytes_per_token(model, plan.compute.dtype);
+  plan.decode_bytes = static_cast<uint64_t>(plan.parameters * bytes_of(plan.compute.dtype)) +
+                      cached * static_cast<uint64_t>(kv_bytes_per_token(model, plan.compute.dtype));
   estimate_training(plan, config, model, plan.longest_prompt + per_branch);
   const uint64_t checkpoint =
-      static_cast<uint64_t>(plan.parameters) * bytes_of(config.checkpoint.dtype);
+      static_cast<uint64_t>(plan.parameters * bytes_of(config.checkpoint.dtype));
   const uint64_t state = plan.training.weights + plan.training.moments;
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
-// Ranking judges compare each held-out answer with its anchor, in both orders, after each round; a
-// call costs about what the ranking's calls cost per answer read.
-void add_evaluation(RunPlan& plan, const RunConfig& config) {
-  const bool is_pointwise = config.judge.kind == "likelihood" || config.judge.kind == "reference";
-  if (is_pointwise || plan.judging.answer_reads == 0) return;
-  const int64_t calls = 2 * plan.rounds * plan.holdout * std::ssize(all_judges(config.judge));
-  const double share =
-      static_cast<double>(2 * calls) / static_cast<double>(plan.judging.answer_reads);
-  plan.judging.calls += calls;
-  plan.judging.answer_reads += 2 * calls;
-  plan.judging.usd_expected *= 1 + share;
-  plan.judging.usd_worst *= 1 + share;
+// What the judges read: every question of the run, and answers that use up their tokens on the
+// longest one of the vocabulary. Ranking judges compare each held-out answer with its anchor after
+// each round.
+JudgingSize judging_size(const RunConfig& config,
+                         const PromptPlan& prompts,
+                         const ModelTexts& texts) {
+  JudgingSize size{.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size()),
+                   .answer_tokens = config.generate.answer_tokens};
+  for (const auto& round : prompts.rounds) {
+    for (const PromptRow& row : round) size.questions.add(row);
+  }
+  for (const PromptRow& row : prompts.holdout) size.heldout.add(row, config.rounds);
+  size.token_json_bytes = 1;
+  for (int64_t id = 0; id < texts.tokenizer->vocabulary_size(); ++id) {
+    size.token_json_bytes =
+        std::max(size.token_json_bytes, worst_json_bytes(texts.tokenizer->token_bytes(id)));
+  }
+  return size;
 }
 
 Judge::Setup judge_setup(const RunConfig& config,
@@ -156,18 +140,14 @@ constexpr double kUsualTrainShare = 0.44;
 
 }  // namespace
 
-RoundTimes estimate_times(const RunPlan& plan,
-                          const RunConfig& config,
-                          const RooflineRates& decode,
-                          const RooflineRates& train) {
+RoundTimes estimate_times(const RunPlan& plan, const RunConfig& config, const PeakRates& rates) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
-  const DecodeRoofline roofline =
-      decode_roofline(read_llama_config(config.model.path),
-                      {.prompt_tokens = plan.longest_prompt,
-                       .new_tokens = per_branch,
-                       .branches = plan.branches,
-                       .bytes_per_element = static_cast<int64_t>(bytes_of(plan.compute.dtype))},
-                      decode);
+  const DecodeRoofline roofline = decode_roofline(read_llama_config(config.model.path),
+                                                  {.prompt_tokens = plan.longest_prompt,
+                                                   .new_tokens = per_branch,
+                                                   .branches = plan.branches,
+                                                   .dtype = plan.compute.dtype},
+                                                  rates);
   const auto prompts = static_cast<double>(plan.prompts_per_round);
   const auto rows =
       prompts * static_cast<double>(config.select.winners_per_prompt * config.train.epochs);
@@ -179,20 +159,21 @@ RoundTimes estimate_times(const RunPlan& plan,
                                  static_cast<double>(std::max<int64_t>(config.train.tokens_per_step,
                                                                        plan.training_size.tokens)));
   const double step_bytes = 2 * static_cast<double>(plan.training.standing());
-  const double train_s =
-      operations / train.flops_per_s + steps * step_bytes / train.read_bytes_per_s;
+  const double train_s = operations / rates.flops_per_s(plan.compute.train_dtype) +
+                         steps * step_bytes / rates.read_bytes_per_s;
   return {.generate_s = prompts * (roofline.prefill_s + roofline.decode_s) / kUsualDecodeShare,
           .train_s = train_s / kUsualTrainShare};
 }
 
 RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  (void)SafetensorsReader::open_model(config.model.path);  // the weights are there and readable
   const PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
-  plan.compute = with_tier(resolve_compute(config), config.train, texts.model);
+  plan.compute = resolve_compute(config, texts.model);
   plan.chat_template = texts.chat_template.name;
-  plan.parameters = count_parameters(config.model.path);
+  plan.parameters = parameter_count(texts.model);
   plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
   plan.prompts_left_out = std::ssize(prompts.left_out);
   plan.holdout = config.prompts.holdout;
@@ -200,15 +181,11 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
-  plan.memory_available = memory_available_on(plan.compute.device);
+  plan.memory_available = memory_available(plan.compute.device);
   estimate_sizes(plan, config, texts.model);
   plan.disk_free = free_disk(config.run_dir);
   plan.special_text_prompts = count_special_text(prompts, texts);
-  plan.judging = estimate_judging(config.judge,
-                                  plan.rounds * plan.prompts_per_round,
-                                  plan.branches,
-                                  static_cast<double>(config.generate.answer_tokens));
-  add_evaluation(plan, config);
+  plan.judging = estimate_judging(config.judge, judging_size(config, prompts, texts));
   try_judge(plan, config, probe, clock, stop);
   plan.is_probed = probe;
   return plan;

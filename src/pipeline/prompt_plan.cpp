@@ -21,6 +21,7 @@ std::vector<PromptRow> order_by_hash(std::vector<PromptRow> prompts, uint64_t se
         RandomStream(seed, "prompt order", {stable_hash(prompt.prompt_id)}).next_u64();
     keyed.emplace_back(key, std::move(prompt));
   }
+  // Ids break ties, so that the order of the file never matters.
   std::sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) {
     return std::tie(a.first, a.second.prompt_id) < std::tie(b.first, b.second.prompt_id);
   });
@@ -52,6 +53,7 @@ PromptPlan plan_prompts(std::vector<PromptRow> prompts,
   PromptPlan plan;
   std::vector<PromptRow> usable;
   for (PromptRow& prompt : order_by_hash(std::move(prompts), static_cast<uint64_t>(config.seed))) {
+    // Encoding a prompt takes time: of a large file only the needed ones are checked.
     if (per_round > 0 && std::ssize(usable) == needed) break;
     if (is_usable(prompt)) {
       usable.push_back(std::move(prompt));

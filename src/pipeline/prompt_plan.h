@@ -13,16 +13,16 @@ namespace thoughtrank {
 struct PromptPlan {
   std::vector<PromptRow> holdout;
   std::vector<std::vector<PromptRow>> rounds;  // rounds[n - 1] is round n
-  std::vector<std::string> left_out;           // ids of those met that cannot be used
+  std::vector<std::string> left_out;           // ids of the unusable prompts that were met
 };
 
-// Whether a prompt can be used; may complete it.
+// Tells whether a prompt can be used, and may complete it.
 using PromptCheck = std::function<bool(PromptRow& prompt)>;
 
-// Orders by hash(seed, id); the first `holdout` are never trained on, then per_round for each round
-// without replacement (0: all the rest in every round). Those that cannot be used are passed over,
-// and no more are checked than are needed. Error(kConfig) naming both numbers when there are too
-// few.
+// Orders the prompts by hash(seed, id); the first `holdout` are never trained on, then per_round
+// for each round without replacement (0: all the rest in every round). Those that cannot be used
+// are passed over, and no more are checked than are needed. Error(kConfig) naming both numbers when
+// there are too few.
 [[nodiscard]] PromptPlan plan_prompts(std::vector<PromptRow> prompts,
                                       const RunConfig& config,
                                       const PromptCheck& is_usable);

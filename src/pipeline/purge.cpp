@@ -1,6 +1,6 @@
-// Old checkpoints that have been evaluated lose their weight files; everything else of a round
-// stays.
-#include "pipeline/stages.h"
+#include "pipeline/purge.h"
+
+#include "pipeline/finished.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 
@@ -25,8 +25,10 @@ void purge_checkpoints(Session& session, int64_t newest_round) {
     const fs::path checkpoint = session.folder.checkpoint(round);
     const bool is_needed = session.log.finished(round, Stage::evaluate) == nullptr;
     if (is_needed || !fs::exists(checkpoint)) continue;
+    // The record comes first: a kill after it leaves weights that the next start removes, never a
+    // checkpoint without weights that the journal takes for whole.
     if (!session.log.is_purged(round)) {
-      // Only verified newer checkpoints count as kept.
+      // Only newer checkpoints that verify count as kept.
       for (int64_t newer = newest_round - keep + 1; newer <= newest_round; ++newer) {
         if (!has_good_checkpoint(session, newer)) return;
       }

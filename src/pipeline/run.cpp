@@ -5,6 +5,9 @@
 #include <mutex>
 #include <thread>
 
+#include "pipeline/finished.h"
+#include "pipeline/purge.h"
+#include "pipeline/settle_batch.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -30,16 +33,15 @@ StageReport work_on(Session& session, int64_t round, Stage stage) {
 
 // What only an unfinished stage needs.
 void remove_work(const Session& session, int64_t round, Stage stage) {
-  const fs::path work = session.folder.work(round);
-  if (stage == Stage::generate) fs::remove(work / "branches.jsonl");
-  if (stage == Stage::train) fs::remove_all(work / "train");
-  if (stage == Stage::evaluate) fs::remove(work / "heldout.jsonl");
+  if (stage == Stage::generate) fs::remove(session.folder.branches(round));
+  if (stage == Stage::train) fs::remove_all(session.folder.training(round));
+  if (stage == Stage::evaluate) fs::remove(session.folder.heldout(round));
 }
 
 Json file_digests(const Session& session, int64_t round, Stage stage) {
   Json digests = Json::object();
-  for (const std::string& name : published_files(stage)) {
-    digests[name] = sha256_file(session.folder.file(round, name));
+  for (const RoundFile file : published_files(stage)) {
+    digests[file_name(file)] = sha256_file(session.folder.file(round, file));
   }
   return digests;
 }
@@ -47,7 +49,7 @@ Json file_digests(const Session& session, int64_t round, Stage stage) {
 // One line a stage: seconds and rates are measurements, kept apart from what must be reproducible.
 void add_timing(
     const Session& session, int64_t round, Stage stage, double seconds, const StageReport& report) {
-  const fs::path file = session.folder.file(round, "timing.jsonl");
+  const fs::path file = session.folder.file(round, RoundFile::timing);
   std::string lines = fs::exists(file) ? read_file(file) : "";
   lines +=
       dump_json(Json{{"stage", stage_name(stage)},
@@ -136,19 +138,20 @@ std::vector<std::pair<int64_t, Stage>> all_stages(const RunConfig& config) {
 
 bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const BatchFiles& batch) {
   const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
-  const auto session = open_session(config, clock, stop);
-  session->batch = batch;
-  session->judges_ahead = batch.to.empty();
+  const auto session =
+      open_session(config, {.batch = batch, .overlaps_judging = batch.to.empty()}, clock, stop);
   settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   bool has_worked = false;
   for (const auto& [round, stage] : all_stages(config)) {
     if (!is_finished(*session, round, stage)) {
-      if (!has_worked) (void)open_judge(*session, round);  // settings, key, program: now, not later
+      // Settings, key and program are looked at now and not when hours have been generated.
+      if (!has_worked) require_judge(*session, round);
       run_stage(*session, round, stage);
       has_worked = true;
     }
-    if (stage == Stage::train) purge_checkpoints(*session, round);  // also what a kill left of it
+    // After finished stages, too: a kill may have come between a checkpoint and its purge.
+    if (stage == Stage::train) purge_checkpoints(*session, round);
   }
   return has_worked;
 }
@@ -166,8 +169,7 @@ void run_one_stage(const RunConfig& config,
          config.rounds);
   }
   const Watchdog watchdog(config.limits.hang_limit_s(), "the run");
-  const auto session = open_session(config, clock, stop);
-  session->batch = batch;
+  const auto session = open_session(config, {.batch = batch}, clock, stop);
   settle_batch(*session);
   const TimeLimit limit(config.limits.max_hours, stop);
   for (const auto& [n, before] : all_stages(config)) {

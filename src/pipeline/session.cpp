@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "pipeline/freeze.h"
-#include "pipeline/memory_tier.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -31,7 +30,7 @@ void warn_left_out(const PromptPlan& plan, const std::string& reason) {
 }
 
 void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
-  if (config.judge.kind != "reference") return;
+  if (config.judge.first.kind != JudgeKind::reference) return;
   const auto check = [](const std::vector<PromptRow>& prompts) {
     for (const PromptRow& prompt : prompts) {
       if (!prompt.answer.empty()) continue;
@@ -44,12 +43,13 @@ void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
   for (const auto& round : plan.rounds) check(round);
 }
 
-// Weights of the two newest checkpoints, the optimizer's state, and the texts.
-void require_space(const Session& session) {
-  const auto weights = SafetensorsReader::open_model(session.config.model.path);
+// Room for the two newest checkpoints. The optimizer's state and each checkpoint ask again with
+// their own sizes when they are written.
+void require_space(const RunConfig& config, const RunFolder& folder) {
+  const auto weights = SafetensorsReader::open_model(config.model.path);
   uint64_t bytes = 0;
   for (const auto& [name, tensor] : weights.tensors()) bytes += tensor.bytes;
-  require_free_space(session.folder.root(), 2 * bytes);
+  require_free_space(folder.root(), 2 * bytes);
 }
 
 void check_pinned_weights(const RunConfig& config, const std::string& found) {
@@ -88,8 +88,9 @@ std::string texts_sha256(const RunConfig& config) {
     const fs::path file = fs::path(config.model.path) / name;
     if (fs::exists(file)) digests[name] = sha256_file(file);
   }
-  if (!config.judge.rubric.empty()) digests["rubric"] = sha256_file(config.judge.rubric);
-  for (const JudgeOptions& other : config.judge.others) {
+  const std::string& rubric = config.judge.first.rubric;
+  if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
+  for (const JudgeServer& other : config.judge.others) {
     if (!other.rubric.empty()) digests["rubric " + other.rubric] = sha256_file(other.rubric);
   }
   return sha256(dump_json(digests));
@@ -140,7 +141,7 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {
 std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFlag& stop) {
   const auto& config = session.config;
   AnswerScorer scorer;
-  if (config.judge.kind == "likelihood") {
+  if (config.judge.first.kind == JudgeKind::likelihood) {
     scorer =
         make_likelihood_scorer(session.texts, config.model.path, session.compute, session.stop);
   }
@@ -149,7 +150,7 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFla
                                                     .seed = static_cast<uint64_t>(config.seed),
                                                     .round = round,
                                                     .ledger = session.folder.ledger(),
-                                                    .batch_export = session.batch.to,
+                                                    .batch_export = session.options.batch.to,
                                                     .scorer = std::move(scorer),
                                                     .clock = session.clock,
                                                     .stop = stop});
@@ -162,17 +163,13 @@ std::unique_ptr<Judge> open_judge(Session& session, int64_t round, const StopFla
   return judge;
 }
 
-void settle_batch(Session& session) {
-  if (session.batch.from.empty() && !session.batch.is_discarded) return;
-  const auto judge = open_judge(session, /*round=*/0);
-  if (!session.batch.from.empty()) (void)judge->import_batch(session.batch.from);
-  if (session.batch.is_discarded) {
-    log_info("judge: {} exported calls are given up", judge->discard_batch());
-  }
-}
+void require_judge(Session& session, int64_t round) { (void)open_judge(session, round); }
 
-std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, const StopFlag& stop) {
-  hide_judge_keys(config.judge);
+std::unique_ptr<Session> open_session(const RunConfig& config,
+                                      const SessionOptions& options,
+                                      Clock& clock,
+                                      const StopFlag& stop) {
+  hide_judge_keys(config.judge);  // before a library could start a thread or a program
   ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
@@ -181,28 +178,27 @@ std::unique_ptr<Session> open_session(const RunConfig& config, Clock& clock, con
                                 .template_sha256 = template_sha256(texts.chat_template),
                                 .texts_sha256 = texts_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
-  const ComputeSetup compute = with_tier(resolve_compute(config), config.train, texts.model);
+  const ComputeSetup compute = resolve_compute(config, texts.model);
 
   RunFolder folder{config.run_dir};
   fs::create_directories(folder.root());
   auto lock = std::make_unique<RunLock>(folder.root());
+  // Only whoever has the lock knows that leftovers are no work in progress.
   tidy(folder);
   const ComputeSetup frozen =
       freeze_or_check(folder.frozen(), config, compute, identity, clock.utc_time());
   use_compute(frozen);
-  auto session = std::unique_ptr<Session>(new Session{config,
-                                                      frozen,
-                                                      folder,
-                                                      std::move(lock),
-                                                      RunLog(folder.journal()),
-                                                      std::move(texts),
-                                                      std::move(prompts),
-                                                      clock,
-                                                      stop,
-                                                      /*judges_ahead=*/false,
-                                                      /*batch=*/{}});
-  require_space(*session);
-  return session;
+  require_space(config, folder);
+  return std::unique_ptr<Session>(new Session{.config = config,
+                                              .compute = frozen,
+                                              .folder = folder,
+                                              .lock = std::move(lock),
+                                              .log = RunLog(folder.journal()),
+                                              .texts = std::move(texts),
+                                              .prompts = std::move(prompts),
+                                              .clock = clock,
+                                              .stop = stop,
+                                              .options = options});
 }
 
 }  // namespace thoughtrank

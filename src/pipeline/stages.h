@@ -11,18 +11,14 @@ namespace thoughtrank {
 
 // What a stage has done, for the journal and timing.jsonl.
 struct StageReport {
-  int64_t units = 0;
-  std::string unit;  // "tokens"
-  Json facts = Json::object();
+  int64_t units = 0;            // how much, for the rate
+  std::string unit;             // what is counted: "tokens"
+  Json facts = Json::object();  // further keys of the journal's record
 };
 
 StageReport generate_stage(Session& session, int64_t round);
 StageReport judge_stage(Session& session, int64_t round);
 StageReport train_stage(Session& session, int64_t round);
 StageReport evaluate_stage(Session& session, int64_t round);
-
-// After round N's checkpoint is published: removes the weight files of checkpoints older than
-// checkpoint.keep.
-void purge_checkpoints(Session& session, int64_t newest_round);
 
 }  // namespace thoughtrank

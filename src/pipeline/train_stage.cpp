@@ -1,13 +1,12 @@
 // Round N, train: the winners' tokens are trained on and the round ends with a checkpoint.
-#include "pipeline/heldout_gate.h"
+#include <utility>
+
+#include "pipeline/anchors.h"
+#include "pipeline/finished.h"
 #include "pipeline/stages.h"
+#include "pipeline/train_checkpoint.h"
 #include "thoughtrank/core/files.h"
-#include "thoughtrank/core/log.h"
-#include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
-#include "thoughtrank/model/llama.h"
-#include "thoughtrank/train/checkpoint.h"
-#include "thoughtrank/train/trainer.h"
 
 namespace thoughtrank {
 
@@ -23,13 +22,13 @@ struct TrainingPlan {
 };
 
 TrainingPlan plan_training(const Session& session, int64_t round) {
-  const bool from_base = session.config.train.start_from == "base";
-  const bool has_pairs = session.config.train.objective == "dpo_nll";
+  const bool from_base = session.config.train.start_from == StartFrom::base;
+  const bool has_pairs = session.config.train.objective == Objective::dpo_nll;
   TrainingPlan plan;
   plan.start = session.model_folder(from_base ? 0 : round - 1);
   for (int64_t n = from_base ? 1 : round; n <= round; ++n) {
     const fs::path file =
-        session.folder.file(n, has_pairs ? "preference_pairs.jsonl" : "training_data.jsonl");
+        session.folder.file(n, has_pairs ? RoundFile::preference_pairs : RoundFile::training_data);
     plan.rows_sha256 += sha256_file(file);
     if (has_pairs) {
       for (auto& pair : read_rows<PreferencePairRow>(file)) plan.pairs.push_back(std::move(pair));
@@ -44,7 +43,7 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
          "run_dir to `thoughtrank run --fork-from {} --round {}`, which generates nothing anew",
          round,
          has_pairs ? "pair of best and worst" : "winner",
-         session.folder.file(round, "best_outputs.jsonl").string(),
+         session.folder.file(round, RoundFile::best_outputs).string(),
          round - 1,
          session.folder.root().string(),
          round);
@@ -52,45 +51,40 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
   return plan;
 }
 
-// Everything a training state depends on.
-std::string state_identity(const Session& session,
-                           const TrainingPlan& plan,
-                           const std::string& start_sha256,
-                           int64_t round) {
-  return sha256(dump_json(Json{{"train", config_to_json(session.config).at("train")},
-                               {"rows", plan.rows_sha256},
-                               {"start", start_sha256},
-                               {"seed", session.config.seed},
-                               {"round", round},
-                               {"dtype", session.compute.train_dtype},
-                               {"tier", session.compute.optimizer_state},
-                               {"threads", session.compute.threads}}));
-}
-
 Json model_card(const Session& session, const TrainingPlan& plan, int64_t round) {
   return {{"base_model", fs::path(session.config.model.path).filename().string()},
           {"round", round},
           {"rows", plan.rows.size() + plan.pairs.size()},
-          {"judge", session.config.judge.kind},
+          {"judge", word_of(session.config.judge.first.kind, kJudgeKinds)},
           {"template", session.texts.chat_template.name},
           {"thought_open", session.config.branches.open},
           {"thought_close", session.config.branches.close}};
 }
 
-Json training_facts(const TrainResult& result, const std::string& start_sha256) {
-  return {{"rows", result.rows},
-          {"steps", result.steps},
-          {"tokens", result.tokens},
-          {"loss_before", result.loss_before},
-          {"loss_after", result.loss_after},
-          {"weights_sha256_before", start_sha256}};
+// The held-out prompts' own answers where all have one, else the anchors.
+std::vector<std::string> gate_answers(const Session& session) {
+  if (auto answers = own_answers(session.prompts.holdout)) return *std::move(answers);
+  const fs::path anchors = session.folder.file(0, RoundFile::eval);
+  if (!fs::exists(anchors)) {
+    fail(ExitCode::kMissingInput,
+         "train.max_heldout_worse needs {}, because not every held-out prompt has an 'answer'. "
+         "`thoughtrank run` makes it",
+         anchors.string());
+  }
+  return read_anchors(session);
 }
 
-// The work folder goes when the stage is finished; what was skipped stays to be looked at.
-void keep_quarantine(const Session& session, int64_t round) {
-  const fs::path noted = session.folder.work(round) / "train" / "quarantine.jsonl";
-  if (fs::exists(noted))
-    publish_file(session.folder.file(round, "quarantine.jsonl"), read_file(noted));
+std::optional<HeldoutGate> make_gate(const Session& session, int64_t round) {
+  if (!session.config.train.max_heldout_worse) return std::nullopt;
+  HeldoutGate gate = {
+      .rows = heldout_rows(session.texts, session.prompts.holdout, gate_answers(session)),
+      .max_worse = *session.config.train.max_heldout_worse,
+      .subject = fmt::format("round {}", round),
+      .advice = fmt::format("round {} stays the newest. Lower train.learning_rate or train.epochs "
+                            "in a new run, or look at the round's winners",
+                            round - 1)};
+  if (gate.rows.empty()) return std::nullopt;
+  return gate;
 }
 
 // The facts of a checkpoint that was published just before the process was killed.
@@ -108,49 +102,25 @@ StageReport report_of_published(const Session& session, int64_t round) {
 
 StageReport train_stage(Session& session, int64_t round) {
   if (has_good_checkpoint(session, round)) return report_of_published(session, round);
-  const TrainingPlan plan = plan_training(session, round);
-  const std::string start_sha256 = weights_sha256(plan.start);
-  const auto dtype = session.compute.train_dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  Llama model = load_llama(plan.start, dtype, at::Device(session.compute.device));
-  require_free_space(session.folder.root(),
-                     checkpoint_bytes(model, session.config.checkpoint.dtype));
-
-  const std::optional<double> heldout_before = measure_heldout(session, model);
-
-  Progress progress({.stage = fmt::format("round {} train", round),
-                     .unit = "steps",
-                     .total = 0,
-                     .already_done = 0,
-                     .rate_unit = "tok"},
-                    session.clock);
-  TrainOptions options = session.config.train;
-  options.optimizer_state = session.compute.optimizer_state;
-  const TrainSetup setup = {.options = options,
-                            .seed = static_cast<uint64_t>(session.config.seed),
-                            .round = round,
-                            .work_folder = session.folder.work(round) / "train",
-                            .identity = state_identity(session, plan, start_sha256, round),
-                            .clock = session.clock,
-                            .stop = session.stop};
-  const TrainResult result = plan.pairs.empty()
-                                 ? train(model, plan.rows, setup, progress)
-                                 : train_on_pairs(model, plan.pairs, setup, progress);
-  progress.finish();
-  publish_rows(session.folder.file(round, "metrics.jsonl"), result.metrics);
-  keep_quarantine(session, round);
-  require_heldout_kept(session, round, heldout_before, measure_heldout(session, model));
-  const Json facts = training_facts(result, start_sha256);
-  (void)publish_checkpoint(model,
-                           {.base_folder = session.config.model.path,
-                            .target = session.folder.checkpoint(round),
-                            .chat_template = session.texts.chat_template,
-                            .dtype = session.config.checkpoint.dtype,
-                            .is_private = session.config.is_private,
-                            .card = model_card(session, plan, round),
-                            .adapter = result.adapter,
-                            .lora = session.config.train.lora,
-                            .adapter_base = plan.start,
-                            .manifest_extra = {{"training", facts}}});
+  TrainingPlan plan = plan_training(session, round);
+  Json card = model_card(session, plan, round);
+  (void)train_checkpoint({.config = session.config,
+                          .compute = session.compute,
+                          .texts = session.texts,
+                          .label = fmt::format("round {} train", round),
+                          .round = round,
+                          .rows = std::move(plan.rows),
+                          .pairs = std::move(plan.pairs),
+                          .rows_sha256 = plan.rows_sha256,
+                          .start = plan.start,
+                          .gate = make_gate(session, round),
+                          .work = session.folder.training(round),
+                          .metrics = session.folder.file(round, RoundFile::metrics),
+                          .quarantine = session.folder.file(round, RoundFile::quarantine),
+                          .target = session.folder.checkpoint(round),
+                          .card = std::move(card),
+                          .clock = session.clock,
+                          .stop = session.stop});
   return report_of_published(session, round);
 }
 

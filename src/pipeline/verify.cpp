@@ -33,7 +33,7 @@ VerifyOptions make_options(const RunConfig& config,
   return {.reference = {.slots = config.generate.slots, .threads = compute.threads},
           .other_threads = other_threads(),
           .new_tokens = new_tokens,
-          .is_float32 = compute.dtype == "float32",
+          .is_float32 = compute.dtype == Dtype::float32,
           .seed = static_cast<uint64_t>(config.seed)};
 }
 
@@ -49,7 +49,7 @@ VerifyNames make_names(const RunConfig& config,
                        const ComputeSetup& compute,
                        const std::vector<PromptRow>& prompts) {
   VerifyNames names{
-      .dtype = compute.dtype, .prompts = {}, .chars = expand_chars(config.branches.chars)};
+      .dtype = word_of(compute.dtype), .prompts = {}, .chars = expand_chars(config.branches.chars)};
   for (const PromptRow& prompt : prompts) names.prompts.push_back(prompt.prompt_id);
   return names;
 }

@@ -24,14 +24,14 @@ struct PromptView {
 std::vector<PromptView> read_round(const RunFolder& folder, int64_t round) {
   std::vector<PromptView> views;
   std::map<std::string, size_t> position;
-  for (PromptRow& row : read_rows<PromptRow>(folder.file(round, "prompts.jsonl"))) {
+  for (PromptRow& row : read_rows<PromptRow>(folder.file(round, RoundFile::prompts))) {
     position[row.prompt_id] = views.size();
     views.push_back({.prompt = std::move(row), .outputs = {}, .best = std::nullopt});
   }
-  for (OutputRow& row : read_rows<OutputRow>(folder.file(round, "outputs.jsonl"))) {
+  for (OutputRow& row : read_rows<OutputRow>(folder.file(round, RoundFile::outputs))) {
     views.at(position.at(row.prompt_id)).outputs.push_back(std::move(row));
   }
-  const fs::path best = folder.file(round, "best_outputs.jsonl");
+  const fs::path best = folder.file(round, RoundFile::best_outputs);
   if (!fs::exists(best)) return views;
   for (BestOutputRow& row : read_rows<BestOutputRow>(best)) {
     views.at(position.at(row.prompt_id)).best = std::move(row);
@@ -42,7 +42,7 @@ std::vector<PromptView> read_round(const RunFolder& folder, int64_t round) {
 int64_t newest_round(const RunFolder& folder) {
   int64_t newest = 0;
   for (int64_t round = 1; round <= 99; ++round) {
-    if (fs::exists(folder.file(round, "outputs.jsonl"))) newest = round;
+    if (fs::exists(folder.file(round, RoundFile::outputs))) newest = round;
   }
   if (newest > 0) return newest;
   fail(ExitCode::kMissingInput, "{} has no round with outputs yet", folder.root().string());
@@ -141,7 +141,7 @@ std::string inspect_run(const fs::path& run_dir, const InspectOptions& options) 
   const auto views = read_round(folder, round);
   if (options.prompt_id.empty()) {
     std::string text = overview(views, round, static_cast<size_t>(options.width));
-    const fs::path audit = folder.file(round, "audit.json");
+    const fs::path audit = folder.file(round, RoundFile::audit);
     if (fs::exists(audit)) {
       text += "\n" + format_audit(parse_json(read_file(audit), audit.string()), audit.string());
     }

@@ -37,13 +37,13 @@ StageStatus stage_status(const RunFolder& folder, const RunLog& log, int64_t rou
   if (const Json* record = log.failed(round, stage)) {
     status.reason = require_string(*record, "reason", folder.journal().string());
   }
-  if (stage == Stage::generate) status.done = count_records(folder.work(round) / "branches.jsonl");
-  if (stage == Stage::evaluate) status.done = count_records(folder.work(round) / "heldout.jsonl");
+  if (stage == Stage::generate) status.done = count_records(folder.branches(round));
+  if (stage == Stage::evaluate) status.done = count_records(folder.heldout(round));
   return status;
 }
 
 void read_selection(const RunFolder& folder, RoundStatus& round) {
-  const fs::path file = folder.file(round.round, "best_outputs.jsonl");
+  const fs::path file = folder.file(round.round, RoundFile::best_outputs);
   if (!fs::exists(file)) return;
   for (const BestOutputRow& row : read_rows<BestOutputRow>(file)) {
     if (row.status == "trained") ++round.trained;
@@ -76,7 +76,7 @@ std::optional<MeanWithInterval> summarise(const std::vector<EvalRow>& rows,
 }
 
 void read_evaluation(const RunFolder& folder, RoundStatus& round) {
-  const fs::path file = folder.file(round.round, "eval.jsonl");
+  const fs::path file = folder.file(round.round, RoundFile::eval);
   if (!fs::exists(file)) return;
   const auto rows = read_rows<EvalRow>(file);
   round.score = summarise(rows, &EvalRow::score);
@@ -85,7 +85,7 @@ void read_evaluation(const RunFolder& folder, RoundStatus& round) {
 }
 
 std::string read_audit(const RunFolder& folder, int64_t round) {
-  const fs::path file = folder.file(round, "audit.json");
+  const fs::path file = folder.file(round, RoundFile::audit);
   if (!fs::exists(file)) return {};
   return format_audit(parse_json(read_file(file), file.string()), file.string());
 }
@@ -93,7 +93,7 @@ std::string read_audit(const RunFolder& folder, int64_t round) {
 // Calls and reads grow with the answers that are judged, so their cost is taken per distinct
 // answer.
 double saved_by_deduplication(const RunFolder& folder, int64_t round) {
-  const fs::path file = folder.file(round, "best_outputs.jsonl");
+  const fs::path file = folder.file(round, RoundFile::best_outputs);
   if (!fs::exists(file)) return 0;
   double saved = 0;
   for (const BestOutputRow& row : read_rows<BestOutputRow>(file)) {

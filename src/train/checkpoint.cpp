@@ -16,10 +16,6 @@ namespace {
 
 constexpr int64_t kProbeTokens = 32;
 
-at::ScalarType scalar_type(const std::string& dtype) {
-  return dtype == "float32" ? at::kFloat : at::kBFloat16;
-}
-
 // The model with weights as they will be in the files; shares those that need no conversion.
 Llama converted(const Llama& model, at::ScalarType dtype) {
   Llama copy = model;
@@ -114,13 +110,13 @@ struct TemporaryFolder {
 
 }  // namespace
 
-uint64_t checkpoint_bytes(const Llama& model, const std::string& dtype) {
+uint64_t checkpoint_bytes(const Llama& model, Dtype dtype) {
   constexpr uint64_t kOtherFiles = 64 << 20;  // tokenizer, card, licence
   uint64_t elements = 0;
   for (const auto& [name, tensor] : model.named_parameters()) {
     elements += static_cast<uint64_t>(tensor.numel());
   }
-  return elements * c10::elementSize(scalar_type(dtype)) + kOtherFiles;
+  return elements * static_cast<uint64_t>(bytes_of(dtype)) + kOtherFiles;
 }
 
 PublishedCheckpoint publish_checkpoint(const Llama& model, const CheckpointSetup& setup) {

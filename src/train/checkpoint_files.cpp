@@ -45,8 +45,8 @@ Json read_json(const fs::path& file) {
 // Both names of the key: transformers 5 reads dtype, older ones torch_dtype.
 Json config_with_dtype(const CheckpointSetup& setup) {
   Json config = read_json(setup.base_folder / "config.json");
-  config["dtype"] = setup.dtype;
-  config["torch_dtype"] = setup.dtype;
+  config["dtype"] = word_of(setup.dtype);
+  config["torch_dtype"] = word_of(setup.dtype);
   return config;
 }
 

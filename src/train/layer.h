@@ -13,15 +13,9 @@
 #include <vector>
 
 #include "thoughtrank/model/llama.h"
+#include "thoughtrank/train/trainer.h"
 
 namespace thoughtrank {
-
-// What a layer's backward pass may need to find again instead of computing it anew.
-enum class Checkpointing {
-  none,       // everything below is kept
-  selective,  // without gate_up, the largest: one of a layer's products is computed twice
-  full,       // x only: the whole forward pass is computed twice
-};
 
 // The documents of a micro-batch and their rotary angles.
 struct LayerInput {

@@ -5,18 +5,11 @@
 #include "thoughtrank/kernels/cross_entropy.h"
 #include "thoughtrank/kernels/linear.h"
 #include "thoughtrank/kernels/training_ops.h"
+#include "thoughtrank/model/sizes.h"
 #include "train/tiers.h"
 
 namespace thoughtrank {
 namespace {
-
-// Elements of the weights.
-struct Counts {
-  int64_t layer = 0;    // of one layer
-  int64_t largest = 0;  // matrix of a layer that multiplies as one
-  int64_t head = 0;     // embedding, or output head
-  int64_t all = 0;
-};
 
 // Elements that a token has in a layer.
 struct Widths {
@@ -30,17 +23,6 @@ Widths widths_of(const LlamaConfig& model) {
           .queries = H * D,
           .qkv = (H + 2 * K) * D,
           .heads = H};
-}
-
-Counts counts_of(const LlamaConfig& model) {
-  const Widths w = widths_of(model);
-  Counts counts;
-  counts.layer = w.C * (w.qkv + w.queries + 3 * w.F + 2);
-  counts.largest = std::max(w.qkv, 2 * w.F) * w.C;
-  counts.head = model.vocab_size * w.C;
-  const int64_t heads = model.tie_word_embeddings ? 1 : 2;
-  counts.all = model.num_hidden_layers * counts.layer + heads * counts.head + w.C;
-  return counts;
 }
 
 // Bytes of a token in a layer: activations of `a` bytes, scales and log-sum-exps of float32.
@@ -63,19 +45,19 @@ int64_t adapter_count(const LlamaConfig& model, const LoraOptions& lora) {
 TrainingMemory standing_memory(const LlamaConfig& model,
                                const TrainOptions& options,
                                at::ScalarType weights) {
-  const Counts counts = counts_of(model);
+  const ParameterCounts counts = parameter_counts(model);
   const auto stored = static_cast<int64_t>(at::elementSize(weights));
-  if (options.method == "lora") {
+  if (options.method == TrainMethod::lora) {
     const int64_t adapters = adapter_count(model, options.lora);
     return {.weights = bytes(2 * counts.all * stored + adapters * 4),
             .gradients = bytes(adapters * 4),
             .moments = bytes(moment_bytes(options, at::kFloat, adapters))};
   }
-  const int64_t heads = model.tie_word_embeddings ? 1 : 2;
   const int64_t held = options.optimizer_in_backward
-                           ? counts.layer + heads * counts.head + model.hidden_size
+                           ? counts.layer + counts.heads * counts.vocabulary + model.hidden_size
                            : counts.all;
-  const int64_t of_pairs = options.objective == "dpo_nll" ? counts.head * 4 : 0;  // the head's own
+  const int64_t of_pairs =
+      options.objective == Objective::dpo_nll ? counts.vocabulary * 4 : 0;  // the head's own
   return {.weights = bytes(counts.all * stored),
           .gradients = bytes(held * stored + of_pairs),
           .moments = bytes(moment_bytes(options, weights, counts.all))};
@@ -89,37 +71,49 @@ uint64_t TrainingMemory::total() const {
   return standing() + activations + std::max(loss_chunk, layer_work);
 }
 
-std::string fitting_checkpointing(const LlamaConfig& model,
-                                  const TrainOptions& options,
-                                  TrainingSize size,
-                                  uint64_t left_bytes) {
-  if (options.checkpointing != "auto") return options.checkpointing;
-  for (const char* name : {"none", "selective"}) {
-    size.checkpointing = name;
+Checkpointing fitting_checkpointing(const LlamaConfig& model,
+                                    const TrainOptions& options,
+                                    TrainingSize size,
+                                    uint64_t left_bytes) {
+  if (options.checkpointing) return *options.checkpointing;
+  for (const auto checkpointing : {Checkpointing::none, Checkpointing::selective}) {
+    size.checkpointing = checkpointing;
     const TrainingMemory memory = training_memory(model, options, size);
     const uint64_t needed = memory.activations + std::max(memory.loss_chunk, memory.layer_work);
-    if (needed <= left_bytes / 5 * 4) return name;
+    if (needed <= left_bytes / 5 * 4) return checkpointing;
   }
-  return "full";
+  return Checkpointing::full;
 }
 
-int64_t parameter_count(const LlamaConfig& model) { return counts_of(model).all; }
+OptimizerState fitting_optimizer_state(const LlamaConfig& model,
+                                       const TrainOptions& options,
+                                       const TrainingSize& size,
+                                       uint64_t available_bytes) {
+  if (options.optimizer_state) return *options.optimizer_state;
+  if (available_bytes == 0) return OptimizerState::float32;
+  TrainOptions tried = options;
+  for (const auto& [state, word] : kOptimizerStates) {
+    tried.optimizer_state = state;
+    if (training_memory(model, tried, size).standing() <= available_bytes / 4 * 3) return state;
+  }
+  return OptimizerState::int8;
+}
 
 TrainingMemory training_memory(const LlamaConfig& model,
                                const TrainOptions& options,
                                const TrainingSize& size) {
   const Widths w = widths_of(model);
-  const Counts counts = counts_of(model);
+  const int64_t head = parameter_counts(model).vocabulary;
+  const int64_t largest = std::max(w.qkv, 2 * w.F) * w.C;  // matrix that multiplies as one
   const at::ScalarType activation = training_dtype(size.weights, size.device);
   const auto a = static_cast<int64_t>(at::elementSize(activation));
-  const Checkpointing checkpointing = checkpointing_of(size.checkpointing);
-  const int64_t kept = kept_bytes(w, checkpointing, a);
+  const int64_t kept = kept_bytes(w, size.checkpointing, a);
   const int64_t again = kept_bytes(w, Checkpointing::none, a) - kept;  // made by the layer at work
 
   const int64_t chunk = loss_chunk_rows(size.loss_tokens, default_chunk_rows(model.vocab_size));
   const bool widens = activation != size.weights;
-  const int64_t head_block = widens ? std::min(kLinearBlock, counts.head) * a : 0;
-  const int64_t layer_block = widens ? std::min(kLinearBlock, counts.largest) * a : 0;
+  const int64_t head_block = widens ? std::min(kLinearBlock, head) * a : 0;
+  const int64_t layer_block = widens ? std::min(kLinearBlock, largest) * a : 0;
   const int64_t last = model.num_hidden_layers * size.tokens * kept;
   const int64_t rope = 2 * size.tokens * model.head_dim * int64_t{4};
   TrainingMemory memory = standing_memory(model, options, size.weights);

@@ -26,25 +26,25 @@ namespace {
 void visit_kind(FieldVisitor& v, TrainOptions& o) {
   v.choice("method",
            o.method,
-           {"full", "lora"},
+           kTrainMethods,
            "full: every weight is trained; lora: low-rank adapters, merged in the checkpoint");
   v.choice("objective",
            o.objective,
-           {"sft", "dpo_nll"},
+           kObjectives,
            "sft: cross-entropy on the winners' tokens; dpo_nll: DPO on best against worst, plus "
            "the best's cross-entropy");
   v.choice("start_from",
            o.start_from,
-           {"previous", "base"},
+           kStartsFrom,
            "previous: the newest checkpoint and this round's rows; base: the base weights and the "
            "rows of all rounds");
   v.choice("dtype",
            o.dtype,
-           {"auto", "float32", "bfloat16"},
+           kComputeDtypes,
            "of the weights in training; auto: the dtype the model is loaded in");
   v.choice("optimizer_state",
            o.optimizer_state,
-           {"auto", "float32_master", "float32", "bfloat16", "int8"},
+           kOptimizerStateChoices,
            "of AdamW's moments; float32_master keeps bfloat16 weights in float32, too; int8 with a "
            "scale for each 256; auto: the first of these four that fits the memory");
 }
@@ -57,10 +57,7 @@ void TrainOptions::visit(FieldVisitor& v) {
   v.numbers("betas", betas, 2, {0, 0.9999999}, "AdamW's decay of the two moments");
   v.number("eps", eps, {1e-30, 1}, "AdamW's epsilon");
   v.number("weight_decay", weight_decay, {0, 1}, "decoupled, on every weight");
-  v.choice("schedule",
-           schedule,
-           {"constant", "linear", "cosine"},
-           "of the learning rate after the warm-up");
+  v.choice("schedule", schedule, kSchedules, "of the learning rate after the warm-up");
   v.number("warmup", warmup, {0, 1}, "share of the steps in which the learning rate rises");
   v.number("clip", clip, {0, 1e9}, "largest global gradient norm; 0: no clipping");
   v.number("spike_sigmas",
@@ -80,7 +77,7 @@ void TrainOptions::visit(FieldVisitor& v) {
             "an optimizer step takes rows until it has so many tokens; 1: a step per row");
   v.choice("checkpointing",
            checkpointing,
-           {"auto", "none", "selective", "full"},
+           kCheckpointingChoices,
            "what the backward pass computes again to save memory; auto: as little as fits. The "
            "result is the same, bit for bit");
   v.boolean("optimizer_in_backward",
@@ -110,8 +107,8 @@ void TrainOptions::visit(FieldVisitor& v) {
 }
 
 void CheckpointOptions::visit(FieldVisitor& v) {
-  v.integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
-  v.choice("dtype", dtype, {"bfloat16", "float32"}, "of the exported weights");
+  v.may_change().integer("keep", keep, {2, 1'000'000}, "checkpoints whose weights are kept");
+  v.choice("dtype", dtype, kExportDtypes, "of the exported weights");
 }
 
 }  // namespace thoughtrank

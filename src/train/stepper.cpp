@@ -36,7 +36,7 @@ Stepper::Stepper(Llama& model, const TrainSetup& setup, PreferenceLoss* preferen
     : model_(model),
       setup_(setup),
       preference_(preference),
-      adapters_(setup.options.method == "lora"
+      adapters_(setup.options.method == TrainMethod::lora
                     ? std::make_unique<LowRankAdapters>(model, setup.options.lora, setup.seed)
                     : nullptr),
       arena_(make_arena()),
@@ -51,11 +51,11 @@ WeightArena Stepper::make_arena() const {
   const TrainOptions& options = setup_.options;
   const at::ScalarType moments = moments_dtype(options);
   if (adapters_) return {adapters_->parameters(), at::kFloat, moments};
-  return {model_,
-          weights_dtype(options, model_.embed_tokens.scalar_type()),
-          moments,
-          {.has_master = options.optimizer_state == "float32_master",
-           .has_gradients = !options.optimizer_in_backward}};
+  return {
+      model_,
+      weights_dtype(options, model_.embed_tokens.scalar_type()),
+      moments,
+      {.has_master = has_float32_master(options), .has_gradients = !options.optimizer_in_backward}};
 }
 
 Measured Stepper::take(const StepPlan& step,

@@ -2,7 +2,7 @@
 
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/kernels/adamw.h"
-#include "thoughtrank/model/device.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/train/memory.h"
 
 namespace thoughtrank {
@@ -15,19 +15,30 @@ void require(bool is_possible, const char* what) {
 }  // namespace
 
 at::ScalarType weights_dtype(const TrainOptions& options, at::ScalarType loaded) {
-  if (options.dtype == "auto") return loaded;
-  return options.dtype == "float32" ? at::kFloat : at::kBFloat16;
+  return options.dtype ? scalar_type(*options.dtype) : loaded;
 }
 
 at::ScalarType moments_dtype(const TrainOptions& options) {
-  if (options.optimizer_state == "int8") return at::kByte;
-  return options.optimizer_state == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  switch (options.optimizer_state.value_or(OptimizerState::float32)) {
+    case OptimizerState::float32_master:
+    case OptimizerState::float32:
+      return at::kFloat;
+    case OptimizerState::bfloat16:
+      return at::kBFloat16;
+    case OptimizerState::int8:
+      return at::kByte;
+  }
+  throw std::logic_error("an optimizer state that is none");
+}
+
+bool has_float32_master(const TrainOptions& options) {
+  return options.optimizer_state == OptimizerState::float32_master;
 }
 
 int64_t moment_bytes(const TrainOptions& options, at::ScalarType weights, int64_t parameters) {
   const auto moment = static_cast<int64_t>(at::elementSize(moments_dtype(options)));
   const bool is_byte = moments_dtype(options) == at::kByte;
-  const bool has_master = options.optimizer_state == "float32_master" && weights != at::kFloat;
+  const bool has_master = has_float32_master(options) && weights != at::kFloat;
   const int64_t blocks = (parameters + kMomentBlock - 1) / kMomentBlock;
   const int64_t scales = is_byte ? blocks * 4 : 0, master = has_master ? parameters * 4 : 0;
   return 2 * (parameters * moment + scales) + master;
@@ -40,9 +51,9 @@ void require_tier(const TrainOptions& options) {
          "train.clip_per_tensor goes with train.optimizer_in_backward; train.clip is the global "
          "norm");
   }
-  require(options.objective == "sft",
+  require(options.objective == Objective::sft,
           "only objective sft has one backward pass for each weight; leave it out for others");
-  require(options.method == "full",
+  require(options.method == TrainMethod::full,
           "the gradients of method lora are those of a few small adapters; leave it out");
   require(options.clip == 0,
           "a global norm is known only when all weights are updated already: set train.clip: 0, "
@@ -52,27 +63,15 @@ void require_tier(const TrainOptions& options) {
           "train.sequence_length");
 }
 
-Checkpointing checkpointing_of(const std::string& name) {
-  if (name == "full") return Checkpointing::full;
-  return name == "selective" ? Checkpointing::selective : Checkpointing::none;
-}
-
-std::string name_of(Checkpointing checkpointing) {
-  if (checkpointing == Checkpointing::full) return "full";
-  return checkpointing == Checkpointing::selective ? "selective" : "none";
-}
-
 Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model) {
   const at::Device device = model.embed_tokens.device();
-  return checkpointing_of(
-      fitting_checkpointing(model.config,
-                            options,
-                            {.tokens = options.sequence_length,
-                             .loss_tokens = options.sequence_length,
-                             .checkpointing = options.checkpointing,
-                             .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
-                             .device = device},
-                            memory_available_on(device.str())));
+  return fitting_checkpointing(model.config,
+                               options,
+                               {.tokens = options.sequence_length,
+                                .loss_tokens = options.sequence_length,
+                                .weights = weights_dtype(options, model.embed_tokens.scalar_type()),
+                                .device = device},
+                               memory_available(device.str()));
 }
 
 }  // namespace thoughtrank

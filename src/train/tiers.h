@@ -12,14 +12,12 @@ namespace thoughtrank {
 
 [[nodiscard]] at::ScalarType weights_dtype(const TrainOptions& options, at::ScalarType loaded);
 [[nodiscard]] at::ScalarType moments_dtype(const TrainOptions& options);
+[[nodiscard]] bool has_float32_master(const TrainOptions& options);
 // Both moments of parameters of type `weights`, with a master copy where there is one.
 [[nodiscard]] int64_t moment_bytes(const TrainOptions& options,
                                    at::ScalarType weights,
                                    int64_t parameters);
 
-// "none", "selective", "full".
-[[nodiscard]] Checkpointing checkpointing_of(const std::string& name);
-[[nodiscard]] std::string name_of(Checkpointing checkpointing);
 // fitting_checkpointing() in the memory that the device has left now.
 [[nodiscard]] Checkpointing choose_checkpointing(const TrainOptions& options, const Llama& model);
 

@@ -7,6 +7,7 @@
 
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/data/run_folder.h"
 #include "train/batch.h"
 #include "train/schedule.h"
 #include "train/state.h"
@@ -160,7 +161,7 @@ class Training {
   void write_quarantine() const {
     std::string lines;
     for (const Json& row : state_.quarantine) lines += dump_json(row) + "\n";
-    const fs::path file = setup_.work_folder / "quarantine.jsonl";
+    const fs::path file = setup_.work_folder / file_name(RoundFile::quarantine);
     if (!lines.empty() || fs::exists(file)) publish_file(file, lines);
   }
 
@@ -171,7 +172,7 @@ class Training {
          state_.steps_done,
          kMostBadSteps,
          fault,
-         (setup_.work_folder / "quarantine.jsonl").string());
+         (setup_.work_folder / file_name(RoundFile::quarantine)).string());
   }
 
   [[nodiscard]] TrainResult result() {

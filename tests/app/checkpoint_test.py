@@ -1,4 +1,4 @@
-"""The round-2 checkpoint of a tiny run goes through scripts/check_checkpoint.py: transformers loads it and agrees."""
+"""The round-2 checkpoint of a tiny run goes through tests/parity/check_checkpoint.py: transformers loads it and agrees."""
 import os
 import subprocess
 import unittest
@@ -11,7 +11,7 @@ class Checkpoint(ProgramTest):
         config = write_run(self.folder, prompts=18)
         self.expect(0, "run", "-q", "--config", config, "--set", "prompts.per_round=8")
         round_folder = self.folder / "run" / "round-02"
-        words = [str(ROOT / ".deps/venv/bin/python"), str(ROOT / "scripts/check_checkpoint.py"),
+        words = [str(ROOT / ".deps/venv/bin/python"), str(ROOT / "tests/parity/check_checkpoint.py"),
                  str(round_folder / "checkpoint"), "--prompts", str(round_folder / "prompts.jsonl"),
                  "--dump-logits", os.environ["DUMP_LOGITS"]]
         done = subprocess.run(words, capture_output=True, text=True, timeout=300)

@@ -1,5 +1,5 @@
 """What the program says of a GPU that will not do: one line with the mend and exit code 78, before any work. The driver's
-library is a made-up one (tests/core/fake_nvml.cpp)."""
+library is a made-up one (tests/model/fake_nvml.cpp)."""
 import os
 import unittest
 

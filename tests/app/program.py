@@ -10,6 +10,9 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
+import mock_judge as mock  # noqa: E402, the module of that name
+
 PROGRAM = os.environ.get("THOUGHTRANK", str(ROOT / "build" / "thoughtrank"))
 TINY = ROOT / "tests" / "data" / "tiny-llama"
 
@@ -55,8 +58,8 @@ def rows_of(path):
 
 @contextlib.contextmanager
 def mock_judge(*options):
-    """scripts/mock_judge.py on a free port; gives its base_url."""
-    words = [sys.executable, "-u", str(ROOT / "scripts" / "mock_judge.py"), "--port", "0", *options]
+    """tests/servers/mock_judge.py on a free port; gives its base_url."""
+    words = [sys.executable, "-u", str(ROOT / "tests" / "servers" / "mock_judge.py"), "--port", "0", *options]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         line = process.stdout.readline()
@@ -65,6 +68,18 @@ def mock_judge(*options):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def serve_batch(export, results, refused=""):
+    """What a provider's batch service does with a file of calls, on the mock's taste; `refused`: a call it will not do."""
+    with open(results, "w", encoding="utf-8") as out:
+        for line in reversed(Path(export).read_text().splitlines()):
+            call = json.loads(line)
+            text = mock.ranking_text(call["body"]["messages"][-1]["content"], "longest", "none")
+            response = {"status_code": 200, "request_id": "r", "body": mock.completion(call["body"], text)}
+            if call["custom_id"] == refused:
+                response = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "not this one"}}}
+            out.write(json.dumps({"id": "b", "custom_id": call["custom_id"], "response": response, "error": None}) + "\n")
 
 
 class ProgramTest(unittest.TestCase):

@@ -21,7 +21,7 @@ class WholeRun(ProgramTest):
     def start(self, code=0, *words, says=""):
         return self.expect(code, "run", "-q", "--config", self.config, *words, says=says)
 
-    def test_two_rounds_leave_what_the_readme_lists(self):
+    def test_two_rounds_leave_what_help_run_folder_lists(self):
         self.start(says="finished")
         for number in (1, 2):
             folder = self.run / f"round-{number:02}"

@@ -1,11 +1,13 @@
 """Ways to train a round: preference pairs, LoRA; and what keeps a bad round from being published."""
 import json
 import shutil
+import signal
 import struct
 import subprocess
+import time
 import unittest
 
-from program import ROOT, TINY, ProgramTest, rows_of, write_run
+from program import PROGRAM, ROOT, TINY, ProgramTest, rows_of, write_run
 
 
 def poison(model):
@@ -34,7 +36,7 @@ class Training(ProgramTest):
         self.expect(0, "run", "-q", "--config", config, *options, "--set", "train.learning_rate=0.01")
         for number, base in ((1, TINY), (2, self.folder / "run/round-01/checkpoint")):
             checkpoint = self.folder / f"run/round-0{number}/checkpoint"
-            words = [ROOT / ".deps/venv/bin/python", ROOT / "scripts/check_adapter.py", checkpoint, base]
+            words = [ROOT / ".deps/venv/bin/python", ROOT / "tests/parity/check_adapter.py", checkpoint, base]
             done = subprocess.run(words, capture_output=True, text=True, timeout=300)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
@@ -62,6 +64,91 @@ class Training(ProgramTest):
             self.expect(0, "plan", "--config", config, *options, *run, says=f"optimizer state {tier}")
             self.expect(0, "run", "-q", "--config", config, *options, *run)
         self.expect(0, "plan", "--config", config, says="optimizer state float32_master")
+
+
+class TrainingOnAFile(ProgramTest):
+    """`train --data FILE --out DIR` is the train stage of a round without the round."""
+
+    def setUp(self):
+        super().setUp()
+        self.config = write_run(self.folder)
+        self.out = self.folder / "again"
+
+    def rows_of_a_round(self):
+        self.expect(0, "run", "-q", "--config", self.config, "--set", "rounds=1")
+        return self.folder / "run/round-01/training_data.jsonl"
+
+    def train(self, code, data, *words, says=""):
+        return self.expect(code, "train", "--config", self.config, "--data", data, "--out", self.out, *words, says=says)
+
+    def left(self):
+        return sorted(path.name for path in self.folder.iterdir() if "again" in path.name)
+
+    def test_it_gives_what_a_rounds_train_stage_gives(self):
+        data = self.rows_of_a_round()
+        said = self.train(0, data, says=f"metrics: {self.out}.metrics.jsonl")
+        self.assertIn("train", said.stderr, "no progress line")
+        self.assertEqual(self.left(), ["again", "again.metrics.jsonl"])
+        stage = data.parent
+        for ours, theirs in ((self.folder / "again.metrics.jsonl", stage / "metrics.jsonl"),
+                             (self.out / "model.safetensors", stage / "checkpoint/model.safetensors")):
+            self.assertEqual(ours.read_bytes(), theirs.read_bytes())
+        facts = [json.loads((folder / "MANIFEST.json").read_text())["training"]
+                 for folder in (self.out, stage / "checkpoint")]
+        self.assertEqual(*facts)
+        self.train(78, data, says="choose another --out")
+
+    def test_the_gate_refuses_a_checkpoint_that_forgets(self):
+        data = self.rows_of_a_round()
+        gate = ["--set", "train.max_heldout_worse=0.01"]
+        hot = [*gate, "--set", "train.learning_rate=0.2"]
+        said = self.train(81, data, *hot, says="train.max_heldout_worse allows")
+        self.assertIn(str(data), said.stderr)
+        self.assertEqual(self.left(), [".work-again", "again.metrics.jsonl"])
+        self.train(81, data, *hot, says="No checkpoint is made")
+        self.train(0, data, *gate)
+        self.assertEqual(self.left(), ["again", "again.metrics.jsonl"])
+
+    def test_the_gate_asks_for_answers_before_it_trains(self):
+        data = self.rows_of_a_round()
+        rows = rows_of(self.folder / "prompts.jsonl")
+        for row in rows:
+            del row["answer"]
+        (self.folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.train(66, data, "--set", "train.max_heldout_worse=0.01", says="train.max_heldout_worse=null")
+        self.assertEqual(self.left(), [])
+        self.train(0, data)
+
+    def test_skipped_steps_are_kept_beside_the_checkpoint(self):
+        plain = {"prompt_id": "plain", "prompt": "Say it.", "completion": "a a a a"}
+        other = {"prompt_id": "other", "prompt": "Say it.", "completion": "Q7#xz!KWv"}
+        data = self.folder / "rows.jsonl"
+        data.write_text("".join(json.dumps(row) + "\n" for row in [plain] * 24 + [other] + [plain] * 3))
+        spiky = ["train.spike_sigmas=0.5", "train.shuffle=false", "train.epochs=1", "train.learning_rate=3e-3"]
+        self.train(0, data, *(word for value in spiky for word in ("--set", value)), says="is skipped")
+        self.assertEqual(self.left(), ["again", "again.metrics.jsonl", "again.quarantine.jsonl"])
+        noted = rows_of(self.folder / "again.quarantine.jsonl")
+        self.assertEqual([(row["step"], row["prompt_ids"]) for row in noted], [(25, ["other"])])
+        metrics = rows_of(self.folder / "again.metrics.jsonl")
+        self.assertEqual([row["step"] for row in metrics if row["skipped"]], [25])
+
+    def test_an_interrupted_training_goes_on(self):
+        data = self.rows_of_a_round()
+        data.write_bytes(data.read_bytes() * 200)
+        words = [PROGRAM, "train", "-q", "--config", str(self.config), "--data", str(data), "--out", str(self.out)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not list(self.folder.glob(".work-again/state-*")):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=60), 75)
+        self.assertEqual(self.left(), [".work-again"])
+        resumed = self.train(0, data)
+        self.assertNotIn("belongs to another training", resumed.stderr)
+        whole = self.folder / "whole"
+        self.expect(0, "train", "-q", "--config", self.config, "--data", data, "--out", whole)
+        self.assertEqual((self.out / "model.safetensors").read_bytes(), (whole / "model.safetensors").read_bytes())
+        self.assertEqual((self.folder / "again.metrics.jsonl").read_bytes(),
+                         (self.folder / "whole.metrics.jsonl").read_bytes())
 
 
 if __name__ == "__main__":

@@ -8,17 +8,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import unittest
 import urllib.parse
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, mock_judge, rows_of, run, write_run
-
-sys.path.insert(0, str(ROOT / "scripts"))
-import mock_judge as mock  # noqa: E402, the module of that name
+from program import PROGRAM, ProgramTest, mock, mock_judge, rows_of, run, serve_batch, write_run
 
 KEPT = ("prompts.jsonl", "outputs.jsonl", "verdicts.jsonl", "best_outputs.jsonl", "training_data.jsonl",
         "preference_pairs.jsonl", "metrics.jsonl", "eval.jsonl")
@@ -206,7 +202,7 @@ class Batch(WireTest):
         while "calls are in" in done.stdout:
             stages += 1
             self.assertLess(stages, 12)
-            self.serve(export, results)
+            serve_batch(export, results)
             done = self.expect(0, *self.words("batch", url, *FREE, "--import", results, "--export", export, command="judge"))
         self.assertGreater(stages, 1)
         self.assertIn("saved by", run("status", self.folder / "batch").stdout)
@@ -227,7 +223,7 @@ class Batch(WireTest):
         while "calls are in" in done.stdout:
             stages += 1
             self.assertLess(stages, 40)
-            self.serve(export, results)
+            serve_batch(export, results)
             done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
         online = files_of(self.folder / "online")
         for run_dir in ("batch", "given-up"):
@@ -251,23 +247,12 @@ class Batch(WireTest):
             stages += 1
             self.assertLess(stages, 20)
             self.assertEqual(stages > 1, refused not in export.read_text(), "what was refused for good is exported again")
-            self.serve(export, results, refused)
+            serve_batch(export, results, refused)
             for _ in range(2):  # the same results again change nothing
                 done = self.expect(0, *self.words("batch", url, *more, "--import", results, "--export", export))
         verdicts = rows_of(self.folder / "batch" / "round-01" / "verdicts.jsonl")
         self.assertEqual([row["request_sha256"] for row in verdicts if row["abstained"]], [refused])
         self.assertNotIn("batch file", run("status", self.folder / "batch").stdout)
-
-    def serve(self, export, results, refused=""):
-        """What a provider's batch service does, on the mock's taste."""
-        with open(results, "w", encoding="utf-8") as out:
-            for line in reversed(export.read_text().splitlines()):
-                call = json.loads(line)
-                text = mock.ranking_text(call["body"]["messages"][-1]["content"], "longest", "none")
-                response = {"status_code": 200, "request_id": "r", "body": mock.completion(call["body"], text)}
-                if call["custom_id"] == refused:
-                    response = {"status_code": 400, "request_id": "r", "body": {"error": {"message": "not this one"}}}
-                out.write(json.dumps({"id": "b", "custom_id": call["custom_id"], "response": response, "error": None}) + "\n")
 
 
 class Secrets(WireTest):

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MARKERS = "<!-- table: written by compare_decode.py --update-readme -->", "<!-- end of table -->"
 HEADER = """\
-| dtype | prompt | ours, tok/s | peer, tok/s (its best way) | ratio (min-max) | our share of the floor | our peak memory | peer's |
+| dtype | prompt | ours, tok/s | peer, tok/s (its best way) | ratio (min-max) | our share of the roofline | our peak memory | peer's |
 |---|---|---|---|---|---|---|---|
 """
 

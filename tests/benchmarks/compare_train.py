@@ -59,7 +59,7 @@ def main():
     options = parser.parse_args()
     dtypes = ["float32", "bfloat16"]
     pairs = [measure(options, dtype) for _ in range(options.rounds) for dtype in dtypes]
-    print("| dtype | ours, tok/s | transformers, tok/s | ratio (min-max) | our share of the ceiling | our peak memory | "
+    print("| dtype | ours, tok/s | transformers, tok/s | ratio (min-max) | our share of the peak rate | our peak memory | "
           "transformers' | share |\n|---|---|---|---|---|---|---|---|")
     for dtype in dtypes:
         print(row(dtype, [pair for pair in pairs if pair["dtype"] == dtype]))

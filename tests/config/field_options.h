@@ -1,4 +1,4 @@
-// A small config with one field of every kind, for the tests of core/fields.h.
+// A small config with one field of every kind, for the tests of config/fields.h.
 #pragma once
 
 #include <optional>
@@ -8,6 +8,16 @@
 #include "thoughtrank/config/fields.h"
 
 namespace thoughtrank {
+
+enum class TestMatch : uint8_t { kExact, kNumeric };
+inline constexpr EnumWords<TestMatch, 2> kTestMatches = {
+    {{TestMatch::kExact, "exact"}, {TestMatch::kNumeric, "numeric"}}};
+
+// A config with a choice that is an enum.
+struct TestReference {
+  TestMatch match = TestMatch::kExact;
+  void visit(FieldVisitor& v) { v.choice("match", match, kTestMatches, "how answers compare"); }
+};
 
 struct TestJudge {
   std::string kind = "openai";
@@ -21,7 +31,7 @@ struct TestJudge {
   std::vector<std::string> command;
   void visit(FieldVisitor& v) {
     v.choice("kind", kind, {"openai", "anthropic", "command"}, "who judges");
-    v.number("max_usd", max_usd, {0, 1e6}, "spending cap");
+    v.may_change().number("max_usd", max_usd, {0, 1e6}, "spending cap");
     v.number("temperature", temperature, {}, "of the judge");
     v.integer("group_size", group_size, {2, 20}, "answers per call");
     v.text("api_key_env", api_key_env, "variable with the key");
@@ -37,7 +47,7 @@ struct TestShelf {
   int64_t size = 3;
   void visit(FieldVisitor& v) {
     v.path("path", path, "where it stands");
-    v.integer("size", size, {1}, "how large it is");
+    v.may_change().integer("size", size, {1}, "how large it is");
   }
 };
 
@@ -61,7 +71,7 @@ struct TestConfig {
   std::vector<double> betas = {0.9, 0.95};
   TestJudge judge;
   void visit(FieldVisitor& v) {
-    v.path("run_dir", run_dir, "where the run lives");
+    v.may_change().path("run_dir", run_dir, "where the run lives");
     v.integer("rounds", rounds, {1}, "how many rounds");
     v.boolean("private", private_run, "no publishing rules");
     v.auto_integer("threads", threads, {1, 1024}, "CPU threads");
@@ -70,7 +80,8 @@ struct TestConfig {
   }
 };
 
-inline std::function<void(FieldVisitor&)> visit_of(TestConfig& config) {
+template <class Config>
+std::function<void(FieldVisitor&)> visit_of(Config& config) {
   return [&config](FieldVisitor& v) { config.visit(v); };
 }
 

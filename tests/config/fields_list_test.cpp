@@ -39,6 +39,31 @@ TEST(FieldsList, NamesValueAndOriginInVisitingOrder) {
   EXPECT_EQ(entry(list, "private").origin, "default");
 }
 
+std::vector<std::string> keys_that_may_change(const std::vector<ConfigOrigin>& list) {
+  std::vector<std::string> keys;
+  for (const ConfigOrigin& field : list) {
+    if (field.may_change) keys.push_back(field.key);
+  }
+  return keys;
+}
+
+TEST(FieldsList, TellsWhichFieldsMayChangeOnResume) {
+  TestConfig config;
+  EXPECT_EQ(keys_that_may_change(list_fields({}, visit_of(config))),
+            (std::vector<std::string>{"run_dir", "judge.max_usd"}));
+}
+
+// A list of groups is one value: what its items may change does not make the list free.
+TEST(FieldsList, AMarkInsideAListStaysInside) {
+  TestLibrary library;
+  library.shelves.resize(2);
+  const auto list = list_fields({}, [&](FieldVisitor& v) {
+    library.visit(v);
+    v.integer("after", library.shelves[0].size, {}, "stands behind the list");
+  });
+  EXPECT_EQ(keys_that_may_change(list), std::vector<std::string>{});
+}
+
 // The listed values, written as a file, give the same config.
 TEST(FieldsList, ValuesRoundTripThroughYaml) {
   const TemporaryFolder folder;

@@ -53,5 +53,15 @@ TEST_F(AvailableMemory, KnowsTheOlderGroups) {
 
 TEST(AvailableMemoryHere, IsReadable) { EXPECT_GT(available_memory().value_or(0), 0); }
 
+TEST(ResidentMemory, GrowsWithWhatIsWrittenAndKeepsItsPeak) {
+  constexpr int64_t kBytes = int64_t{64} << 20;
+  const int64_t before = resident_bytes();
+  {
+    const std::vector<char> written(kBytes, 'x');
+    EXPECT_GE(resident_bytes(), before + kBytes / 2) << written.back();
+  }
+  EXPECT_GE(peak_resident_bytes(), before + kBytes / 2);
+}
+
 }  // namespace
 }  // namespace thoughtrank

@@ -6,7 +6,7 @@
 
 #include "decode/device_queue.h"
 #include "decode/random_llama.h"
-#include "thoughtrank/kernels/device.h"
+#include "thoughtrank/model/compute.h"
 
 namespace thoughtrank {
 namespace {

@@ -1,4 +1,4 @@
-// Runs the decoder on token ids and prints what it chose, for scripts/decode_parity.py.
+// Runs the decoder on token ids and prints what it chose, for tests/parity/decode_parity.py.
 //   decode_driver MODEL_DIR float32|bfloat16 REQUEST.json
 // REQUEST: {"new_tokens": n, "eos": [ids, empty: ignored], "groups": [{"shared": [ids], "heads":
 // [[ids], …]}, …]}. One JSON object per branch on stdout: group, branch, ids (after the head),
@@ -83,8 +83,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 int drive(const std::string& folder, const std::string& dtype, const std::string& request_file) {
   const Json request = parse_json(read_file(request_file), request_file);
-  Decoder decoder(load_llama(folder, dtype == "bfloat16" ? at::kBFloat16 : at::kFloat, at::kCPU),
-                  {});
+  Decoder decoder(load_llama(folder, scalar_type(value_of(dtype, kDtypes).value()), at::kCPU), {});
   RequestSource source(request);
   PrintingSink sink;
   const StopFlag stop;

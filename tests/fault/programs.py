@@ -83,6 +83,7 @@ def row(name, title, parts, controls, also=None):
 
 CORE = "tests/core/core_test"
 TRAIN, TEXT, MODEL, DECODE = "tests/train/train_test", "tests/text/text_test", "tests/model/model_test", "tests/decode/decode_test"
+LLM, LLM_FAULTS = "tests/llm/llm_test", "tests/llm/llm_fault_test"
 JUDGE, FAULTS, MONEY = "tests/judge/judge_test", "tests/judge/judge_fault_test", "tests/judge/judge_money_driver"
 
 ROWS = [
@@ -121,29 +122,29 @@ ROWS = [
                         "parts.push_back({prompt.user, true});", "a special token from a prompt is seen"))]),
     row("R23", "judge: 23 faults of a server, now and then and always", [Part(FAULTS, "*FaultMatrixTest*")],
         [Control(Part(FAULTS, "*FaultMatrixTest*500_50"),
-                 Mutant("src/judge/client.cpp", "call.attempts < kMostAttempts", "call.attempts <= kMostAttempts",
+                 Mutant("src/llm/client.cpp", "call.attempts < kMostAttempts", "call.attempts <= kMostAttempts",
                         "a fourth try is seen"))]),
     row("R24", "judge: replies of every wrong kind, shuffles, damaged bytes", [Part(JUDGE, "Reply.*:RepliesTest.*")],
         [Control(Part(JUDGE, "Reply.*"),
                  Mutant("src/judge/reply.cpp", "if (!seen.insert(label).second) return", "if (labels.empty()) return",
                         "a label ranked twice is seen"))]),
     row("R25", "judge: redirects, bad certificates, keys that break lines",
-        [Part(FAULTS, "WireSafetyTest.no_redirect*:WireSafetyTest.a_bad*:WireSafetyTest.keys*")],
-        [Control(Part(FAULTS, "WireSafetyTest.no_redirect*"),
-                 Mutant("src/judge/curl_transport.cpp", "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L",
+        [Part(LLM_FAULTS, "WireSafetyTest.no_redirect*:WireSafetyTest.a_bad*:WireSafetyTest.keys*")],
+        [Control(Part(LLM_FAULTS, "WireSafetyTest.no_redirect*"),
+                 Mutant("src/llm/curl_transport.cpp", "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L",
                         "a redirect that is followed is seen")),
-         Control(Part(FAULTS, "WireSafetyTest.a_bad*"),
-                 Mutant("src/judge/curl_transport.cpp", "CURLOPT_SSL_VERIFYPEER, 1L", "CURLOPT_SSL_VERIFYPEER, 0L",
+         Control(Part(LLM_FAULTS, "WireSafetyTest.a_bad*"),
+                 Mutant("src/llm/curl_transport.cpp", "CURLOPT_SSL_VERIFYPEER, 1L", "CURLOPT_SSL_VERIFYPEER, 0L",
                         "an unverified certificate is seen"))]),
     row("R26", "judge: bodies, headers and trailers without end",
-        [Part(FAULTS, "WireSafetyTest.bombs*"), Part(JUDGE, "ServerTest.a_gzip*")],
-        [Control(Part(FAULTS, "WireSafetyTest.bombs*"),
-                 Mutant("src/judge/curl_transport.cpp", "transfer.reply.body.size() + bytes > kMostBodyBytes",
+        [Part(LLM_FAULTS, "WireSafetyTest.bombs*"), Part(JUDGE, "ServerTest.a_gzip*")],
+        [Control(Part(LLM_FAULTS, "WireSafetyTest.bombs*"),
+                 Mutant("src/llm/curl_transport.cpp", "transfer.reply.body.size() + bytes > kMostBodyBytes",
                         "transfer.reply.body.size() + bytes > (size_t{64} << 20)", "a body of 52 MB is seen"))]),
     row("R27", "judge: the bill of a server under kills and resumes, never above the cap", [Part(FAULTS, "Spending.*")],
         [Control(Part(MONEY, "Spending.*"),
-                 Mutant("src/judge/client.cpp", "parts_.ledger.spent_usd() + parts_.ledger.reserved_usd() + call.reserved_usd",
-                        "parts_.ledger.spent_usd() + call.reserved_usd", "a bill above the cap is seen"))]),
+                 Mutant("src/llm/call_accounts.cpp", "ledger_.spent_usd() + ledger_.reserved_usd() + call.reserved_usd",
+                        "ledger_.spent_usd() + call.reserved_usd", "a bill above the cap is seen"))]),
     row("R29", "judge: 60 answers that try to win by what they say", [Part(FAULTS, "InjectionTest.*")],
         [Control(Part(FAULTS, "InjectionTest.an_obedient*"),
                  Mutant("src/judge/request_text.cpp", "  return nonce;", '  return "0123456789ab";',

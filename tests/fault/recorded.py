@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from mutants import Mutant
-from programs import CORE, JUDGE, Control, Part, fails, joined, run_parts
+from programs import CORE, JUDGE, LLM, Control, Part, fails, joined, run_parts
 from scorecard import Outcome, Row
 from world import CANARY, Trial
 
@@ -56,11 +56,11 @@ def replays(bench, trials, seed=1):
             changed = lines[at].replace(b"r", b"R", 1) if stream.random() < 0.5 else b""
             outcome.add(stops(bench, b"".join(lines[:at] + [changed] + lines[at + 1:]), 65))
     return joined(outcome, run_parts(bench, [Part(JUDGE, "ServerTest.replay*:ServerTest.resume*:AdaptersTest.a_replay*"),
-                                             Part(JUDGE, "OthersTest.both*:PacedClientTest.replay*")], trials))
+                                             Part(JUDGE, "OthersTest.both*"), Part(LLM, "PacedClientTest.replay*")], trials))
 
 
 def control_other_request(bench):
-    mutant = Mutant("src/judge/client.cpp", 'sha256(options_.endpoint + "\\n" + call.body)', "sha256(options_.endpoint)", "")
+    mutant = Mutant("src/llm/call_accounts.cpp", 'sha256(options_.endpoint + "\\n" + call.body)', "sha256(options_.endpoint)", "")
     is_seen = fails(bench, Control(Part(JUDGE, "ServerTest.replay*"), mutant))
     return "a reply to another request is seen" if is_seen else None
 
@@ -117,7 +117,7 @@ def control_planted_key(bench):
     is_found = len(world.leaks) == before + 1
     classified = "  const Classified meaning = classify(reply);\n  learn"
     redacted = "  reply.body = parts_.key.redact(std::move(reply.body));\n" + classified
-    mutant = Mutant("src/judge/client.cpp", redacted, classified, "")
+    mutant = Mutant("src/llm/client.cpp", redacted, classified, "")
     is_seen = fails(bench, Control(Part(JUDGE, "ServerTest.no_thought*"), mutant))
     return "a planted key is found, an echoed one is seen" if is_found and is_seen else None
 

@@ -176,7 +176,7 @@ def main():
     options = parse_options()
     options.thoughtrank, options.saboteur = options.thoughtrank.resolve(), options.saboteur.resolve()
     if missing := [path for path in (options.thoughtrank, options.saboteur) if not path.exists()]:
-        sys.exit(f"{missing[0]} is not there: build it (scripts/setup.sh)")
+        sys.exit(f"{missing[0]} is not there: build it (scripts/setup.sh --tests)")
     wanted = options.rows.split(",") if options.rows else None
     rows = sorted((row for module in MODULES for row in importlib.import_module(module).ROWS), key=place)
     work = Path(tempfile.mkdtemp(prefix="fault-", dir=memory_folder()))

@@ -38,7 +38,7 @@ class BranchWorkTest : public testing::Test {
   const PromptRow prompt_{
       .prompt_id = "p1", .prompt = "?", .system = "", .answer = "", .token_ids = {7, 8, 9}};
 
-  Generator::Setup setup(const std::string& mode) const {
+  Generator::Setup setup(HeadMode mode) const {
     return {.tokenizer = tokenizer_,
             .branches = {.chars = "abc", .open = "<t>", .close = "</t>", .mode = mode},
             .generate = {.thought_tokens = 6, .answer_tokens = 5, .loop_rule = true, .slots = {}},
@@ -95,14 +95,14 @@ void BranchWorkTest::expect_consistent(const OutputRow& row) const {
 }
 
 TEST_F(BranchWorkTest, RowsSayWhatTheTokensSayInEveryMode) {
-  for (const std::string mode : {"literal", "token", "constrained"}) {
+  for (const auto& [mode, word] : kHeadModes) {
     const BranchWork work(setup(mode), tokenizer_.vocabulary_size());
     std::set<std::string> ends, finishes;
     for (int64_t trial = 0; trial < 300; ++trial) {
       PromptRow prompt = prompt_;
       prompt.token_ids.push_back(trial);
       for (const auto& [branch, row] : run(work, prompt, work.branches(), {0, 1, 2})) {
-        SCOPED_TRACE(mode + " " + std::to_string(trial) + " " + std::to_string(branch));
+        SCOPED_TRACE(fmt::format("{} {} {}", word, trial, branch));
         expect_consistent(row);
         EXPECT_EQ(row.branch, branch);
         EXPECT_EQ(row.head_len, 3);
@@ -116,7 +116,7 @@ TEST_F(BranchWorkTest, RowsSayWhatTheTokensSayInEveryMode) {
 }
 
 TEST_F(BranchWorkTest, ASubsetOfBranchesGivesTheSameRows) {
-  for (const std::string mode : {"literal", "token", "constrained"}) {
+  for (const auto& [mode, word] : kHeadModes) {
     const BranchWork work(setup(mode), tokenizer_.vocabulary_size());
     const auto all = run(work, prompt_, work.branches(), {0, 1, 2});
     for (const std::set<int64_t>& wanted : {std::set<int64_t>{1}, {0, 2}, {2}}) {

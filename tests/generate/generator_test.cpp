@@ -34,7 +34,7 @@ class GeneratorTest : public testing::Test {
     }
   }
 
-  Generator::Setup setup(const std::string& mode = "literal") const {
+  Generator::Setup setup(HeadMode mode = HeadMode::literal) const {
     return {.tokenizer = *tokenizer_,
             .branches = {.mode = mode},
             .generate = {.thought_tokens = 12, .answer_tokens = 10, .loop_rule = true, .slots = {}},
@@ -88,11 +88,11 @@ OutputRow GeneratorTest::plain_row(const Generator::Setup& setup, const OutputRo
   const TokenIds& prompt = prompts_[row.prompt_id == "p0" ? 0 : 1].token_ids;
   PlainGeneration plain(model_, setup);
   plain.guess(prompt, row.token_ids);
-  if (mode == "literal") {
+  if (mode == HeadMode::literal) {
     return plain.think_and_answer(prompt, tokenizer_->encode(open + row.char_), row.char_);
   }
   TokenIds head = tokenizer_->encode(open);
-  if (mode == "token") {
+  if (mode == HeadMode::token) {
     for (const int64_t id : tokenizer_->encode(row.char_)) head.push_back(id);
     return plain.think_and_answer(prompt, head, row.char_);
   }
@@ -118,7 +118,7 @@ void expect_same(const OutputRow& row, const OutputRow& plain) {
   EXPECT_NEAR(row.answer_margin, plain.answer_margin, 1e-4);
 }
 
-class EveryBranch : public GeneratorTest, public testing::WithParamInterface<std::string> {
+class EveryBranch : public GeneratorTest, public testing::WithParamInterface<HeadMode> {
  protected:
   // How often each way to end occurred, thought and answer.
   std::map<std::string, int> expect_plain_rows(const Generator::Setup& setup) {
@@ -158,8 +158,8 @@ TEST_P(EveryBranch, EqualsThePlainReferenceWhereTheModelClosesItself) {
 
 INSTANTIATE_TEST_SUITE_P(Modes,
                          EveryBranch,
-                         testing::Values("literal", "token", "constrained"),
-                         [](const auto& mode) { return mode.param; });
+                         testing::Values(HeadMode::literal, HeadMode::token, HeadMode::constrained),
+                         [](const auto& mode) { return word_of(mode.param, kHeadModes); });
 
 TEST_F(GeneratorTest, WhatIsDoneIsNotDoneAgainAndChangesNothing) {
   Generator generator(decoder_, setup());

@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "judge/judge_room.h"
-#include "judge/ledger.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
+#include "thoughtrank/llm/ledger.h"
 
 namespace thoughtrank {
 namespace {
@@ -36,8 +36,8 @@ class AdaptersTest : public JudgeTest {
  protected:
   [[nodiscard]] JudgeOptions anthropic(const std::string& base_url) const {
     JudgeOptions options = server_options(base_url);
-    options.kind = "anthropic";
-    options.price = {{"input_per_million", 1000}, {"output_per_million", 1000}};
+    options.first.kind = JudgeKind::anthropic;
+    options.first.server.price = {{"input_per_million", 1000}, {"output_per_million", 1000}};
     options.max_usd = 1000;
     return options;
   }
@@ -60,7 +60,7 @@ class AdaptersTest : public JudgeTest {
     try {
       finished_ = bytes_of(judge.judge(tasks, progress));
     } catch (const BatchWritten& written) {
-      return written.calls;
+      return written.calls();
     }
     return -1;
   }
@@ -97,7 +97,7 @@ TEST_F(AdaptersTest, anthropic_is_spoken_to_in_its_own_words) {
   ::setenv("THOUGHTRANK_ANTHROPIC_KEY", "sk-ant-canary", 1);
   LoopbackServer server(messages_response);
   JudgeOptions options = anthropic(server.base_url());
-  options.api_key_env = "THOUGHTRANK_ANTHROPIC_KEY";
+  options.first.server.api_key_env = "THOUGHTRANK_ANTHROPIC_KEY";
   const auto judged = run(options, make_tasks(3, 20));
   for (const JudgedPrompt& prompt : judged) {
     EXPECT_EQ(prompt.best.status, "trained") << prompt.best.reason;
@@ -127,7 +127,7 @@ TEST_F(AdaptersTest, a_replay_speaks_as_the_recorded_run_did) {
     options = anthropic(server.base_url());
     first = bytes_of(run(options, make_tasks(2, 20)));
   }
-  options.kind = "replay";
+  options.first.kind = JudgeKind::replay;
   EXPECT_EQ(bytes_of(run(options, make_tasks(2, 20))), first);
 }
 
@@ -139,7 +139,7 @@ TEST_F(AdaptersTest, a_round_by_batch_files_equals_one_that_was_asked) {
     LoopbackServer server(is_anthropic ? LoopbackServer::Handler(messages_response)
                                        : ranks_by(longest));
     JudgeOptions options = anthropic(server.base_url());
-    options.kind = is_anthropic ? "anthropic" : "openai";
+    options.first.kind = is_anthropic ? JudgeKind::anthropic : JudgeKind::openai;
     int steps = 0;
     // Some results are missing the first time and asked for again in the next file.
     for (int64_t calls = export_batch(options, tasks); calls > 0;
@@ -188,7 +188,7 @@ TEST_F(AdaptersTest, a_batch_is_reserved_once_and_within_the_cap) {
 TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_given_up) {
   LoopbackServer server(ranks_by(longest));
   JudgeOptions options = anthropic(server.base_url());
-  options.kind = "openai";
+  options.first.kind = JudgeKind::openai;
   const auto tasks = make_tasks(2, 20);
   const int64_t calls = export_batch(options, tasks);
   const EvalTask heldout{tasks[0].prompt, "a long answer", "short"};
@@ -198,7 +198,7 @@ TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_gi
   expect_error(
       ExitCode::kConfig, [&] { (void)run(options, tasks); }, says);
   expect_error(
-      ExitCode::kConfig, [&] { open(options).judge_ahead(tasks, progress); }, says);
+      ExitCode::kConfig, [&] { open(options).overlap(tasks, progress); }, says);
   expect_error(
       ExitCode::kConfig, [&] { (void)open(options).evaluate({heldout}, progress); }, says);
   EXPECT_EQ(server.count(), 0u);
@@ -232,7 +232,7 @@ TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_gi
 TEST_F(AdaptersTest, the_heldout_comparison_goes_by_batch_files_too) {
   LoopbackServer server(ranks_by(longest));
   JudgeOptions options = anthropic(server.base_url());
-  options.kind = "openai";
+  options.first.kind = JudgeKind::openai;
   const PromptRow prompt = prompt_row("p", "Q?");
   const std::vector<EvalTask> tasks = {{prompt, "a long answer", "short"},
                                        {prompt, "no", "a long anchor"},
@@ -269,7 +269,7 @@ TEST_F(AdaptersTest, prompts_asked_about_ahead_change_nothing_and_cost_nothing_t
     Judge ahead = open(options);
     Progress progress = silent_progress();
     for (const size_t first : {4, 0, 2}) {  // in whatever order they are finished
-      ahead.judge_ahead({tasks[first], tasks[first + 1]}, progress);
+      ahead.overlap({tasks[first], tasks[first + 1]}, progress);
     }
   }
   const size_t asked_ahead = server.count() - asked;

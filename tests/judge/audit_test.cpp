@@ -8,7 +8,6 @@
 #include "judge/opinion_transport.h"
 #include "judge/phrases.h"
 #include "judge/ranking_round.h"
-#include "judge/statistics.h"
 
 namespace thoughtrank {
 namespace {
@@ -40,27 +39,26 @@ class AuditTest : public JudgeTest {
   // The verdict rows of a round with these judges.
   std::vector<VerdictRow> verdicts(const std::vector<JudgeTask>& tasks,
                                    const std::vector<Opinion>& opinions) {
-    const ChatProtocol protocol(options_, "rubric");
-    const Secret key;
-    std::deque<OpinionTransport> transports;
     std::deque<Ledger> ledgers;
-    std::deque<Client> clients;
+    std::deque<Connection> connections;
+    std::deque<std::unique_ptr<Channel>> channels;
     std::deque<RankCaller> callers;
-    std::vector<Juror> jurors;
+    std::vector<RoundJudge> judges;
     for (size_t j = 0; j < opinions.size(); ++j) {
-      transports.emplace_back(opinions[j]);
       ledgers.emplace_back(folder_ / fmt::format("ledger {} {}", ++ledgers_, j));
-      clients.emplace_back(ClientOptions{.concurrency = 8},
-                           Client::Parts{ledgers[j], transports[j], protocol, key, clock_, stop_});
+      connections.push_back(connection_over(std::make_unique<OpinionTransport>(opinions[j])));
+      channels.push_back(open_channel(connections[j],
+                                      {.concurrency = 8},
+                                      {.ledger = ledgers[j], .clock = clock_, .stop = stop_}));
       const RankCaller::Identity identity{
           .judge = fmt::format("judge {}", j), .seed = 1, .round = 1};
-      callers.emplace_back(clients[j], protocol, identity, 16);
-      jurors.push_back({.caller = &callers[j], .max_abstained = 0.05});
+      callers.emplace_back(*channels[j], *connections[j].protocol, identity, 16);
+      judges.push_back({.caller = &callers[j], .max_abstained = 0.05});
     }
     Progress progress = silent_progress();
     std::vector<VerdictRow> rows;
     for (auto& own :
-         run_ranking_round(tasks, options_, {.seed = 1, .round = 1}, 100, jurors, progress)) {
+         run_ranking_round(tasks, options_, {.seed = 1, .round = 1}, 100, judges, progress)) {
       rows.insert(rows.end(), own.begin(), own.end());
     }
     return rows;
@@ -72,7 +70,7 @@ class AuditTest : public JudgeTest {
     for (const VerdictRow& row : rows) {
       EXPECT_EQ(to_json(from_json<VerdictRow>(to_json(row), "row")), to_json(row));
     }
-    best_ = select_winners(tasks, rows, options_, select_, 1, 1);
+    best_ = select(tasks, rows, options_, select_, 1, 1);
     return audit_round(tasks, rows, best_, options_, 1);
   }
 
@@ -88,7 +86,8 @@ TEST_F(AuditTest, finds_nothing_against_a_fair_judge) {
   const Json found = audit({fair});
   EXPECT_EQ(findings(found), "[]");
   const Json& judge = found["judges"][0];
-  const int64_t expected = audit_calls(kPrompts * scheme_cost(20, scheme_of(options_)).calls);
+  const int64_t expected =
+      audit_calls(kPrompts * scheme_cost(20, scheme_of(options_.scheme)).calls);
   EXPECT_GE(expected, 10);
   EXPECT_EQ(judge["flip_rate"]["count"], expected);
   EXPECT_EQ(judge["planted_errors"]["count"], expected);
@@ -120,7 +119,7 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_places) {
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
   JudgeOptions gated = options_;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"cannot tell"});
-  gated.max_position_bias = 0.3;
+  gated.gates.max_position_bias = 0.3;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_position_bias"});
 }
 
@@ -130,7 +129,7 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_length) {
   EXPECT_GT(mean(found["chosen_minus_median_length"]), 5);
   EXPECT_NE(findings(found).find("longer answers rank higher"), std::string::npos);
   JudgeOptions gated = options_;
-  gated.max_length_correlation = 0.5;
+  gated.gates.max_length_correlation = 0.5;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_length_correlation"});
 }
 
@@ -142,7 +141,7 @@ TEST_F(AuditTest, length_control_takes_length_out_of_the_ranking) {
   const Json plain = audit({likes_length});
   EXPECT_GT(mean(plain["length_correlation"]), 0.6);
   EXPECT_FALSE(plain["judges"][0].contains("length_effect"));
-  options_.length_control = true;
+  options_.scheme.length_control = true;
   const Json controlled = audit({likes_length});
   EXPECT_LT(std::abs(mean(controlled["length_correlation"])), 0.15);
   EXPECT_LT(mean(controlled["chosen_minus_median_length"]),
@@ -154,9 +153,9 @@ TEST_F(AuditTest, verdicts_paid_for_may_be_selected_from_with_length_control) {
   const auto tasks = make_tasks(kPrompts, 20);
   const auto rows = verdicts(tasks, {likes_length});
   const auto mean_winner = [&](bool length_control) {
-    options_.length_control = length_control;
+    options_.scheme.length_control = length_control;
     double sum = 0;
-    for (const BestOutputRow& row : select_winners(tasks, rows, options_, select_, 1, 1)) {
+    for (const BestOutputRow& row : select(tasks, rows, options_, select_, 1, 1)) {
       sum += static_cast<double>(row.winner) / kPrompts;
     }
     return sum;
@@ -171,10 +170,10 @@ TEST_F(AuditTest, a_judge_that_guesses_trains_on_nothing_and_contradicts_itself)
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
   for (const BestOutputRow& row : best_) EXPECT_NE(row.status, "trained");
   JudgeOptions gated = options_;
-  gated.max_flip_rate = 0.5;
+  gated.gates.max_flip_rate = 0.5;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_flip_rate"});
-  gated.max_flip_rate = 1;
-  gated.max_planted_errors = 0.1;
+  gated.gates.max_flip_rate = 1;
+  gated.gates.max_planted_errors = 0.1;
   expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_planted_errors"});
 }
 
@@ -231,17 +230,6 @@ TEST(AuditPlan, spreads_its_calls_evenly) {
   }
   EXPECT_EQ(carried, 97u);
   EXPECT_LE(longest_gap, 2u);
-}
-
-TEST(Statistics, agree_with_hand_computed_values) {
-  EXPECT_EQ(kendall_tau({1, 2, 3}, {1, 2, 3}), 1);
-  EXPECT_EQ(kendall_tau({1, 2, 3}, {3, 2, 1}), -1);
-  EXPECT_NEAR(kendall_tau({1, 2, 3, 4}, {2, 1, 3, 4}), 4.0 / 6, 1e-12);
-  EXPECT_NEAR(spearman({1, 2, 3, 4}, {10, 20, 40, 30}), 0.8, 1e-12);
-  EXPECT_NEAR(spearman({1, 2, 2, 3}, {1, 2, 3, 4}), 0.9486832980505138, 1e-12);
-  EXPECT_EQ(spearman({1, 1, 1}, {1, 2, 3}), 0);
-  EXPECT_EQ(median({3, 1, 2}), 2);
-  EXPECT_EQ(median({4, 1, 2, 3}), 2.5);
 }
 
 TEST(Phrases, that_winners_share_are_found_once) {

@@ -8,10 +8,9 @@
 #include <chrono>
 #include <map>
 
-#include "judge/curl_transport.h"
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
 #include "judge/rank_caller.h"
+#include "llm/loopback_server.h"
 #include "support/trials.h"
 #include "thoughtrank/core/random.h"
 
@@ -135,13 +134,14 @@ class FaultMatrixTest : public JudgeTest,
       fails ? fault.wire(fd, request) : send_all(fd, ranks_by(longest)(request));
     }));
     Ledger accounts(folder_ / (std::string(fault.name) + std::to_string(number)));
-    const Endpoint endpoint = judge_endpoint(server.base_url(), "/chat/completions", false);
-    CurlTransport transport(
-        {.endpoint = endpoint, .timeout_s = fault.is_slow ? 0.15 : 20, .ca_file = "", .proxy = ""},
-        key_);
-    Client client({.concurrency = 8, .seed = static_cast<uint64_t>(number)},
-                  {accounts, transport, protocol_, key_, clock_, stop_});
-    RankCaller caller(client, protocol_, {.judge = "test", .seed = 1, .round = 1}, 100);
+    ServerOptions options = server_at(server.base_url());
+    options.timeout_s = fault.is_slow ? 0.15 : 20;
+    const Connection connection = open_connection(options, {.kind = ServerKind::openai}, accounts);
+    const auto channel = open_channel(connection,
+                                      {.concurrency = 8, .seed = static_cast<uint64_t>(number)},
+                                      {.ledger = accounts, .clock = clock_, .stop = stop_});
+    RankCaller caller(
+        *channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 100);
     PromptRow prompt = prompt_row("p", "Which?");
     for (int n = 0; n < kCalls; ++n) {
       RankCall call{.task = 0, .number = n, .stage = "pass_a"};
@@ -159,9 +159,6 @@ class FaultMatrixTest : public JudgeTest,
     }
     return trial;
   }
-
-  ChatProtocol protocol_{JudgeOptions(), "rubric"};
-  Secret key_;
 };
 
 TEST_P(FaultMatrixTest, ends_in_the_right_ranking_or_in_none) {

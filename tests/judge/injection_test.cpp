@@ -7,7 +7,7 @@
 #include <regex>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 #include "support/trials.h"
 
 namespace thoughtrank {

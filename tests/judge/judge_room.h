@@ -1,45 +1,18 @@
-// What the tests of the judge room share: prompts with answers, a clock without time, a folder for
-// the ledger.
+// What the tests of the judge room share: prompts with answers, judges of them.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "thoughtrank/core/files.h"
-#include "thoughtrank/core/log.h"
+#include "llm/llm_room.h"
 #include "thoughtrank/judge/judge.h"
+#include "thoughtrank/llm/channel.h"
 
 namespace thoughtrank {
-
-// Sleeping moves it on; nothing waits.
-class FakeClock : public Clock {
- public:
-  [[nodiscard]] double now_s() const override { return now_; }
-  [[nodiscard]] std::string utc_time() const override { return "2026-01-31T12:00:00Z"; }
-  void sleep_s(double seconds) override { now_ += seconds; }
-
- private:
-  double now_ = 1000;
-};
-
-inline void expect_error(ExitCode code,
-                         const std::function<void()>& act,
-                         const std::vector<std::string>& parts) {
-  try {
-    act();
-    ADD_FAILURE() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    for (const std::string& part : parts) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
-          << "'" << part << "' not in: " << error.what();
-    }
-  }
-}
 
 // An answer whose length grows with `branch`, with a thought that must not leak.
 inline OutputRow output(const std::string& prompt_id, int64_t branch, const std::string& answer) {
@@ -77,26 +50,12 @@ inline std::vector<JudgeTask> make_tasks(size_t prompts, int64_t branches) {
   return tasks;
 }
 
-class JudgeTest : public testing::Test {
+class JudgeTest : public LlmTest {
  protected:
-  void SetUp() override {
-    show_progress(false);
-    start_log(LogFormat::text, LogLevel::error);
-    std::string name = testing::TempDir() + "thoughtrank-judge-XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] std::filesystem::path ledger() const { return folder_ / "judge.jsonl"; }
-
   [[nodiscard]] static JudgeOptions server_options(const std::string& base_url) {
     JudgeOptions options;
-    options.kind = "openai";
-    options.base_url = base_url;
-    options.model = "mock";
-    options.timeout_s = 20;
-    options.concurrency = 8;
+    options.first.kind = JudgeKind::openai;
+    options.first.server = server_at(base_url);
     return options;
   }
 
@@ -121,11 +80,20 @@ class JudgeTest : public testing::Test {
 
   [[nodiscard]] Progress silent_progress() const { return Progress(ProgressOptions(), clock_); }
 
-  std::filesystem::path folder_;
-  FakeClock clock_;
-  StopFlag stop_;
   SelectOptions select_;
 };
+
+// A connection of one kind of server over a transport that is no network.
+inline Connection connection_over(std::unique_ptr<Transport> transport,
+                                  ServerKind kind = ServerKind::openai,
+                                  const ServerOptions& options = {}) {
+  Connection connection;
+  connection.name = "test";
+  connection.protocol = make_protocol(kind, options);
+  connection.secret = std::make_shared<const Secret>();
+  connection.transport = std::move(transport);
+  return connection;
+}
 
 // The rows that a judge stage writes, as bytes.
 inline std::string bytes_of(const std::vector<JudgedPrompt>& judged) {

@@ -13,16 +13,16 @@ int main(int argc, char** argv) {
   show_progress(false);
   start_log(LogFormat::text, LogLevel::error);
   JudgeOptions options;
-  options.kind = "openai";
-  options.model = "mock";
-  options.base_url = argv[2];
+  options.first.kind = JudgeKind::openai;
+  options.first.server.model = "mock";
+  options.first.server.base_url = argv[2];
   options.max_usd = std::atof(argv[3]);
-  options.price = {{"input_per_million", std::atof(argv[4])},
-                   {"output_per_million", std::atof(argv[5])}};
-  options.concurrency = std::atoi(argv[6]);
-  options.max_output_tokens = 50;
-  options.max_abstained = 1;
-  options.timeout_s = 5;
+  options.first.server.price = {{"input_per_million", std::atof(argv[4])},
+                                {"output_per_million", std::atof(argv[5])}};
+  options.first.server.concurrency = std::atoi(argv[6]);
+  options.first.server.max_output_tokens = 50;
+  options.first.max_abstained = 1;
+  options.first.server.timeout_s = 5;
   FakeClock clock;
   const StopFlag stop;
   try {

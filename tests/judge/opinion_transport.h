@@ -7,10 +7,10 @@
 #include <functional>
 #include <utility>
 
-#include "judge/loopback_server.h"
-#include "judge/transport.h"
+#include "llm/loopback_server.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/core/random.h"
+#include "thoughtrank/llm/transport.h"
 
 namespace thoughtrank {
 

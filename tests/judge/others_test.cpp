@@ -4,7 +4,7 @@
 #include <set>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 
 namespace thoughtrank {
 namespace {
@@ -15,7 +15,7 @@ class OthersTest : public JudgeTest {
  protected:
   JudgeOptions two(const LoopbackServer& first, const LoopbackServer& second) {
     JudgeOptions options = server_options(first.base_url());
-    options.others = {server_options(second.base_url())};
+    options.others = {server_options(second.base_url()).first};
     return options;
   }
 };
@@ -36,7 +36,7 @@ TEST_F(OthersTest, both_rank_every_group_and_a_replay_gives_the_same_bytes) {
   }
   EXPECT_EQ(names, (std::set<std::string>{"openai:mock", "openai:mock #2"}));
   const size_t asked = first.count() + second.count();
-  options.kind = "replay";  // of the others, too
+  options.first.kind = JudgeKind::replay;  // of the others, too
   EXPECT_EQ(bytes_of(run(options, tasks)), bytes_of(judged));
   EXPECT_EQ(first.count() + second.count(), asked);
 }
@@ -55,9 +55,10 @@ TEST_F(OthersTest, the_win_against_the_anchor_is_the_mean_of_all) {
 TEST_F(OthersTest, one_cap_holds_for_all) {
   LoopbackServer first(ranks_by(longest)), second(ranks_by(longest));
   JudgeOptions options = two(first, second);
-  options.price = {{"input_per_million", 0}, {"output_per_million", 781.25}};  // 1/64 a reply
-  options.others[0].price = options.price;
-  options.max_output_tokens = options.others[0].max_output_tokens = 20;
+  options.first.server.price = {{"input_per_million", 0},
+                                {"output_per_million", 781.25}};  // 1/64 a reply
+  options.others[0].server.price = options.first.server.price;
+  options.first.server.max_output_tokens = options.others[0].server.max_output_tokens = 20;
   options.max_usd = 0.5;
   expect_error(
       ExitCode::kSpendingCap, [&] { (void)run(options, make_tasks(6, 20)); }, {"judge.max_usd"});
@@ -67,14 +68,14 @@ TEST_F(OthersTest, one_cap_holds_for_all) {
 
 TEST_F(OthersTest, only_ranking_judges_can_join) {
   JudgeOptions scores;
-  scores.kind = "reference";
+  scores.first.kind = JudgeKind::reference;
   JudgeOptions options = server_options("http://127.0.0.1:9/v1");
-  options.others = {scores};
+  options.others = {scores.first};
   expect_error(ExitCode::kConfig, [&] { (void)open(options); }, {"judge.others", "reference"});
-  scores.others = {server_options("http://127.0.0.1:9/v1")};
+  scores.others = {server_options("http://127.0.0.1:9/v1").first};
   expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.others"});
   scores.others.clear();
-  scores.length_control = true;
+  scores.scheme.length_control = true;
   expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.length_control"});
 }
 

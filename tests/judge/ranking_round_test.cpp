@@ -6,7 +6,7 @@
 #include <deque>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 
 namespace thoughtrank {
 namespace {
@@ -42,15 +42,15 @@ class RankingRoundTest : public JudgeTest {
  protected:
   std::string rows_of_round(bool is_newest_first, int64_t concurrency) {
     const auto tasks = make_tasks(5, 20);
-    JudgeOptions options;
-    options.concurrency = concurrency;
+    const JudgeOptions options;
     Ledger accounts(folder_ / fmt::format("{} {}", is_newest_first, concurrency));
-    TasteTransport transport(is_newest_first);
-    const ChatProtocol protocol(options, "rubric");
-    const Secret key;
-    Client client({.concurrency = concurrency},
-                  {accounts, transport, protocol, key, clock_, stop_});
-    RankCaller caller(client, protocol, {.judge = "test", .seed = 1, .round = 1}, 1000);
+    const Connection connection =
+        connection_over(std::make_unique<TasteTransport>(is_newest_first));
+    const auto channel = open_channel(connection,
+                                      {.concurrency = concurrency},
+                                      {.ledger = accounts, .clock = clock_, .stop = stop_});
+    RankCaller caller(
+        *channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 1000);
     Progress progress = silent_progress();
     std::string bytes;
     for (const auto& rows :

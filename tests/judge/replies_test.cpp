@@ -7,10 +7,9 @@
 #include <set>
 
 #include "judge/judge_room.h"
-#include "judge/messages_protocol.h"
 #include "judge/rank_caller.h"
 #include "judge/reply.h"
-#include "judge/scripted_transport.h"
+#include "llm/scripted_transport.h"
 #include "support/trials.h"
 
 namespace thoughtrank {
@@ -100,18 +99,19 @@ class RepliesTest : public JudgeTest {
     question_.prompt = "Which?";
   }
 
-  [[nodiscard]] const Protocol& protocol_of(const SavedReply& saved) const {
-    if (saved.provider == "anthropic") return messages_;
-    return chat_;
+  [[nodiscard]] static ServerKind kind_of(const SavedReply& saved) {
+    return saved.provider == "anthropic" ? ServerKind::anthropic : ServerKind::openai;
   }
 
   // What a caller makes of a judge that always says this, and how many times it asked.
   std::pair<VerdictRow, int> ask(const SavedReply& saved) {
-    const Protocol& protocol = protocol_of(saved);
     Ledger accounts(folder_ / saved.name);
-    ScriptedTransport transport([&](int) { return saved.reply; });
-    Client client({}, {accounts, transport, protocol, key_, clock_, stop_});
-    RankCaller caller(client, protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
+    auto scripted = std::make_unique<ScriptedTransport>([&](int) { return saved.reply; });
+    const ScriptedTransport& transport = *scripted;
+    const Connection connection = connection_over(std::move(scripted), kind_of(saved));
+    const auto channel =
+        open_channel(connection, {}, {.ledger = accounts, .clock = clock_, .stop = stop_});
+    RankCaller caller(*channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
     RankCall call{.task = 0, .number = 0, .stage = "pass_a"};
     call.prompt = &question_;
     call.answers = {"one", "two", "three", "four"};
@@ -123,9 +123,6 @@ class RepliesTest : public JudgeTest {
   }
 
   PromptRow question_;
-  ChatProtocol chat_{JudgeOptions(), "rubric"};
-  MessagesProtocol messages_{JudgeOptions(), "rubric"};
-  Secret key_;
 };
 
 TEST_F(RepliesTest, every_reply_is_the_ranking_it_says_or_none) {
@@ -137,7 +134,7 @@ TEST_F(RepliesTest, every_reply_is_the_ranking_it_says_or_none) {
     const bool is_read = saved.expect == "ranking" || saved.expect == "abstain";
     EXPECT_EQ(outcome_name(meaning.outcome), is_read ? "answered" : saved.expect) << meaning.reason;
     if (meaning.outcome != Outcome::answered) continue;
-    const Completion completion = protocol_of(saved).read_body(saved.reply.body);
+    const Completion completion = make_protocol(kind_of(saved), {})->read_body(saved.reply.body);
     const Verdict verdict = completion.failure.empty() ? read_ranking(completion.text, kLabels)
                                                        : Verdict(Abstention{completion.failure});
     const auto* ranking = std::get_if<LabelRanking>(&verdict);
@@ -202,9 +199,11 @@ TEST_F(RepliesTest, ten_thousand_shuffles_lose_no_answer) {
 // A group over the judge's context is asked for in two parts, each ranked as far as it goes.
 TEST_F(RepliesTest, a_group_that_is_too_long_is_split) {
   Ledger accounts(ledger());
-  ScriptedTransport transport([&](int) { return status_reply(413); });
-  Client client({}, {accounts, transport, chat_, key_, clock_, stop_});
-  RankCaller caller(client, chat_, {.judge = "test", .seed = 1, .round = 1}, 8);
+  const Connection connection =
+      connection_over(std::make_unique<ScriptedTransport>([](int) { return status_reply(413); }));
+  const auto channel =
+      open_channel(connection, {}, {.ledger = accounts, .clock = clock_, .stop = stop_});
+  RankCaller caller(*channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
   RankCall call{.task = 0, .number = 2, .stage = "pass_a"};
   call.prompt = &question_;
   for (int n = 0; n < 7; ++n) {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 
 namespace thoughtrank {
 namespace {
@@ -68,10 +68,10 @@ TEST_F(SelfTest, a_judge_that_never_ranks_fails_without_a_table) {
 }
 
 TEST_F(SelfTest, reference_judges_pass_with_every_way_to_match) {
-  for (const char* match : {"exact", "numeric", "regex"}) {
+  for (const auto& [value, match] : kReferenceMatches) {
     JudgeOptions options;
-    options.kind = "reference";
-    options.match = match;
+    options.first.kind = JudgeKind::reference;
+    options.match = value;
     Judge judge = open(options);
     Progress progress = silent_progress();
     const auto results = judge.test(self_test_tasks(options), progress);

@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
+#include "llm/loopback_server.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {
@@ -42,10 +42,10 @@ TEST_F(ServerTest, results_do_not_depend_on_concurrency_or_order_of_replies) {
   const auto tasks = make_tasks(4, 20);
   LoopbackServer server(ranks_by(longest));
   JudgeOptions options = server_options(server.base_url());
-  options.concurrency = 1;
+  options.first.server.concurrency = 1;
   const std::string one = bytes_of(run(options, tasks));
   std::filesystem::remove(ledger());
-  options.concurrency = 16;
+  options.first.server.concurrency = 16;
   EXPECT_EQ(bytes_of(run(options, tasks)), one);
 }
 
@@ -69,7 +69,7 @@ TEST_F(ServerTest, replay_answers_from_the_ledger_only) {
     options = server_options(server.base_url());
     first = bytes_of(run(options, tasks));
   }
-  options.kind = "replay";
+  options.first.kind = JudgeKind::replay;
   EXPECT_EQ(bytes_of(run(options, tasks)), first);
   expect_error(
       ExitCode::kJudge, [&] { (void)run(options, make_tasks(3, 20)); }, {"not in the ledger"});
@@ -82,7 +82,7 @@ TEST_F(ServerTest, no_thought_char_or_key_leaves_or_stays_behind) {
     return chat_response(request.head);
   });
   JudgeOptions options = server_options(server.base_url());
-  options.api_key_env = "THOUGHTRANK_TEST_KEY";
+  options.first.server.api_key_env = "THOUGHTRANK_TEST_KEY";
   expect_error(ExitCode::kJudge, [&] { (void)run(options, make_tasks(1, 20)); }, {"abstained"});
   ASSERT_GT(server.count(), 0u);
   for (const SeenRequest& request : server.seen()) {

@@ -11,11 +11,11 @@
 #include <thread>
 
 #include "judge/judge_room.h"
-#include "judge/loopback_server.h"
-#include "judge/price.h"
+#include "llm/loopback_server.h"
 #include "support/trials.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/data/ledger_accounts.h"
+#include "thoughtrank/llm/price.h"
 
 namespace thoughtrank {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "judge/selection.h"
+#include "judge/select_prompt.h"
 
 namespace thoughtrank {
 namespace {
@@ -90,8 +90,8 @@ Pick keep_three(SimulatedJudge& judge, size_t answers, RandomStream random) {
 }
 
 // One prompt of ours.
-struct Contest {
-  Contest(const TrialOptions& options, const TournamentOptions& scheme, uint64_t trial)
+struct PromptTournament {
+  PromptTournament(const TrialOptions& options, const TournamentOptions& scheme, uint64_t trial)
       : answers(answers_of_trial(options, trial)),
         tournament(std::vector<int64_t>(options.answers, 1),
                    scheme,
@@ -112,13 +112,13 @@ struct Contest {
     ask(tournament.pass_a());
     while (!tournament.is_ready_for_finals()) ask(tournament.halve());
   }
-  void ask_finals(const Scale& scale) {
+  void ask_finals(const JudgeScales& scale) {
     for (auto stage = tournament.next_final(scale); !stage.groups.empty();
          stage = tournament.next_final(scale)) {
       ask(stage);
     }
   }
-  [[nodiscard]] Pick choose(const Scale& scale, uint64_t trial) const {
+  [[nodiscard]] Pick choose(const JudgeScales& scale, uint64_t trial) const {
     Candidates candidates;
     for (size_t i = 0; i < answers.quality.size(); ++i) {
       candidates.items.push_back(
@@ -126,13 +126,13 @@ struct Contest {
     }
     RankingSet rankings = tournament.rankings();
     if (!rankings.lengths.empty()) rankings.length_effects.resize(rankings.rankings.size());
-    for (size_t r = 0; r < rankings.sharpness.size(); ++r) {  // the judges take turns
-      rankings.sharpness[r] = scale.sharpness[r % judges.size()];
+    for (size_t r = 0; r < rankings.scales.size(); ++r) {  // the judges take turns
+      rankings.scales[r] = scale.scales[r % judges.size()];
       if (rankings.lengths.empty()) continue;
       rankings.length_effects[r] = scale.length_effects[r % judges.size()];
     }
     const BestOutputRow row =
-        choose_by_rankings(candidates, rankings, scale.sigma, {}, {.seed = trial});
+        select_by_rankings(candidates, rankings, scale.sigma, {}, {.seed = trial});
     Pick pick{.winner = static_cast<size_t>(row.winner),
               .p_best = row.items[0].p_best,
               .regret_over_sigma = row.regret,
@@ -150,9 +150,9 @@ struct Contest {
 };
 
 // From the first `prompts` contests.
-Scale scale_of(const std::vector<std::unique_ptr<Contest>>& contests,
-               uint64_t prompts,
-               bool is_pooled) {
+JudgeScales scale_of(const std::vector<std::unique_ptr<PromptTournament>>& contests,
+                     uint64_t prompts,
+                     bool is_pooled) {
   const size_t judges = contests.front()->judges.size();
   std::vector<std::vector<RankingSet>> sets(judges);
   std::vector<RankingSet> pooled;
@@ -162,8 +162,8 @@ Scale scale_of(const std::vector<std::unique_ptr<Contest>>& contests,
     pooled.push_back(
         {.items = tournament.rankings().items, .rankings = tournament.rankings().rankings});
   }
-  if (!is_pooled) return estimate_scale(sets);
-  return {.sigma = estimate_sigma(pooled), .sharpness = std::vector<double>(judges, 1.0)};
+  if (!is_pooled) return estimate_judge_scales(sets);
+  return {.sigma = estimate_sigma(pooled), .scales = std::vector<double>(judges, 1.0)};
 }
 
 }  // namespace
@@ -173,14 +173,14 @@ SimulatedAnswers answers_of_trial(const TrialOptions& options, uint64_t trial) {
 }
 
 Campaign run_ours(const TrialOptions& options, TournamentOptions scheme) {
-  std::vector<std::unique_ptr<Contest>> contests;
+  std::vector<std::unique_ptr<PromptTournament>> contests;
   for (uint64_t trial = 0; trial < options.trials; ++trial) {
-    contests.push_back(std::make_unique<Contest>(options, scheme, trial));
+    contests.push_back(std::make_unique<PromptTournament>(options, scheme, trial));
     contests.back()->ask_until_finals();
   }
-  const Scale finals = scale_of(contests, kSigmaPrompts, options.is_pooled);
+  const JudgeScales finals = scale_of(contests, kSigmaPrompts, options.is_pooled);
   for (const auto& contest : contests) contest->ask_finals(finals);
-  const Scale result = scale_of(contests, kResultPrompts, options.is_pooled);
+  const JudgeScales result = scale_of(contests, kResultPrompts, options.is_pooled);
   Campaign campaign{.sigma = result.sigma, .picks = {}};
   for (uint64_t trial = 0; trial < options.trials; ++trial) {
     campaign.picks.push_back(contests[trial]->choose(result, trial));

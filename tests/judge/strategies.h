@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "judge/decision.h"
 #include "judge/ranking_round.h"
-#include "judge/simulated_judge.h"
+#include "rank/simulated_judge.h"
+#include "thoughtrank/rank/posterior_regret.h"
 
 namespace thoughtrank {
 
@@ -38,7 +38,7 @@ struct TrialOptions {
 };
 
 // The program's scheme: Tournament, σ from the first 16 prompts for the finals and from 64 prompts
-// for the result, choose_by_rankings.
+// for the result, select_by_rankings.
 [[nodiscard]] Campaign run_ours(const TrialOptions& options, TournamentOptions scheme);
 
 // The others look at one prompt at a time.

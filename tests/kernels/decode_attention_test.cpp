@@ -40,7 +40,7 @@ TEST_P(DecodeAttention, EqualsPyTorch) {
 
 TEST_P(DecodeAttention, RowsWithoutPrefixHaveAnEmptyPart) {
   const Scene scene = make_scene(mixed_scene(GetParam()));
-  attend_prefixes(scene.qkv, scene.spec.shape, scene.slots, kSceneLayer, scene.kv, scene.part);
+  attend_prefixes(scene.rows(), scene.slots, scene.part);
   for (int64_t b = 0; b < scene.qkv.size(0); ++b) {
     const SceneSlot& slot = scene.spec.slots[static_cast<size_t>(b)];
     const at::Tensor highest = scene.part.states[b].select(-1, 0),

@@ -135,8 +135,8 @@ Scene Scene::on(at::Device device) const {
 at::Tensor attend(const Scene& s) {
   const HeadShape& shape = s.spec.shape;
   const at::Tensor out = at::empty({s.qkv.size(0), shape.heads * shape.head_dim}, s.qkv.options());
-  attend_prefixes(s.qkv, shape, s.slots, kSceneLayer, s.kv, s.part);
-  attend_suffixes(s.qkv, shape, s.slots, kSceneLayer, s.kv, s.part, out);
+  attend_prefixes(s.rows(), s.slots, s.part);
+  attend_suffixes(s.rows(), s.slots, s.part, out);
   return out;
 }
 

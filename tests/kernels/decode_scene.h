@@ -33,6 +33,9 @@ struct Scene {
   PrefixPart part;
 
   [[nodiscard]] Scene on(at::Device device) const;
+  [[nodiscard]] LayerRows rows() const {
+    return {.qkv = qkv, .shape = spec.shape, .kv = kv, .layer = kSceneLayer};
+  }
 };
 
 [[nodiscard]] Scene make_scene(const SceneSpec& spec);

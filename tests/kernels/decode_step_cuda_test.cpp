@@ -66,15 +66,14 @@ Step::Step(const SceneSpec& spec, at::Device device) : scene(make_scene(spec).on
 }
 
 void Step::run() const {
-  const HeadShape& shape = scene.spec.shape;
   const RowPlaces places = {place_numbers[0], place_numbers[1], place_numbers[2]};
   embed_slots(scene.slots, chosen_before, table, x);
   add_rms_norm_rows(x, delta, weight, 1e-5, normed);
   silu_mul_rows(gate_up, activated);
   find_places(scene.slots, places);
-  rotate_and_store(scene.qkv, shape, places, cos, sin, kSceneLayer, scene.kv);
-  attend_prefixes(scene.qkv, shape, scene.slots, kSceneLayer, scene.kv, scene.part);
-  attend_suffixes(scene.qkv, shape, scene.slots, kSceneLayer, scene.kv, scene.part, attended);
+  rotate_and_store(scene.rows(), places, cos, sin);
+  attend_prefixes(scene.rows(), scene.slots, scene.part);
+  attend_suffixes(scene.rows(), scene.slots, scene.part, attended);
   choose_tokens(logits, choices);
 }
 

@@ -136,7 +136,7 @@ TEST_P(DecodeStep, RotatesAndStores) {
   const at::Tensor expected = rotated(heads.narrow(1, 0, H + K).to(at::kDouble),
                                       cos.index_select(0, places.position).to(at::kDouble),
                                       sin.index_select(0, places.position).to(at::kDouble));
-  rotate_and_store(qkv, {H, K, D}, places, cos, sin, /*layer=*/1, kv);
+  rotate_and_store({.qkv = qkv, .shape = {H, K, D}, .kv = kv, .layer = 1}, places, cos, sin);
   EXPECT_TRUE(is_close(heads.narrow(1, 0, H + K), expected));
   EXPECT_TRUE(at::equal(heads.narrow(1, H + K, K), values));
   for (const int64_t row : {0, 2}) {
@@ -217,12 +217,16 @@ TEST(Checks, TensorsThatDoNotFitAreRefused) {
   Scene scene = make_scene({at::kFloat, {4, 2, 16}, {5}, {{1, 3, 0}}});
   expect_refused(
       [&] {
-        attend_prefixes(scene.qkv, {4, 2, 16}, scene.slots, 2, scene.kv, scene.part);
+        LayerRows rows = scene.rows();
+        rows.layer = 2;
+        attend_prefixes(rows, scene.slots, scene.part);
       },
       "layer 2 of 2");
   expect_refused(
       [&] {
-        attend_prefixes(scene.qkv, {4, 1, 16}, scene.slots, 1, scene.kv, scene.part);
+        LayerRows rows = scene.rows();
+        rows.shape = {4, 1, 16};
+        attend_prefixes(rows, scene.slots, scene.part);
       },
       "a tile should have 4 slots, found 8");
 }

@@ -22,7 +22,7 @@ TEST(Config, Llama2HasNoThetaInItsFile) {
   EXPECT_EQ(config.head_dim, 128);
   EXPECT_EQ(config.num_key_value_heads, 32);
   EXPECT_FALSE(config.tie_word_embeddings);
-  EXPECT_EQ(config.dtype, "float16");
+  EXPECT_EQ(config.dtype, Dtype::float16);
 }
 
 TEST(Config, Llama3) {

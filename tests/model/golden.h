@@ -1,4 +1,4 @@
-// The tiny models and golden numbers that scripts/make_golden.py writes, and how near to PyTorch's
+// The tiny models and golden numbers that tests/fixtures/make_golden.py writes, and how near to PyTorch's
 // ours have to be.
 #pragma once
 

@@ -22,7 +22,7 @@ TEST(SmolLM2, LastLogitsEqualTransformers) {
   }
   const Json golden = parse_json(read_bytes(test_data("golden/smollm2.json")), "golden");
   ASSERT_EQ(sha256_file(folder / "model.safetensors"), golden["model_sha256"].get<std::string>())
-      << "other weights than the golden numbers: run scripts/make_golden.py";
+      << "other weights than the golden numbers: run tests/fixtures/make_golden.py";
   const Llama model = load_llama(folder, at::kFloat, at::kCPU);
   ASSERT_EQ(golden["prompts"].size(), 8u);
   for (const Json& prompt : golden["prompts"]) {

@@ -1,6 +1,7 @@
 #include "pipeline/branch_store.h"
 
-#include "pipeline/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {
@@ -21,7 +22,7 @@ OutputRow make_row(const std::string& prompt_id, int64_t branch, const std::stri
 }
 
 TEST(BranchStore, FindsWhatWasStoredBefore) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   {
     BranchStore store(folder / "branches.jsonl", "m");
     store.add(make_row("p", 7, "m"));
@@ -40,7 +41,7 @@ TEST(BranchStore, FindsWhatWasStoredBefore) {
 }
 
 TEST(BranchStore, ForgetsBranchesOfOtherWeights) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   {
     BranchStore store(folder / "branches.jsonl", "m");
     store.add(make_row("p", 0, "m"));
@@ -50,7 +51,7 @@ TEST(BranchStore, ForgetsBranchesOfOtherWeights) {
 }
 
 TEST(BranchStore, KeepsHeldOutGenerations) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   OutputRow row = make_row("p", -1, "m");
   row.char_ = "";
   row.thought_end = "";

@@ -1,30 +1,31 @@
 #include "thoughtrank/pipeline/config.h"
 
-#include "pipeline/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {
 
-RunConfig load(const TestFolder& folder, const std::string& yaml) {
-  write_text(folder / "round.yaml", yaml);
+RunConfig load(const TemporaryFolder& folder, const std::string& yaml) {
+  write_plainly(folder / "round.yaml", yaml);
   return load_config({.file = (folder / "round.yaml").string(), .sets = {}});
 }
 
 const std::string kLeast = "model: {path: m}\nprompts: {path: p.jsonl}\n";
 
 TEST(Config, DefaultsAreTheDesigns) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const RunConfig config = load(folder, kLeast);
   EXPECT_EQ(config.rounds, 4);
   EXPECT_EQ(config.generate.thought_tokens, 128);
   EXPECT_EQ(config.generate.answer_tokens, 2048);
   EXPECT_EQ(config.prompts.holdout, 64);
   EXPECT_EQ(config.train.tokens_per_step, 16384);
-  EXPECT_EQ(config.judge.group_size, 8);
+  EXPECT_EQ(config.judge.scheme.group_size, 8);
 }
 
 TEST(Config, RelativePathsAreRelativeToTheFile) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const RunConfig config = load(folder, kLeast);
   EXPECT_EQ(std::filesystem::path(config.prompts.path), folder / "p.jsonl");
   const std::string judge = kLeast + "judge: {kind: command, command: [";
@@ -35,7 +36,7 @@ TEST(Config, RelativePathsAreRelativeToTheFile) {
 }
 
 TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string yaml =
       "rounds: 0\n"
       "judge:\n"
@@ -51,7 +52,7 @@ TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {
 }
 
 TEST(Config, WhatARunNeedsMustBeThere) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   expect_error(
       [&] { (void)load(folder, "rounds: 1\n"); }, ExitCode::kConfig, "'model.path' is missing");
   expect_error(
@@ -59,7 +60,7 @@ TEST(Config, WhatARunNeedsMustBeThere) {
 }
 
 TEST(Config, ValuesThatMeanNothingAreRefused) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   expect_error(
       [&] { (void)load(folder, kLeast + "device: gpu\n"); }, ExitCode::kConfig, "'device'");
   expect_error(

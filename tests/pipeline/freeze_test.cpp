@@ -1,6 +1,10 @@
 #include "pipeline/freeze.h"
 
-#include "pipeline/support.h"
+#include <algorithm>
+
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+#include "thoughtrank/core/files.h"
 
 namespace thoughtrank {
 namespace {
@@ -8,7 +12,7 @@ namespace {
 const RunIdentity kIdentity = {
     .model_sha256 = "m", .prompts_sha256 = "p", .template_sha256 = "t", .texts_sha256 = "x"};
 const ComputeSetup kMachine = {
-    .device = "cpu", .dtype = "float32", .train_dtype = "float32", .threads = 2};
+    .device = "cpu", .dtype = Dtype::float32, .train_dtype = Dtype::float32, .threads = 2};
 
 RunConfig make_config() {
   RunConfig config;
@@ -17,7 +21,7 @@ RunConfig make_config() {
   return config;
 }
 
-ComputeSetup freeze(const TestFolder& folder,
+ComputeSetup freeze(const TemporaryFolder& folder,
                     const RunConfig& config,
                     const ComputeSetup& compute = kMachine,
                     const RunIdentity& identity = kIdentity) {
@@ -25,33 +29,137 @@ ComputeSetup freeze(const TestFolder& folder,
 }
 
 TEST(Freeze, TheFirstStartsMachineStays) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(freeze(folder, make_config()).threads, 2);
   const ComputeSetup other = {
-      .device = "cpu", .dtype = "bfloat16", .train_dtype = "bfloat16", .threads = 8};
+      .device = "cpu", .dtype = Dtype::bfloat16, .train_dtype = Dtype::bfloat16, .threads = 8};
   const ComputeSetup resumed = freeze(folder, make_config(), other);
   EXPECT_EQ(resumed.threads, 2);
-  EXPECT_EQ(resumed.dtype, "float32");
+  EXPECT_EQ(resumed.dtype, Dtype::float32);
 }
 
 TEST(Freeze, WhatCannotChangeAResultMayChange) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   (void)freeze(folder, make_config());
   RunConfig config = make_config();
   config.rounds = 9;
   config.judge.max_usd = 5;
-  config.judge.concurrency = 1;
-  config.judge.timeout_s = 5;
-  config.judge.api_key_env = "OTHER";
+  config.judge.first.server.concurrency = 1;
+  config.judge.first.server.timeout_s = 5;
+  config.judge.first.server.api_key_env = "OTHER";
   config.checkpoint.keep = 3;
   config.limits.max_hours = 2;
   config.run_dir = "/moved";
   EXPECT_NO_THROW((void)freeze(folder, config));
 }
 
+// This list grows only on purpose: whatever stands in it must not be able to change a result.
+TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
+  RunConfig config;
+  std::vector<std::string> keys;
+  for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
+    if (field.may_change) keys.push_back(field.key);
+  }
+  std::sort(keys.begin(), keys.end());
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"checkpoint.keep",
+                                      "device",
+                                      "judge.api_key_env",
+                                      "judge.api_key_file",
+                                      "judge.ca_file",
+                                      "judge.concurrency",
+                                      "judge.max_flip_rate",
+                                      "judge.max_length_correlation",
+                                      "judge.max_planted_errors",
+                                      "judge.max_position_bias",
+                                      "judge.max_usd",
+                                      "judge.patience_s",
+                                      "judge.proxy",
+                                      "judge.timeout_s",
+                                      "limits.hang_minutes",
+                                      "limits.max_hours",
+                                      "run_dir",
+                                      "threads"}));
+}
+
+// Of each further judge, nothing may change: the list of them is one value.
+TEST(Freeze, TheOtherJudgesStayAsTheyAre) {
+  const TemporaryFolder folder;
+  write_plainly(folder / "round.yaml",
+                "model: {path: /models/some}\nprompts: {path: /prompts.jsonl}\n"
+                "judge: {others: [{kind: command, command: [rank], concurrency: 3}]}\n");
+  const auto load = [&](const std::vector<std::string>& sets) {
+    return load_config({.file = (folder / "round.yaml").string(), .sets = sets});
+  };
+  (void)freeze(folder, load({}));
+  EXPECT_NO_THROW((void)freeze(folder, load({"judge.concurrency=2"})));
+  expect_error([&] { (void)freeze(folder, load({"judge.others=[]"})); },
+               ExitCode::kConfig,
+               "judge.others: [{");
+}
+
+TEST(Freeze, AllDifferencesStandInOneMessageSortedByKey) {
+  const TemporaryFolder folder;
+  (void)freeze(folder, make_config());
+  RunConfig config = make_config();
+  config.seed = 2;
+  config.prompts.holdout = 8;
+  config.limits.max_hours = 3;
+  RunIdentity identity = kIdentity;
+  identity.prompts_sha256 = "q";
+  const Error error = error_of([&] { (void)freeze(folder, config, kMachine, identity); });
+  EXPECT_EQ(std::string(error.what()),
+            fmt::format("{0} was started with other values:\n"
+                        "  prompts.holdout: 64 -> 8\n"
+                        "  seed: 1 -> 2\n"
+                        "  sha256.prompts: \"p\" -> \"q\"\n"
+                        "Put them back, or start a new run folder with another run_dir; "
+                        "--fork-from {0} --round N takes its rounds before N over (rounds may go "
+                        "up; keys, caps and time-outs may change).",
+                        (folder / "run.json").parent_path().string()));
+}
+
+TEST(Freeze, AddedRoundsAreFrozenAnew) {
+  const TemporaryFolder folder;
+  (void)freeze(folder, make_config());
+  const Json before = parse_json(read_file(folder / "run.json"), "before");
+  RunConfig longer = make_config();
+  longer.rounds = 9;
+  (void)freeze(folder, longer);
+  Json now = parse_json(read_file(folder / "run.json"), "now");
+  EXPECT_EQ(now["config"]["rounds"], 9);
+  now["config"]["rounds"] = 4;
+  EXPECT_EQ(now, before);
+  expect_error([&] { (void)freeze(folder, make_config()); }, ExitCode::kConfig, "rounds: 9 -> 4");
+}
+
+TEST(Freeze, AKeyThatTheFolderLacksIsADifference) {
+  const TemporaryFolder folder;
+  (void)freeze(folder, make_config());
+  Json record = parse_json(read_file(folder / "run.json"), "run.json");
+  record["config"]["generate"].erase("answer_tokens");
+  record["version"] = "0.1.0";
+  write_plainly(folder / "run.json", record.dump(2));
+  expect_error([&] { (void)freeze(folder, make_config()); },
+               ExitCode::kConfig,
+               {"generate.answer_tokens: null -> 2048", "version: \"0.1.0\" -> "});
+}
+
+TEST(Freeze, ARecordOfAnotherShapeIsRefused) {
+  const TemporaryFolder folder;
+  for (const char* text : {R"({"config": [], "sha256": {}, "version": "x"})",
+                           R"({"config": {"judge": 1}, "sha256": [1], "version": {}})"}) {
+    write_plainly(folder / "run.json", text);
+    expect_error(
+        [&] { (void)freeze(folder, make_config()); }, ExitCode::kConfig, "seed: null -> 1");
+  }
+  write_plainly(folder / "run.json", R"({"config": {}})");
+  expect_error([&] { (void)freeze(folder, make_config()); }, ExitCode::kBadData, "sha256");
+}
+
 // Every other key of the config, one at a time.
 TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   (void)freeze(folder, make_config());
   const std::vector<std::pair<std::string, std::function<void(RunConfig&)>>> changes = {
       {"rounds: 4 -> 3", [](RunConfig& c) { c.rounds = 3; }},
@@ -59,13 +167,13 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"model.path", [](RunConfig& c) { c.model.path = "/models/other"; }},
       {"prompts.holdout: 64 -> 8", [](RunConfig& c) { c.prompts.holdout = 8; }},
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
-      {"branches.mode", [](RunConfig& c) { c.branches.mode = "token"; }},
+      {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},
       {"generate.answer_tokens", [](RunConfig& c) { c.generate.answer_tokens = 5; }},
-      {"judge.kind", [](RunConfig& c) { c.judge.kind = "reference"; }},
+      {"judge.first.kind", [](RunConfig& c) { c.judge.first.kind = JudgeKind::reference; }},
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},
       {"select.max_regret", [](RunConfig& c) { c.select.max_regret = 0.5; }},
       {"train.learning_rate", [](RunConfig& c) { c.train.learning_rate = 1; }},
-      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = "float32"; }},
+      {"checkpoint.dtype", [](RunConfig& c) { c.checkpoint.dtype = Dtype::float32; }},
   };
   for (const auto& [line, change] : changes) {
     RunConfig config = make_config();
@@ -75,7 +183,7 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
 }
 
 TEST(Freeze, OtherWeightsPromptsOrTemplateAreRefused) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   (void)freeze(folder, make_config());
   for (std::string RunIdentity::*part : {&RunIdentity::model_sha256,
                                          &RunIdentity::prompts_sha256,
@@ -90,8 +198,8 @@ TEST(Freeze, OtherWeightsPromptsOrTemplateAreRefused) {
 }
 
 TEST(Freeze, ADamagedFileIsNamed) {
-  const TestFolder folder;
-  write_text(folder / "run.json", "{\"config\":");
+  const TemporaryFolder folder;
+  write_plainly(folder / "run.json", "{\"config\":");
   expect_error([&] { (void)freeze(folder, make_config()); }, ExitCode::kBadData, "run.json");
 }
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "pipeline/support.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace thoughtrank {
 namespace {

@@ -21,8 +21,8 @@ class FakeRun : public testing::Test {
     PromptRow prompt;
     prompt.prompt_id = "p";
     prompt.prompt = "Which?";
-    publish_rows<PromptRow>(folder_.file(1, "prompts.jsonl"), {prompt});
-    publish_rows<OutputRow>(folder_.file(1, "outputs.jsonl"),
+    publish_rows<PromptRow>(folder_.file(1, RoundFile::prompts), {prompt});
+    publish_rows<OutputRow>(folder_.file(1, RoundFile::outputs),
                             {make_output(0, "red"), make_output(1, "\x1b[31mblue")});
     Journal journal(folder_.journal(), [](const Json&) {});
     journal.append({{"event", "stage_started"}, {"round", 1}, {"stage", "generate"}});
@@ -56,7 +56,7 @@ class FakeRun : public testing::Test {
     best.worst = 0;
     best.items = {{.branch = 1, .utility = 1}, {.branch = 0, .utility = 0}};
     best.usd = 0.25;
-    publish_rows<BestOutputRow>(folder_.file(1, "best_outputs.jsonl"), {best});
+    publish_rows<BestOutputRow>(folder_.file(1, RoundFile::best_outputs), {best});
   }
 
   const TemporaryFolder temporary_;
@@ -101,7 +101,7 @@ TEST_F(FakeRun, WinnersAndCostAreCounted) {
 TEST_F(FakeRun, StatusAndInspectShowTheAudit) {
   publish_ranking();
   EXPECT_EQ(format_status(read_status(folder_.root())).find("audit"), std::string::npos);
-  publish_file(folder_.file(1, "audit.json"), R"({"round": 1, "judges": [{"judge": "openai:x",
+  publish_file(folder_.file(1, RoundFile::audit), R"({"round": 1, "judges": [{"judge": "openai:x",
     "calls": 40, "sigma": 1.5, "length_effect": 0.3, "flip_rate": {"mean": 0.25, "error": 0.1, "count": 8},
     "kendall_tau": {"mean": 0.75, "error": 0.05, "count": 8}, "position": null,
     "planted_errors": null, "duplicate_gap": null, "abstained": 0.025, "malformed": 0}],

@@ -1,5 +1,5 @@
 // Our ids and texts equal those of tokenizers and sentencepiece
-// (scripts/make_tokenizer_fixtures.py).
+// (tests/fixtures/make_tokenizer_fixtures.py).
 #include "support/trials.h"
 #include "text/support.h"
 

@@ -36,7 +36,7 @@ class Checkpoints : public testing::Test {
     model = load_llama(base, at::kFloat, at::kCPU);
     for (auto& [name, weight] : model.named_parameters()) weight.mul_(1.125);
   }
-  PublishedCheckpoint publish(const std::string& dtype = "float32", bool is_private = false) {
+  PublishedCheckpoint publish(Dtype dtype = Dtype::float32, bool is_private = false) {
     return publish_checkpoint(model,
                               {.base_folder = base,
                                .target = target,
@@ -71,13 +71,13 @@ TEST_F(Checkpoints, HoldTheWeightsBitByBit) {
 }
 
 TEST_F(Checkpoints, AreTheSameBytesEachTime) {
-  const std::string first = publish("bfloat16").manifest_sha256;
+  const std::string first = publish(Dtype::bfloat16).manifest_sha256;
   fs::remove_all(target);
-  EXPECT_EQ(publish("bfloat16").manifest_sha256, first);
+  EXPECT_EQ(publish(Dtype::bfloat16).manifest_sha256, first);
 }
 
 TEST_F(Checkpoints, ConvertToTheirDtype) {
-  (void)publish("bfloat16");
+  (void)publish(Dtype::bfloat16);
   const auto reader = SafetensorsReader::open_model(target);
   for (const auto& [name, info] : reader.tensors()) EXPECT_EQ(info.dtype, at::kBFloat16) << name;
   EXPECT_EQ(reader.tensors().count("lm_head.weight"), 0U);
@@ -127,7 +127,7 @@ TEST_F(Checkpoints, EachHoldsWhatItWasMadeOf) {
   for (int n = 0; n < trials; ++n) {
     for (auto& [name, weight] : model.named_parameters()) weight.mul_(1 + 0.01 * (n % 7));
     const bool is_whole = n % 2 == 0;
-    const PublishedCheckpoint published = publish(is_whole ? "float32" : "bfloat16");
+    const PublishedCheckpoint published = publish(is_whole ? Dtype::float32 : Dtype::bfloat16);
     const auto base_tensors = SafetensorsReader::open_model(base).tensors();
     const auto tensors = SafetensorsReader::open_model(target).tensors();
     EXPECT_EQ(tensors.size(), base_tensors.size());
@@ -145,7 +145,7 @@ TEST_F(Checkpoints, EachHoldsWhatItWasMadeOf) {
 
 TEST_F(Checkpoints, RefuseWeightsThatOverflowInTheirDtype) {
   model.norm[0].fill_(3.4e38);
-  EXPECT_EQ(exit_code_of([&] { (void)publish("bfloat16"); }, "model.norm.weight"),
+  EXPECT_EQ(exit_code_of([&] { (void)publish(Dtype::bfloat16); }, "model.norm.weight"),
             ExitCode::kTrainingHealth);
   expect_nothing();
 }
@@ -223,7 +223,7 @@ TEST_F(Licences, FilesAreInThePublishedFolder) {
   record_trials(2);
   EXPECT_EQ(exit_code_of([&] { (void)publish(); }), ExitCode::kConfig);  // the run's name
   expect_nothing();
-  (void)publish("float32", /*is_private=*/true);
+  (void)publish(Dtype::float32, /*is_private=*/true);
   EXPECT_EQ(read_file(target / "LICENSE.txt"), kLicenceText);
   EXPECT_EQ(read_file(target / "NOTICE"),
             "Llama 3.2 is licensed under the Llama 3.2 Community License, Copyright © Meta "

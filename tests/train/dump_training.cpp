@@ -1,5 +1,5 @@
-// Trains on JSONL rows and prints a line of metrics for each step, for scripts/train_parity.py and
-// scripts/dpo_parity.py:
+// Trains on JSONL rows and prints a line of metrics for each step, for tests/parity/train_parity.py and
+// tests/parity/dpo_parity.py:
 //   dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE < training_data.jsonl
 //   dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE BETA NLL < preference_pairs.jsonl
 // All rows are one optimizer step, in order; constant learning rate, no clipping, no weight decay.
@@ -29,8 +29,8 @@ TrainOptions options_from(char** arguments) {
   TrainOptions options;
   options.learning_rate = std::stod(arguments[2]);
   options.epochs = std::stoll(arguments[3]);
-  options.dtype = arguments[4];
-  options.schedule = "constant";
+  options.dtype = value_of(arguments[4], kDtypes).value();
+  options.schedule = Schedule::constant;
   options.warmup = 0;
   options.clip = 0;
   options.shuffle = false;
@@ -41,8 +41,7 @@ TrainOptions options_from(char** arguments) {
 void run(char** arguments, bool has_pairs) {
   TrainOptions options = options_from(arguments);
   if (has_pairs) options.dpo = {.beta = std::stod(arguments[5]), .nll = std::stod(arguments[6])};
-  Llama model =
-      load_llama(arguments[1], options.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat, at::kCPU);
+  Llama model = load_llama(arguments[1], scalar_type(*options.dtype), at::kCPU);
   SystemClock clock;
   const StopFlag stop;
   const auto work = std::filesystem::temp_directory_path() / fmt::format("dump-{}", getpid());

@@ -19,7 +19,9 @@ void configure(TrainOptions& options) {
 }
 
 struct Case {
-  const char *model, *dtype, *tier;
+  const char* model;
+  Dtype dtype;
+  OptimizerState tier;
 };
 
 class InBackward : public testing::TestWithParam<Case> {};
@@ -46,14 +48,15 @@ TEST_P(InBackward, WeightsAreThoseOfTheUsualOrderBitForBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny,
-                         InBackward,
-                         testing::Values(Case{"tiny-llama", "float32", "float32"},
-                                         Case{"tiny-llama3", "float32", "float32"},
-                                         Case{"tiny-llama", "bfloat16", "float32_master"},
-                                         Case{"tiny-llama3", "bfloat16", "float32_master"}));
+INSTANTIATE_TEST_SUITE_P(
+    Tiny,
+    InBackward,
+    testing::Values(Case{"tiny-llama", Dtype::float32, OptimizerState::float32},
+                    Case{"tiny-llama3", Dtype::float32, OptimizerState::float32},
+                    Case{"tiny-llama", Dtype::bfloat16, OptimizerState::float32_master},
+                    Case{"tiny-llama3", Dtype::bfloat16, OptimizerState::float32_master}));
 
-class InBackwardTier : public testing::TestWithParam<const char*> {};
+class InBackwardTier : public testing::TestWithParam<OptimizerState> {};
 
 TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
   Llama first = load_tiny(), second = load_tiny();
@@ -62,7 +65,7 @@ TEST_P(InBackwardTier, Bfloat16WeightsLearnAndRepeat) {
     const TemporaryFolder work;
     TestTraining training(work.path());
     configure(training.options);
-    training.options.dtype = "bfloat16";
+    training.options.dtype = Dtype::bfloat16;
     training.options.optimizer_state = GetParam();
     training.options.epochs = 3;
     result = training.run(*model, random_rows(6));
@@ -80,7 +83,7 @@ TEST_P(InBackwardTier, AResumedTrainingHasTheSameBits) {
   for (Llama* model : {&whole, &resumed}) {  // the second begins at the state of step 4
     TestTraining training(work.path());
     configure(training.options);
-    training.options.dtype = "bfloat16";
+    training.options.dtype = Dtype::bfloat16;
     training.options.optimizer_state = GetParam();
     training.options.tokens_per_step = 1;
     training.options.state_every = 4;
@@ -92,7 +95,10 @@ TEST_P(InBackwardTier, AResumedTrainingHasTheSameBits) {
 
 INSTANTIATE_TEST_SUITE_P(Tiers,
                          InBackwardTier,
-                         testing::Values("float32_master", "float32", "bfloat16", "int8"));
+                         testing::Values(OptimizerState::float32_master,
+                                         OptimizerState::float32,
+                                         OptimizerState::bfloat16,
+                                         OptimizerState::int8));
 
 TEST(InBackwardRules, ASliceOfTheArenaHasItsOwnScalesAndMaster) {
   Llama model = load_tiny();
@@ -124,9 +130,10 @@ TEST(InBackwardRules, WhatItCannotDoIsRefused) {
   EXPECT_EQ(code([](TrainOptions& o) { o.clip = 1; }, "train.clip: 0"), ExitCode::kConfig);
   EXPECT_EQ(code([](TrainOptions& o) { o.tokens_per_step = 65; }, "nothing accumulates"),
             ExitCode::kConfig);
-  EXPECT_EQ(code([](TrainOptions& o) { o.objective = "dpo_nll"; }, "objective sft"),
+  EXPECT_EQ(code([](TrainOptions& o) { o.objective = Objective::dpo_nll; }, "objective sft"),
             ExitCode::kConfig);
-  EXPECT_EQ(code([](TrainOptions& o) { o.method = "lora"; }, "method lora"), ExitCode::kConfig);
+  EXPECT_EQ(code([](TrainOptions& o) { o.method = TrainMethod::lora; }, "method lora"),
+            ExitCode::kConfig);
   EXPECT_EQ(code(
                 [](TrainOptions& o) {
                   o.optimizer_in_backward = false;

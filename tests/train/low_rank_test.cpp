@@ -20,7 +20,7 @@ constexpr double kScale = 2;  // alpha / rank
 
 TrainOptions lora_options() {
   TrainOptions options = test_options();
-  options.method = "lora";
+  options.method = TrainMethod::lora;
   options.lora = {.rank = 4, .alpha = 8, .targets = "all-linear"};
   options.state_every = 1;
   return options;

@@ -5,6 +5,7 @@
 #include "support/small_llama.h"
 #include "support/temporary_folder.h"
 #include "support/trials.h"
+#include "thoughtrank/model/sizes.h"
 #include "train/counting_allocator.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
@@ -132,8 +133,9 @@ LlamaConfig wide_config(bool is_tied) {
 }
 
 struct Accounting {
-  const char *dtype, *tier;
-  const char* checkpointing;
+  Dtype dtype;
+  OptimizerState tier;
+  Checkpointing checkpointing;
   bool in_backward, is_tied;
 };
 
@@ -179,7 +181,7 @@ TEST_P(MemoryAccounting, IsTheAllocatorsPeakToFivePercent) {
 // Llama-3.2-3B, all of a sequence with loss.
 TrainingMemory memory_of_3b(const TrainOptions& options,
                             int64_t tokens,
-                            const char* checkpointing) {
+                            Checkpointing checkpointing) {
   LlamaConfig config = wide_config(/*is_tied=*/true);
   config.hidden_size = 3072;
   config.intermediate_size = 8192;
@@ -200,27 +202,29 @@ TrainingMemory memory_of_3b(const TrainOptions& options,
 
 TEST(StatedMemory, TheSmallestTierOfThreeBillionStaysUnderSixteenGiB) {
   TrainOptions options;
-  options.optimizer_state = "int8";
+  options.optimizer_state = OptimizerState::int8;
   options.optimizer_in_backward = true;
-  const TrainingMemory memory = memory_of_3b(options, 1024, "full");
+  const TrainingMemory memory = memory_of_3b(options, 1024, Checkpointing::full);
   EXPECT_LT(memory.total(), uint64_t{14} << 30);
   EXPECT_GT(memory.total(), 4 * uint64_t{3212749824});
   options.optimizer_in_backward = false;
-  EXPECT_GT(memory_of_3b(options, 1024, "full").total(), uint64_t{16} << 30);
+  EXPECT_GT(memory_of_3b(options, 1024, Checkpointing::full).total(), uint64_t{16} << 30);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers,
-                         MemoryAccounting,
-                         testing::Values(Accounting{"float32", "float32", "none", false, true},
-                                         Accounting{"float32", "float32", "selective", false, true},
-                                         Accounting{"float32", "float32", "full", false, false},
-                                         Accounting{"bfloat16", "bfloat16", "none", false, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", false, true},
-                                         Accounting{"float32", "float32", "full", true, true},
-                                         Accounting{"bfloat16", "bfloat16", "full", true, false},
-                                         Accounting{"bfloat16", "int8", "full", true, true},
-                                         Accounting{
-                                             "bfloat16", "float32_master", "full", false, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Tiers,
+    MemoryAccounting,
+    testing::Values(
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::none, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::selective, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::full, false, false},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::none, false, true},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::full, false, true},
+        Accounting{Dtype::float32, OptimizerState::float32, Checkpointing::full, true, true},
+        Accounting{Dtype::bfloat16, OptimizerState::bfloat16, Checkpointing::full, true, false},
+        Accounting{Dtype::bfloat16, OptimizerState::int8, Checkpointing::full, true, true},
+        Accounting{
+            Dtype::bfloat16, OptimizerState::float32_master, Checkpointing::full, false, true}));
 
 }  // namespace
 }  // namespace thoughtrank

@@ -132,7 +132,7 @@ TEST_P(PreferenceOn, LossGradientsAndRewardsEqualTheFormula) {
 INSTANTIATE_TEST_SUITE_P(Tiny, PreferenceOn, testing::Values("tiny-llama", "tiny-llama3"));
 
 void configure(TestTraining& training) {
-  training.options.objective = "dpo_nll";
+  training.options.objective = Objective::dpo_nll;
   training.options.tokens_per_step = 40;
   training.options.epochs = 2;
   training.options.state_every = 1;

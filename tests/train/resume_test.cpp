@@ -40,12 +40,12 @@ fs::path state_folder(const fs::path& work, int64_t step) {
 void configure(TestTraining& training) {
   training.options.tokens_per_step = 1;  // a step per row
   training.options.state_every = 1;
-  training.options.schedule = "cosine";
+  training.options.schedule = Schedule::cosine;
 }
 
 struct Tier {
   at::ScalarType dtype;
-  const char* optimizer_state;
+  std::optional<OptimizerState> optimizer_state;
 };
 
 // Runs until the state of `step` is there, then asks to stop as a signal would.
@@ -88,12 +88,12 @@ TEST_P(Resume, AfterAnyStepGivesTheBytesOfAnUninterruptedRun) {
 
 INSTANTIATE_TEST_SUITE_P(Tiers,
                          Resume,
-                         testing::Values(Tier{at::kFloat, "auto"},
-                                         Tier{at::kBFloat16, "float32_master"},
-                                         Tier{at::kBFloat16, "float32"},
-                                         Tier{at::kBFloat16, "bfloat16"},
-                                         Tier{at::kFloat, "int8"},
-                                         Tier{at::kBFloat16, "int8"}));
+                         testing::Values(Tier{at::kFloat, std::nullopt},
+                                         Tier{at::kBFloat16, OptimizerState::float32_master},
+                                         Tier{at::kBFloat16, OptimizerState::float32},
+                                         Tier{at::kBFloat16, OptimizerState::bfloat16},
+                                         Tier{at::kFloat, OptimizerState::int8},
+                                         Tier{at::kBFloat16, OptimizerState::int8}));
 
 class States : public testing::Test {
  protected:

@@ -159,15 +159,15 @@ TEST(Schedule, RisesThenFalls) {
   TrainOptions options;
   options.learning_rate = 8;
   options.warmup = 0.2;
-  const auto rates = [&](const char* schedule) {
+  const auto rates = [&](Schedule schedule) {
     options.schedule = schedule;
     std::vector<double> all;
     for (int64_t step = 0; step < 10; ++step) all.push_back(learning_rate_at(options, step, 10));
     return all;
   };
-  EXPECT_EQ(rates("constant"), (std::vector<double>{4, 8, 8, 8, 8, 8, 8, 8, 8, 8}));
-  EXPECT_EQ(rates("linear"), (std::vector<double>{4, 8, 8, 7, 6, 5, 4, 3, 2, 1}));
-  const std::vector<double> cosine = rates("cosine");
+  EXPECT_EQ(rates(Schedule::constant), (std::vector<double>{4, 8, 8, 8, 8, 8, 8, 8, 8, 8}));
+  EXPECT_EQ(rates(Schedule::linear), (std::vector<double>{4, 8, 8, 7, 6, 5, 4, 3, 2, 1}));
+  const std::vector<double> cosine = rates(Schedule::cosine);
   EXPECT_DOUBLE_EQ(cosine[2], 8);
   EXPECT_NEAR(cosine[6], 4, 1e-12);
   EXPECT_GT(cosine[9], 0);

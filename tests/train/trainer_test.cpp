@@ -101,7 +101,7 @@ TEST(Trainer, PackedDocumentsDoNotSeeEachOther) {
   EXPECT_LT(largest_difference(middle(packed), middle(others)), 1e-5);
 }
 
-class Dtypes : public testing::TestWithParam<const char*> {};
+class Dtypes : public testing::TestWithParam<Dtype> {};
 
 TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
   Llama first = load_tiny(), second = load_tiny();
@@ -117,10 +117,10 @@ TEST_P(Dtypes, SameInputsGiveTheSameBytesAndALowerLoss) {
   EXPECT_TRUE(same_weights(first, second));
   EXPECT_EQ(results[0].loss_after, results[1].loss_after);
   EXPECT_LT(results[0].loss_after, results[0].loss_before);
-  EXPECT_EQ(first.embed_tokens.scalar_type() == at::kFloat, std::string(GetParam()) == "float32");
+  EXPECT_EQ(first.embed_tokens.scalar_type(), scalar_type(GetParam()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, Dtypes, testing::Values("float32", "bfloat16"));
+INSTANTIATE_TEST_SUITE_P(Both, Dtypes, testing::Values(Dtype::float32, Dtype::bfloat16));
 
 TEST(Trainer, LeavesNoGradientsAndKeepsTheTie) {
   const TemporaryFolder work;

@@ -46,7 +46,7 @@ inline std::vector<TrainingRow> random_rows(int64_t count) {
 inline TrainOptions test_options() {
   TrainOptions options;
   options.learning_rate = 1e-2;
-  options.schedule = "constant";
+  options.schedule = Schedule::constant;
   options.warmup = 0;
   options.sequence_length = 64;
   options.tokens_per_step = 30;

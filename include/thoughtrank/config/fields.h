@@ -1,5 +1,5 @@
 // Options exist once in code: a struct with members and defaults, and one line per member in its
-// visit(). Parsing, `config show`, `config schema`, `--set` and the README table all walk that
+// visit(). Parsing, `config show`, `config schema`, `--set` and `help config` all walk that
 // list:
 //
 //   struct SelectOptions {
@@ -12,16 +12,51 @@
 //   };
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "thoughtrank/core/json.h"
 
 namespace thoughtrank {
+
+// The words of a closed set, each value of the enum once: what a config file says and what the
+// code switches over.
+//
+//   enum class Match : uint8_t { kExact, kRegex };
+//   inline constexpr EnumWords<Match, 2> kMatches = {{{Match::kExact, "exact"},
+//                                                     {Match::kRegex, "regex"}}};
+template <class Enum>
+struct EnumWord {
+  Enum value;
+  const char* word;
+};
+template <class Enum, size_t N>
+using EnumWords = std::array<EnumWord<Enum>, N>;
+
+// Throws std::out_of_range for a value that the table lacks: that is a bug of the table.
+template <class Enum, size_t N>
+[[nodiscard]] std::string word_of(Enum value, const EnumWords<Enum, N>& words) {
+  for (const EnumWord<Enum>& entry : words) {
+    if (entry.value == value) return entry.word;
+  }
+  throw std::out_of_range("a value of an enum has no word");
+}
+
+// Nothing where no value has this word.
+template <class Enum, size_t N>
+[[nodiscard]] std::optional<Enum> value_of(const std::string& word,
+                                           const EnumWords<Enum, N>& words) {
+  for (const EnumWord<Enum>& entry : words) {
+    if (entry.word == word) return entry.value;
+  }
+  return std::nullopt;
+}
 
 struct IntRange {
   int64_t lowest = std::numeric_limits<int64_t>::min();
@@ -45,6 +80,9 @@ struct GroupList {
 class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
+  // Stands before a field whose value cannot change a result, so that a resumed run may have
+  // another one than it began with: v.may_change().number("timeout_s", …). list_fields() tells it.
+  virtual FieldVisitor& may_change() { return *this; }
   virtual void integer(const char* key, int64_t& value, IntRange range, const char* doc) = 0;
   virtual void number(const char* key, double& value, NumberRange range, const char* doc) = 0;
   virtual void boolean(const char* key, bool& value, const char* doc) = 0;
@@ -56,6 +94,15 @@ class FieldVisitor {
                       std::string& value,
                       const std::vector<std::string>& allowed,
                       const char* doc) = 0;
+  // A word of the table as its enum. The words are allowed in the table's order.
+  template <class Enum, size_t N>
+  void choice(const char* key, Enum& value, const EnumWords<Enum, N>& words, const char* doc) {
+    std::vector<std::string> allowed;
+    for (const EnumWord<Enum>& entry : words) allowed.emplace_back(entry.word);
+    std::string word = word_of(value, words);
+    choice(key, word, allowed, doc);
+    value = value_of(word, words).value();
+  }
   // null or a number.
   virtual void optional_number(const char* key,
                                std::optional<double>& value,
@@ -112,6 +159,7 @@ struct ConfigOrigin {
   std::string value;   // as YAML
   std::string origin;  // "default", "round.yaml:12:5", "--set"
   std::string doc;
+  bool may_change = false;  // on resume
 };
 
 struct ConfigSource {

@@ -11,23 +11,23 @@
 
 namespace thoughtrank {
 
-// The exit codes of the program; the README documents them.
+// The exit codes of the program; exit_codes.h says what each means.
 enum class ExitCode : int {
   kDone = 0,
-  kUsage = 64,           // wrong command line
-  kBadData = 65,         // damaged or invalid input data
-  kMissingInput = 66,    // an input file or folder is missing
-  kJudge = 69,           // judge unavailable, untrusted, or unable to tell answers apart
-  kInternal = 70,        // internal error, host out of memory
-  kLocked = 73,          // run folder locked by another process
-  kIo = 74,              // I/O error or disk full
-  kStopped = 75,         // stopped by a signal other than Ctrl-C; run again to resume
-  kCredentials = 77,     // credentials refused
-  kConfig = 78,          // config, drift, unsupported device
-  kSpendingCap = 80,     // spending cap reached
-  kTrainingHealth = 81,  // training health stop
-  kDevice = 82,          // device fault, device out of memory at the smallest size
-  kInterrupted = 130,    // Ctrl-C
+  kUsage = 64,
+  kBadData = 65,
+  kMissingInput = 66,
+  kJudge = 69,
+  kInternal = 70,
+  kLocked = 73,
+  kIo = 74,
+  kStopped = 75,
+  kCredentials = 77,
+  kConfig = 78,
+  kSpendingCap = 80,
+  kTrainingHealth = 81,
+  kDevice = 82,
+  kInterrupted = 130,
 };
 
 class Error : public std::runtime_error {

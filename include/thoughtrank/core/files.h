@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 // Error(kBadData) when it is longer than `max_bytes`.
 [[nodiscard]] std::string read_file(const fs::path& path, uint64_t max_bytes = 1ull << 32);
 
-// A new file (O_EXCL) that hashes what it writes. close() makes it durable; without it the
-// destructor removes the file.
+// A new file (O_EXCL) that hashes what it writes. The destructor removes a file that was not
+// closed.
 class FileWriter {
  public:
   explicit FileWriter(fs::path path, int mode = 0644);
@@ -30,8 +30,10 @@ class FileWriter {
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
   void write(std::string_view bytes);
-  void close();                                                 // fsync + close
-  [[nodiscard]] std::string sha256() const { return digest_; }  // after close()
+  // Makes the file durable (fsync, close).
+  void close();
+  // The digest of what was written, once the file is closed.
+  [[nodiscard]] std::string sha256() const { return digest_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   [[nodiscard]] const fs::path& path() const { return path_; }
 
@@ -42,7 +44,8 @@ class FileWriter {
   Sha256 hash_;
   std::string digest_;
   std::string buffer_;
-  uint64_t flushed_ = 0, sent_ = 0;  // bytes given to the system, and by it to the disk
+  // Bytes given to the system, and bytes that it was asked to send to the disk.
+  uint64_t flushed_ = 0, sent_ = 0;
   void flush();
   void send_to_disk();
 };
@@ -70,12 +73,14 @@ std::string publish_folder(const fs::path& temporary,
 // the reason, naming the file.
 [[nodiscard]] std::string verify_folder(const fs::path& folder);
 
+// Makes the names in `folder` durable (fsync of the folder).
 void sync_folder(const fs::path& folder);
 // Error(kIo) naming the bytes needed and free unless `folder`'s disk has 1.2 × `bytes` free.
 void require_free_space(const fs::path& folder, uint64_t bytes);
 // Removes what a killed run left: children of `folder` whose names begin with ".tmp-" or ".trash-".
 void remove_leftovers(const fs::path& folder);
-// Renames to .trash-…, fsyncs the parent, then deletes.
+// Removes a file or folder so that a power cut leaves all of it or nothing: renames it to .trash-…,
+// fsyncs the parent, then deletes.
 void remove_durably(const fs::path& path);
 
 }  // namespace thoughtrank

@@ -18,7 +18,7 @@
 namespace thoughtrank {
 
 enum class Durability {
-  // When append() returns.
+  // A record is durable when append() returns.
   each_record,
   // A kill loses nothing, a power cut the records since the last sync. Those may reach the disk in
   // any order: on open everything from the first damaged record on is cut off. Syncs are a second
@@ -36,8 +36,8 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // Written when it returns, and as durable as said above; Error(kIo) else. Safe to call from
-  // several threads.
+  // Returns when the record is written and as durable as said above; else Error(kIo). May be called
+  // from several threads.
   void append(const Json& body);
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
@@ -47,7 +47,7 @@ class Journal {
 
   std::filesystem::path path_;
   Durability durability_;
-  SteadyTime next_sync_ = {};  // of grouped records
+  SteadyTime next_sync_ = {};  // time of the next sync of grouped records
   int fd_ = -1;
   int64_t next_seq_ = 0;
   std::mutex mutex_;

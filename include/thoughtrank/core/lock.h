@@ -8,7 +8,7 @@ namespace thoughtrank {
 
 class RunLock {
  public:
-  // Error(kLocked) naming pid, host and start time of the holder when somebody has it.
+  // Takes the lock. Error(kLocked) names pid, host and start time of the process that has it.
   explicit RunLock(const std::filesystem::path& run_dir);
   ~RunLock();
   RunLock(const RunLock&) = delete;
@@ -18,8 +18,8 @@ class RunLock {
   int fd_ = -1;
 };
 
-// "process 12 on host, started …", or "" when nobody has the lock of `run_dir`. Never in the way of
-// a process that takes it.
+// Who has the lock of `run_dir`: "process 12 on host, started …", or "" when nobody has it. Asking
+// does not hinder a process that takes the lock.
 [[nodiscard]] std::string lock_holder(const std::filesystem::path& run_dir);
 
 }  // namespace thoughtrank

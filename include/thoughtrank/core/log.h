@@ -12,7 +12,8 @@ namespace thoughtrank {
 enum class LogFormat { text, json };
 enum class LogLevel { debug, info, warning, error };
 
-// Once, from main. Colours only where stderr is a terminal and NO_COLOR is not set.
+// Starts the log; called once, from main. Colours only where stderr is a terminal and NO_COLOR is
+// not set.
 void start_log(LogFormat format, LogLevel level);
 void log_line(LogLevel level, const std::string& message);
 

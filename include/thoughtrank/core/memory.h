@@ -1,4 +1,4 @@
-// Memory that the machine can still give this process.
+// Memory of the machine: what it can still give this process, and what the process has.
 #pragma once
 
 #include <cstdint>
@@ -11,5 +11,9 @@ namespace thoughtrank {
 // what the memory limits of the process's control groups leave (version 2: its own and those above;
 // version 1: the root's). nullopt where none of them can be read. `root` stands for "/".
 [[nodiscard]] std::optional<int64_t> available_memory(const std::filesystem::path& root = "/");
+
+// Bytes of this process that lie in memory: now, and at its largest.
+[[nodiscard]] int64_t resident_bytes();
+[[nodiscard]] int64_t peak_resident_bytes();
 
 }  // namespace thoughtrank

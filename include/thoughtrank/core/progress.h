@@ -14,7 +14,7 @@ struct ProgressOptions {
   std::string stage;         // "round 1 generate"
   std::string unit;          // what is counted: "branches"
   int64_t total = 0;         // 0: unknown
-  int64_t already_done = 0;  // found finished on resume; not part of the rate
+  int64_t already_done = 0;  // units found finished on resume; not part of the rate
   std::string rate_unit;     // what the rate counts: "tok"
 };
 
@@ -29,9 +29,9 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   // `done` more units and `work` more rate units (tokens) since the last call.
   void advance(int64_t done, int64_t work);
-  // For a total that is known only once the work has begun.
+  // Sets a total that is known only once the work has begun.
   void set_total(int64_t total) { options_.total = total; }
-  // Prints the last line. The destructor does it when nobody has.
+  // Prints the last line. The destructor does so where nobody has.
   void finish();
   [[nodiscard]] double seconds() const;
   [[nodiscard]] int64_t work() const { return work_; }

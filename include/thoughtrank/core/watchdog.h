@@ -13,18 +13,19 @@
 
 namespace thoughtrank {
 
-// What a watched thread shows.
+// The counters by which a watchdog sees that its thread goes on.
 struct WatchedThread {
   std::atomic<uint64_t> signs{0};
   std::atomic<int> pauses{0};
 };
 
-// A sign of life of the calling thread. Asking a StopFlag, sleeping by a Clock, and the end of each
-// system call on a file are signs of life, too; other work of more than some seconds gives its own.
+// Tells the calling thread's watchdog that the thread goes on. Asking a StopFlag, sleeping by a
+// Clock, and the end of each system call on a file do so by themselves; other work that takes more
+// than some seconds calls it now and then.
 void heartbeat();
 
-// While it lives, the silence of the calling thread is none: it waits for a person, such as one who
-// holds the terminal that it writes to.
+// Suspends the watchdog of the calling thread, which waits for a person, such as one who holds the
+// terminal that it writes to.
 class Unwatched {
  public:
   Unwatched();
@@ -33,9 +34,10 @@ class Unwatched {
   Unwatched& operator=(const Unwatched&) = delete;
 };
 
-// While it lives, the thread that made it is watched: after `limit_s` seconds without a sign of
-// life the process says so and ends with ExitCode::kDevice. Time during which the process itself
-// stood still (SIGSTOP, a suspended machine) does not count. A thread has at most one. 0: none.
+// Watches the thread that made it: after `limit_s` seconds without a heartbeat the process says so
+// and ends with ExitCode::kDevice. Time during which the process itself stood still (SIGSTOP, a
+// suspended machine) does not count. A thread has at most one watchdog. A limit of 0 watches
+// nothing.
 class Watchdog {
  public:
   // `work`: what the thread does, for the message.

@@ -8,12 +8,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "thoughtrank/core/clock.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -30,13 +32,13 @@ struct TokenChoice {
 struct BranchStep {
   enum class Kind { go_on, force, stop };
   Kind kind = Kind::go_on;
-  bool drops_token =
-      false;  // the token just chosen is discarded (only with force or stop, never a forced token)
+  // The token just chosen is discarded: only with force or stop, never a forced token.
+  bool drops_token = false;
   std::vector<int64_t> forced;  // kind force: these ids come next, in order
 };
 
-// Told every token after the head, chosen or forced, in order. Runs on the host and may lag behind
-// a device: the result must depend on the sequence of tokens only.
+// A rule is told every token after the head, chosen or forced, in order. It runs on the host and
+// may lag behind a device: its result must depend on the sequence of tokens only.
 class BranchRule {
  public:
   virtual ~BranchRule() = default;
@@ -45,10 +47,10 @@ class BranchRule {
 
 struct BranchStart {
   int64_t branch = 0;  // the caller's number, given back in FinishedBranch
-  std::vector<int64_t>
-      head_ids;  // what follows the group's shared ids; at least one, unless first_of is given
-  std::vector<int64_t>
-      first_of;  // not empty: after head_ids the most probable of these tokens is taken first
+  // What follows the group's shared ids: at least one, unless first_of is given.
+  std::vector<int64_t> head_ids;
+  // Where it is not empty, the most probable of these tokens is taken first after head_ids.
+  std::vector<int64_t> first_of;
   int64_t max_tokens = 0;  // upper bound of everything after the shared ids
   std::unique_ptr<BranchRule> rule;
 };
@@ -72,7 +74,8 @@ struct FinishedBranch {
   std::string error;  // "" or the cause in words
 };
 
-// Asked for the next group when slots are free; nullopt: no more work.
+// A source is asked for the next group when slots are free; nullopt says that there is no more
+// work.
 class GroupSource {
  public:
   virtual ~GroupSource() = default;
@@ -99,7 +102,7 @@ struct DecodeOptions {
   std::vector<std::string> without = {};
 };
 
-// The kernels of our own that plain tensor operations can replace.
+// Names the kernels of our own that plain tensor operations can replace.
 [[nodiscard]] const std::vector<std::string>& step_kernel_names();
 
 // Log-likelihoods of one continuation.
@@ -123,8 +126,8 @@ class Decoder {
   // model does not know.
   void run(GroupSource& source, BranchSink& sink, const StopFlag& stop);
 
-  // log p of each continuation after `shared_ids`, teacher-forced; the shared part is computed
-  // once.
+  // Returns log p of each continuation after `shared_ids`, teacher-forced; the shared part is
+  // computed once.
   [[nodiscard]] std::vector<ContinuationScore> score(
       const std::vector<int64_t>& shared_ids,
       const std::vector<std::vector<int64_t>>& continuations);
@@ -135,5 +138,11 @@ class Decoder {
  private:
   std::unique_ptr<Engine> engine_;
 };
+
+// Loads the folder's model in the setup's dtype, on its device and threads. Throws Error(kConfig)
+// when the device has no room for the weights.
+[[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
+                                   const ComputeSetup& compute,
+                                   DecodeOptions options);
 
 }  // namespace thoughtrank

@@ -22,11 +22,18 @@
 
 namespace thoughtrank {
 
+// How a branch's character becomes the head of its thought: in the same text as the open tag, as
+// tokens of its own, or as the model's best token that begins with it.
+enum class HeadMode : uint8_t { literal, token, constrained };
+inline constexpr EnumWords<HeadMode, 3> kHeadModes = {{{HeadMode::literal, "literal"},
+                                                       {HeadMode::token, "token"},
+                                                       {HeadMode::constrained, "constrained"}}};
+
 struct BranchOptions {
   std::string chars = "a-zA-Z0-9";  // single characters and ranges; one branch each, in this order
   std::string open = "<thought>";
   std::string close = "</thought>";
-  std::string mode = "literal";  // literal | token | constrained
+  HeadMode mode = HeadMode::literal;
   void visit(FieldVisitor& v);
 };
 
@@ -40,8 +47,8 @@ struct GenerateOptions {
   void visit(FieldVisitor& v);
 };
 
-// "a-zA-Z0-9" -> {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is itself.
-// Error(kConfig) for empty, duplicate or reversed ranges.
+// Expands "a-zA-Z0-9" to {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is
+// itself. Throws Error(kConfig) for empty, duplicate or reversed ranges.
 [[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
 
 class Generator {
@@ -54,7 +61,7 @@ class Generator {
     std::string model_sha256;
     int64_t round = 0;
   };
-  // Checks heads and close tag against the tokenizer once: Error(kConfig).
+  // Checks heads and close tag against the tokenizer once. Throws Error(kConfig).
   Generator(Decoder& decoder, Setup setup);
   ~Generator();
 
@@ -70,7 +77,7 @@ class Generator {
                          const StopFlag& stop,
                          Progress& progress);
 
-  // One greedy generation per prompt: with `with_thought` the open tag alone is forced, else the
+  // Generates one greedy row per prompt: with `with_thought` the open tag alone is forced, else the
   // model answers directly (then a prompt needs two token ids). Rows carry branch -1, char "" and,
   // without a thought, an empty thought, an empty thought_end and head_len 0.
   void generate_greedy(const std::vector<PromptRow>& prompts,
@@ -85,13 +92,13 @@ class Generator {
   std::unique_ptr<Impl> impl_;
 };
 
-// Every branch of every prompt as the decoder gets it from a Generator with this setup, for
+// Makes every branch of every prompt as the decoder gets it from a Generator with this setup, for
 // verify_decoding: groups in the order of `prompts`, heads in the order of branches.chars.
 [[nodiscard]] std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
                                                      int64_t vocab_size,
                                                      const std::vector<PromptRow>& prompts);
 
-// Text of the bytes of `ids` (U+FFFD where they end inside a character).
+// Returns the text of the bytes of `ids` (U+FFFD where they end inside a character).
 [[nodiscard]] std::string token_text(const Tokenizer& tokenizer, const std::vector<int64_t>& ids);
 
 }  // namespace thoughtrank

@@ -13,77 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/judge/options.h"
+#include "thoughtrank/llm/errors.h"
 
 namespace thoughtrank {
-
-struct DropOptions {
-  bool truncated = false;
-  bool loop = true;
-  bool echo = true;
-  bool bare = true;
-  void visit(FieldVisitor& v);
-};
-
-struct JudgeOptions {
-  // openai | anthropic | likelihood | reference | command | replay
-  std::string kind = "likelihood";
-  std::string base_url;
-  std::string model;
-  std::string api_key_env;
-  std::string api_key_file;
-  std::string rubric;                // path; "" = built in
-  std::vector<std::string> command;  // kind command: program and arguments
-  std::string match = "exact";       // kind reference: exact | numeric | regex
-  double max_usd = 0;                // 0: nothing may be spent (local judges cost nothing)
-  Json price;                        // {input_per_million, output_per_million} or null
-  int64_t concurrency = 16;
-  int64_t group_size = 8;
-  int64_t finals = 5;
-  bool length_control = false;
-  int64_t max_input_tokens = 24000;
-  int64_t max_output_tokens = 2048;
-  double timeout_s = 600;
-  double patience_s = 600;  // with a judge that is down
-  bool allow_http = false;
-  std::string ca_file;
-  std::string proxy;
-  Json extra_body;
-  DropOptions drop;
-  double max_abstained = 0.05;
-  // Gates on the round's audit; 1 = off.
-  double max_flip_rate = 1;
-  double max_position_bias = 1;
-  double max_length_correlation = 1;
-  double max_planted_errors = 1;
-  // Further ranking judges: each has its own connection; scheme, drop rules, cap and gates are
-  // those of the first.
-  std::vector<JudgeOptions> others;
-  void visit(FieldVisitor& v) { visit_as(v, /*is_first=*/true); }
-  void visit_as(FieldVisitor& v, bool is_first);  // another judge lacks what all have in common
-
- private:
-  void visit_audit(FieldVisitor& v);
-};
-// The first judge and the others, each with its own connection and the first one's rules.
-[[nodiscard]] std::vector<JudgeOptions> all_judges(const JudgeOptions& options);
-
-// Takes the judges' keys out of this process's environment, where whoever may look at the process
-// could read them. The judges find them later; a key that is not there is their error, not this
-// function's.
-void hide_judge_keys(const JudgeOptions& options);
-
-struct SelectOptions {
-  int64_t winners_per_prompt = 1;
-  double max_regret = 0.25;
-  double min_confidence = 0.6;
-  std::optional<double> min_score;
-  void visit(FieldVisitor& v);
-};
 
 // Pointwise likelihood, given by the pipeline (judge itself knows no model): for each answer
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos).
@@ -114,18 +51,6 @@ struct EvalVerdict {
   std::vector<VerdictRow> verdicts;
 };
 
-// kJudge that no waiting mends: a certificate that is not trusted.
-class UntrustedServer : public Error {
- public:
-  explicit UntrustedServer(const std::string& message) : Error(ExitCode::kJudge, message) {}
-};
-
-// What judge() and evaluate() throw in batch mode when calls are left: they stand in the file.
-struct BatchWritten {
-  int64_t calls = 0;
-  int64_t exported_before = 0;  // of them, without a result so far
-};
-
 class Judge {
  public:
   struct Setup {
@@ -152,9 +77,10 @@ class Judge {
   // more than max_abstained of at least 20 calls abstained.
   [[nodiscard]] std::vector<JudgedPrompt> judge(const std::vector<JudgeTask>& tasks,
                                                 Progress& progress);
-  // Asks about these prompts what does not depend on the others, so that judge() finds the replies
-  // in the ledger; for prompts that are finished while others are not. Ranking judges only.
-  void judge_ahead(const std::vector<JudgeTask>& tasks, Progress& progress);
+  // Overlaps judging with generation: asks about prompts that are finished while others are not, as
+  // far as the calls do not depend on those others, so that judge() finds the replies in the
+  // ledger. Judges that give scores have nothing to ask.
+  void overlap(const std::vector<JudgeTask>& tasks, Progress& progress);
   // Takes the replies of a batch file into the ledger; how many there were.
   [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
   // Calls in batch files whose results never came may be asked again from now on; how many. Without
@@ -198,18 +124,6 @@ class Judge {
 [[nodiscard]] std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options);
 inline constexpr int64_t kSelfTestShowings = 4;  // of each question, by ranking judges
 
-// What a call of the ranking scheme costs at most, for `plan`.
-struct JudgeEstimate {
-  int64_t calls = 0;
-  int64_t answer_reads = 0;
-  double usd_expected = 0;
-  double usd_worst = 0;
-};
-[[nodiscard]] JudgeEstimate estimate_judging(const JudgeOptions& options,
-                                             int64_t prompts,
-                                             int64_t branches,
-                                             double answer_tokens);
-
 // What a round's verdicts say about its judge: audit.json. Pure; needs no call beside those of the
 // round, which shows some sets twice and plants control answers in others.
 [[nodiscard]] Json audit_round(const std::vector<JudgeTask>& tasks,
@@ -221,13 +135,13 @@ struct JudgeEstimate {
 // ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
 
-// Winners anew from verdict rows already paid for (other rule, other thresholds): no call, no
-// generation.
-[[nodiscard]] std::vector<BestOutputRow> select_winners(const std::vector<JudgeTask>& tasks,
-                                                        const std::vector<VerdictRow>& verdicts,
-                                                        const JudgeOptions& judge,
-                                                        const SelectOptions& select,
-                                                        uint64_t seed,
-                                                        int64_t round);
+// Selects the winners from verdict rows, which may have been paid for under another rule or other
+// thresholds: no call, no generation. The rows are in the order of `tasks`.
+[[nodiscard]] std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
+                                                const std::vector<VerdictRow>& verdicts,
+                                                const JudgeOptions& judge,
+                                                const SelectOptions& select,
+                                                uint64_t seed,
+                                                int64_t round);
 
 }  // namespace thoughtrank

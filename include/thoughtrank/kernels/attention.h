@@ -1,4 +1,4 @@
-// Grouped-query attention of many token rows at once. A row may read two kv_blocks of keys and
+// Grouped-query attention of many token rows at once. A row may read two blocks of keys and
 // values: a prefix that it shares with other rows, and its own sequence up to itself. The shared
 // part is multiplied for all its rows together, page by page; both parts join in one running
 // softmax over pages that are cut at the same tokens whether the prefix is shared or not: the bits
@@ -55,8 +55,8 @@ class Attention {
   // Takes the batch's runs and extends its sequences; apply() then runs once per layer.
   void begin(const AttentionBatch& batch);
   // qkv (M, (H + 2·K)·D) float32 before the rotary embedding; cos, sin (positions, D) float32;
-  // out (M, H·D) in activation_dtype() of
-  // the KV's type. Writes this layer's keys and values into the sequences.
+  // out (M, H·D) in activation_dtype() of the KV's type. Writes this layer's keys and values into
+  // the sequences.
   void apply(ThreadPool& pool,
              int64_t layer,
              const at::Tensor& qkv,
@@ -64,7 +64,7 @@ class Attention {
              const at::Tensor& sin,
              const at::Tensor& out);
 
-  struct State;  // src/kernels/attention_state.h
+  struct State;  // src/kernels/attention/attention_state.h
 
  private:
   std::unique_ptr<State> state_;

@@ -86,15 +86,20 @@ struct HeadShape {
   int64_t head_dim = 0;  // D
 };
 
-// Rotates the queries and keys of qkv (R, (H + 2·K)·D) T in place (cos, sin (positions, D) float32,
-// Hugging Face's rotate_half) and stores keys and values of `layer` in their pages.
-void rotate_and_store(const at::Tensor& qkv,
-                      const HeadShape& shape,
+// R rows in one layer: their queries, keys and values, and the pages that keep the last two.
+struct LayerRows {
+  at::Tensor qkv;  // (R, (H + 2·K)·D) T
+  HeadShape shape;
+  DeviceKv kv;
+  int64_t layer = 0;  // of the pages
+};
+
+// Rotates the queries and keys of `rows` in place (cos, sin (positions, D) float32, Hugging Face's
+// rotate_half) and stores keys and values in their pages.
+void rotate_and_store(const LayerRows& rows,
                       const RowPlaces& places,
                       const at::Tensor& cos,
-                      const at::Tensor& sin,
-                      int64_t layer,
-                      const DeviceKv& kv);
+                      const at::Tensor& sin);
 
 // The part of a slot's attention over its prefix, not yet divided: sums (B, H, D) float32 of
 // weights · values, and states (B, H, 2) float32: highest score, sum of weights.
@@ -104,20 +109,12 @@ struct PrefixPart {
 // Tiles of kTileRows query rows read a prefix once. Every slot with a prefix and tokens is in one
 // tile, beside slots of the same prefix only. Rows of slots without a prefix or without
 // tokens get sums 0 and the state (-inf, 0).
-void attend_prefixes(const at::Tensor& qkv,
-                     const HeadShape& shape,
-                     const SlotTable& slots,
-                     int64_t layer,
-                     const DeviceKv& kv,
-                     const PrefixPart& part);
+void attend_prefixes(const LayerRows& rows, const SlotTable& slots, const PrefixPart& part);
 
 // out (B, H·D) T: attention over prefix and suffix, joined exactly by the running softmax. Empty
 // slots get zeros.
-void attend_suffixes(const at::Tensor& qkv,
-                     const HeadShape& shape,
+void attend_suffixes(const LayerRows& rows,
                      const SlotTable& slots,
-                     int64_t layer,
-                     const DeviceKv& kv,
                      const PrefixPart& prefix,
                      const at::Tensor& out);
 

@@ -23,8 +23,8 @@ struct KvShape {
   at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
 };
 
-// Bytes of one token over all layers.
-[[nodiscard]] int64_t kv_bytes_per_token(const KvShape& shape);
+// Bytes that the pool takes for one token over all layers; its values are padded to whole panels.
+[[nodiscard]] int64_t pool_bytes_per_token(const KvShape& shape);
 
 class KvPool {
  public:

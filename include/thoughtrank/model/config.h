@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/model/dtype.h"
+
 namespace thoughtrank {
 
 struct RopeConfig {
@@ -34,11 +36,11 @@ struct LlamaConfig {
   bool tie_word_embeddings = false;
   std::optional<int64_t> bos_id;
   std::vector<int64_t> eos_ids;  // union of config.json and generation_config.json, sorted
-  std::string dtype;             // "bfloat16", "float16", "float32": what the files hold
+  Dtype dtype = Dtype::float32;  // of the weights in the files
 };
 
-// Reads config.json and, where present, generation_config.json. Error(kMissingInput | kBadData |
-// kConfig).
+// Reads config.json and, where present, generation_config.json. Throws Error(kMissingInput |
+// kBadData | kConfig).
 [[nodiscard]] LlamaConfig read_llama_config(const std::filesystem::path& folder);
 
 }  // namespace thoughtrank

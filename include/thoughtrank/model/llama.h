@@ -37,8 +37,8 @@ struct Llama {
   at::Tensor norm;     // (C)
   at::Tensor lm_head;  // (V, C); the same tensor as embed_tokens when tied
 
-  // Hugging Face's names in Hugging Face's order ("model.embed_tokens.weight", …); a tied lm_head
-  // is not listed.
+  // Returns all weights under Hugging Face's names in Hugging Face's order
+  // ("model.embed_tokens.weight", …), without a tied lm_head.
   [[nodiscard]] NamedTensors named_parameters() const;
 };
 
@@ -49,7 +49,8 @@ struct Llama {
                                at::ScalarType dtype,
                                at::Device device);
 
-// SHA-256 over the names and SHA-256 of the weight files: identifies the weights of a folder.
+// Returns the SHA-256 over the names and SHA-256 of the weight files: it identifies the weights of
+// a folder.
 [[nodiscard]] std::string weights_sha256(const std::filesystem::path& folder);
 
 // Several documents packed one after the other; attention never crosses a boundary, positions
@@ -59,17 +60,18 @@ struct PackedTokens {
   std::vector<int64_t> offsets;  // first token of each document, then T: {0, n0, n0 + n1, …, T}
 };
 
-// Cosine and sine of the rotary embedding for positions [0, length), float32 (length, D).
+// Cosine and sine of the rotary embedding, float32 (positions, D).
 struct RopeTable {
   at::Tensor cos, sin;
 };
+// Computes the table of positions [0, length).
 [[nodiscard]] RopeTable make_rope_table(const LlamaConfig& config,
                                         int64_t length,
                                         at::Device device);
 
-// Final hidden states after the last norm, (T, C).
+// Returns the hidden states after the last norm, (T, C).
 [[nodiscard]] at::Tensor forward_hidden(const Llama& model, const PackedTokens& tokens);
-// Logits (T, V) of forward_hidden. float32 models give float32.
+// Returns the logits (T, V) of forward_hidden(); float32 models give float32.
 [[nodiscard]] at::Tensor forward_logits(const Llama& model, const PackedTokens& tokens);
 
 }  // namespace thoughtrank

@@ -28,9 +28,9 @@ struct TensorInfo {
 
 class SafetensorsReader {
  public:
-  // One file.
+  // Opens one file.
   static SafetensorsReader open_file(const std::filesystem::path& file);
-  // model.safetensors, or model.safetensors.index.json and its shards.
+  // Opens model.safetensors, or model.safetensors.index.json and its shards.
   static SafetensorsReader open_model(const std::filesystem::path& folder);
   [[nodiscard]] const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   // Reads a tensor as stored, on the CPU. Error(kBadData) naming it when it is not there.

@@ -1,5 +1,5 @@
 // round.yaml: composes the options that the rooms own and adds the run's own. Each option exists
-// once, in the visit() of its owner; defaults, `config show`, the schema and the README table come
+// once, in the visit() of its owner; defaults, `config show`, the schema and `help config` come
 // from there.
 #pragma once
 
@@ -18,21 +18,21 @@ namespace thoughtrank {
 
 struct ModelOptions {
   std::string path;
-  std::string dtype = "auto";  // auto | float32 | bfloat16
-  std::string sha256;          // "" = not pinned
+  std::optional<Dtype> dtype;  // nullopt ("auto") takes what the device is fastest with
+  std::string sha256;          // digest that the weights must have; "" allows any
   void visit(FieldVisitor& v);
 };
 
 struct PromptOptions {
   std::string path;
-  int64_t per_round = 256;  // 0: all the rest in every round
+  int64_t per_round = 256;  // fresh prompts; 0 takes all the rest in every round
   int64_t holdout = 64;
   void visit(FieldVisitor& v);
 };
 
 struct LimitOptions {
-  double max_hours = 0;      // 0: none
-  double hang_minutes = 15;  // 0: none
+  double max_hours = 0;      // limit of a run; 0 sets none
+  double hang_minutes = 15;  // limit of a silence; 0 sets none
   [[nodiscard]] double hang_limit_s() const { return hang_minutes * 60; }
   void visit(FieldVisitor& v);
 };
@@ -57,11 +57,11 @@ struct RunConfig {
   void visit(FieldVisitor& v);
 };
 
-// Loads and checks a config; every problem in one Error(kConfig). Relations between keys are
-// checked here, too.
+// Loads a config and checks it, relations between keys included. One Error(kConfig) tells every
+// problem.
 [[nodiscard]] RunConfig load_config(const ConfigSource& source);
 
-// The resolved config as JSON: what run.json freezes and what resuming compares.
+// Gives the resolved config as JSON: what run.json freezes and what resuming compares.
 [[nodiscard]] Json config_to_json(const RunConfig& config);
 
 }  // namespace thoughtrank

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "thoughtrank/decode/decoder.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/config.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/text/chat_template.h"
@@ -17,20 +18,11 @@
 
 namespace thoughtrank {
 
-// "auto" resolved against this machine; frozen in run.json at the first start.
-struct ComputeSetup {
-  std::string device;       // "cpu", "cuda:0"
-  std::string dtype;        // of generation and scoring: "float32" | "bfloat16"
-  std::string train_dtype;  // "float32" | "bfloat16"
-  int64_t threads = 1;
-  std::string optimizer_state = "float32";  // train.optimizer_state with auto resolved
-};
-
-// Error(kConfig) when the device is not there or not supported.
+// What the config asks for, resolved against this machine. Error(kConfig) when the device is not
+// there or not supported.
 [[nodiscard]] ComputeSetup resolve_compute(const RunConfig& config);
-// Sets the thread count of the process. Error(kConfig) when the device is not there (any more).
-void use_compute(const ComputeSetup& compute);
-[[nodiscard]] bool has_fast_bfloat16();  // AVX512_BF16 or AMX
+// The same with the optimizer's state chosen in the memory that the device has left.
+[[nodiscard]] ComputeSetup resolve_compute(const RunConfig& config, const LlamaConfig& model);
 
 // Tokens and template of a model folder.
 struct ModelTexts {
@@ -50,11 +42,6 @@ struct ModelTexts {
                                          const ModelTexts& texts,
                                          const PromptRow& prompt,
                                          bool has_thought = true);
-
-// `options.threads` are the machine's.
-[[nodiscard]] Decoder load_decoder(const std::filesystem::path& model_folder,
-                                   const ComputeSetup& compute,
-                                   DecodeOptions options);
 
 // mean log p(answer | prompt) − ½ · mean log p(answer | bos): the scorer of judge.kind likelihood.
 // The decoder is loaded from `model_folder` at the first use and lives as long as the

@@ -6,9 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/decode/roofline.h"
+#include "thoughtrank/judge/estimate.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/train/memory.h"
@@ -48,12 +49,11 @@ struct RoundTimes {
   double train_s = 0;
 };
 
-// Operations and bytes over `decode` and `train`, the rates of the plan's machine, at the shares of
-// them that were measured on a CPU (tests/benchmarks/README.md), for want of others on a GPU too.
+// Operations and bytes over `rates`, those of the plan's machine, at the shares of them that were
+// measured on a CPU (tests/benchmarks/README.md), for want of others on a GPU too.
 [[nodiscard]] RoundTimes estimate_times(const RunPlan& plan,
                                         const RunConfig& config,
-                                        const RooflineRates& decode,
-                                        const RooflineRates& train);
+                                        const PeakRates& rates);
 
 // Error for whatever would stop the run before its first token. `probe`: also asks the judge once.
 [[nodiscard]] RunPlan make_plan(const RunConfig& config,

@@ -12,59 +12,30 @@
 
 namespace thoughtrank {
 
-// `run --fork-from FOLDER --round N`.
-struct ForkPoint {
-  std::filesystem::path from;
-  int64_t round = 1;
-};
-
-// Makes config.run_dir a new run that begins with the published rounds before `point.round` of
-// another, and that round's branches where the config would generate the same: hard links, and a
-// copy of the judge's ledger, so that nothing is computed or paid again.
-// Does nothing when it is that fork already. Error(kConfig) when run_dir holds something else or
-// the config changes what those rounds stand on; Error(kMissingInput) when they are not finished or
-// the weights that round N starts from were purged; Error(kLocked) while the other runs.
-void fork_run(const RunConfig& config, const ForkPoint& point);
-
-// `--export FILE`, `--import FILE` and `--discard-batch` of `run` and `judge`; empty: not given.
+// What `--export FILE`, `--import FILE` and `--discard-batch` of `run` and `judge` ask for; an
+// empty path where the option was not given.
 struct BatchFiles {
-  std::filesystem::path to;
-  std::filesystem::path from;
-  bool is_discarded = false;  // what was exported before and never imported
+  std::filesystem::path to = {};
+  std::filesystem::path from = {};
+  bool is_discarded = false;  // gives up what was exported before and never imported
 };
 
-// Every stage of every round, in order; what is finished already is skipped, what was begun goes
-// on. Returns false when everything had been finished before. Throws BatchWritten when a judge's
-// calls went into batch.to and the stage waits for their results.
+// Works on every stage of every round, in order. What is finished already is skipped, what was
+// begun goes on. Returns false when everything had been finished before. Throws BatchWritten when a
+// judge's calls went into batch.to and the stage waits for their results.
 bool run_rounds(const RunConfig& config,
                 Clock& clock,
                 StopFlag& stop,
                 const BatchFiles& batch = {});
 
-// One stage of `round` (nullopt: the first round whose stage is not finished). The stages before it
-// must be finished: Error(kMissingInput) names the one that is not. BatchWritten as above.
+// Works on one stage of `round` (nullopt: of the first round whose stage is not finished). The
+// stages before it must be finished: Error(kMissingInput) names the one that is not. Throws
+// BatchWritten as run_rounds() does.
 void run_one_stage(const RunConfig& config,
                    Stage stage,
                    std::optional<int64_t> round,
                    Clock& clock,
                    StopFlag& stop,
                    const BatchFiles& batch = {});
-
-// `select`: winners and training rows anew from a round's verdicts, with this config's rule, into
-// `target` (another folder than the round's). Returns how many prompts have which status.
-Json select_again(const RunConfig& config, int64_t round, const std::filesystem::path& target);
-
-// `train --data FILE --out DIR`: a checkpoint from any file of training rows.
-struct TrainFileResult {
-  int64_t rows = 0;
-  int64_t steps = 0;
-  double loss_before = 0;
-  double loss_after = 0;
-};
-TrainFileResult train_file(const RunConfig& config,
-                           const std::filesystem::path& data,
-                           const std::filesystem::path& target,
-                           Clock& clock,
-                           const StopFlag& stop);
 
 }  // namespace thoughtrank

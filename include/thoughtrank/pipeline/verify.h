@@ -14,26 +14,26 @@
 namespace thoughtrank {
 
 struct VerifyRequest {
-  int64_t prompts = 1;      // the first ones of round 1, as many as there are
-  int64_t new_tokens = 32;  // of each branch
+  int64_t prompts = 1;      // how many of round 1's, from the first
+  int64_t new_tokens = 32;  // length of each branch
 };
 
 // What the groups and branches of a VariantResult are called, and what is proven about them.
 struct VerifyNames {
   std::string dtype;
-  std::vector<std::string> prompts;  // ids, by group
-  std::vector<std::string> chars;    // by branch
+  std::vector<std::string> prompts;  // the id of each group's prompt
+  std::vector<std::string> chars;    // the character of each branch
 };
 
 struct VerifyWatch {
-  // The reference first, each as soon as it is known.
+  // Takes the reference first, then each variant as soon as it is known.
   std::function<void(const VerifyNames& names, const VariantResult& result)> take;
   const Clock& clock;
   const StopFlag& stop;
 };
 
-// True when everything that is promised for the config's dtype holds. Errors as open_session's, of
-// config, prompts and model.
+// Returns true when everything that is promised for the config's dtype holds. Throws what
+// open_session() throws about config, prompts and model.
 [[nodiscard]] bool verify_generation(const RunConfig& config,
                                      const VerifyRequest& request,
                                      const VerifyWatch& watch);

@@ -17,17 +17,17 @@ namespace thoughtrank {
 
 struct CheckpointOptions {
   int64_t keep = 2;
-  std::string dtype = "bfloat16";  // bfloat16 | float32: of the exported weights
+  Dtype dtype = Dtype::bfloat16;  // bfloat16 | float32: of the exported weights
   void visit(FieldVisitor& v);
 };
 
 struct CheckpointSetup {
   std::filesystem::path base_folder;  // tokenizer, config and generation config come from here
-  std::filesystem::path target;       // round-NN/checkpoint
+  std::filesystem::path target;       // the checkpoint's folder: round-NN/checkpoint
   const ChatTemplate& chat_template;
-  std::string dtype = "bfloat16";
+  Dtype dtype = Dtype::bfloat16;
   bool is_private = false;  // no publishing rules for name and licence files
-  Json card;  // model card front matter and facts: base_model, round, judge, hashes, …
+  Json card;  // the model card's front matter and facts: base_model, round, judge, hashes, …
   // Method lora: what TrainResult::adapter holds, and the weights it was trained on. Kept in
   // adapter/, in PEFT's format; the checkpoint's own weights have it merged.
   NamedTensors adapter = {};
@@ -48,10 +48,11 @@ struct PublishedCheckpoint {
 [[nodiscard]] PublishedCheckpoint publish_checkpoint(const Llama& model,
                                                      const CheckpointSetup& setup);
 
-// Bytes a checkpoint of this model will need.
-[[nodiscard]] uint64_t checkpoint_bytes(const Llama& model, const std::string& dtype);
+// Returns the bytes that a checkpoint of this model will need.
+[[nodiscard]] uint64_t checkpoint_bytes(const Llama& model, Dtype dtype);
 
-// The parts of the licence rule that can be told before any work: Error(kConfig) as above.
+// Checks the parts of the licence rule that can be told before any work. Throws Error(kConfig) as
+// above.
 void require_licence(const std::filesystem::path& base_folder,
                      const std::filesystem::path& target,
                      bool is_private);

@@ -25,27 +25,34 @@ struct TrainingMemory {
 };
 
 struct TrainingSize {
-  int64_t tokens = 0;                  // T of a micro-batch
-  int64_t loss_tokens = 0;             // of these, with loss
-  std::string checkpointing = "none";  // none | selective | full
+  int64_t tokens = 0;       // T of a micro-batch
+  int64_t loss_tokens = 0;  // of these, with loss
+  Checkpointing checkpointing = Checkpointing::none;
   at::ScalarType weights = at::kFloat;
   at::Device device = at::kCPU;
 };
 
-// Beside it lie the process itself (libraries, 0.2 to 0.5 GiB) and what the allocator rounds up.
-// For lora the activations are a lower bound: its plain forward pass keeps more.
+// Accounts for a training at its largest. Beside it lie the process itself (libraries, 0.2 to 0.5
+// GiB) and what the allocator rounds up. For lora the activations are a lower bound: its plain
+// forward pass keeps more.
 [[nodiscard]] TrainingMemory training_memory(const LlamaConfig& model,
                                              const TrainOptions& options,
                                              const TrainingSize& size);
 
-// The option; where it is auto, the first of none, selective, full whose activations and work fit
-// into four fifths of `left_bytes`, what memory has left beside weights, gradients and moments.
-[[nodiscard]] std::string fitting_checkpointing(const LlamaConfig& model,
-                                                const TrainOptions& options,
-                                                TrainingSize size,
-                                                uint64_t left_bytes);
+// Returns the option; where it is auto, the first of none, selective, full whose activations and
+// work fit into four fifths of `left_bytes`, what memory has left beside weights, gradients and
+// moments.
+[[nodiscard]] Checkpointing fitting_checkpointing(const LlamaConfig& model,
+                                                  const TrainOptions& options,
+                                                  TrainingSize size,
+                                                  uint64_t left_bytes);
 
-// Weights of the model, a tied head once.
-[[nodiscard]] int64_t parameter_count(const LlamaConfig& model);
+// Returns the option; where it is auto, the first of float32_master, float32, bfloat16, int8 with
+// which weights, gradients and moments leave a quarter of `available_bytes` for activations, else
+// int8; float32 where the bytes are not known (0).
+[[nodiscard]] OptimizerState fitting_optimizer_state(const LlamaConfig& model,
+                                                     const TrainOptions& options,
+                                                     const TrainingSize& size,
+                                                     uint64_t available_bytes);
 
 }  // namespace thoughtrank

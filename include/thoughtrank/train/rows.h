@@ -15,10 +15,10 @@ struct ThoughtTags {
   std::string close = "</thought>";
 };
 
-// The row of one winning branch: prompt ids + generated ids, spans for thought and answer with
-// their weights. Head and close tag are part of the thought, and so is a closing token that the
-// answer shares; with `thought_prefix` only the first N tokens of the thought, head included, have
-// a loss. Spans of weight 0 are left out.
+// Makes the row of one winning branch: prompt ids + generated ids, spans for thought and answer
+// with their weights. Head and close tag are part of the thought, and so is a closing token that
+// the answer shares; with `thought_prefix` only the first N tokens of the thought, head included,
+// have a loss. Spans of weight 0 are left out.
 [[nodiscard]] TrainingRow make_training_row(const PromptRow& prompt,
                                             const OutputRow& output,
                                             const TrainOptions& options,
@@ -37,5 +37,8 @@ struct ThoughtTags {
 void encode_training_row(TrainingRow& row,
                          const ChatTemplate& chat_template,
                          const Tokenizer& tokenizer);
+
+// Tokens of a row that have a loss: those of spans with a weight above zero.
+[[nodiscard]] int64_t count_loss_tokens(const TrainingRow& row);
 
 }  // namespace thoughtrank

@@ -14,6 +14,7 @@
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/llama.h"
 
 namespace thoughtrank {
@@ -37,26 +38,61 @@ struct LoraOptions {
   void visit(FieldVisitor& v);
 };
 
+enum class TrainMethod : uint8_t { full, lora };
+inline constexpr EnumWords<TrainMethod, 2> kTrainMethods = {
+    {{TrainMethod::full, "full"}, {TrainMethod::lora, "lora"}}};
+
+enum class Objective : uint8_t { sft, dpo_nll };
+inline constexpr EnumWords<Objective, 2> kObjectives = {
+    {{Objective::sft, "sft"}, {Objective::dpo_nll, "dpo_nll"}}};
+
+// Which weights a round trains on, and the rows of which rounds.
+enum class StartFrom : uint8_t { previous, base };
+inline constexpr EnumWords<StartFrom, 2> kStartsFrom = {
+    {{StartFrom::previous, "previous"}, {StartFrom::base, "base"}}};
+
+// Of the learning rate after the warm-up.
+enum class Schedule : uint8_t { constant, linear, cosine };
+inline constexpr EnumWords<Schedule, 3> kSchedules = {
+    {{Schedule::constant, "constant"}, {Schedule::linear, "linear"}, {Schedule::cosine, "cosine"}}};
+
+// What a layer's backward pass finds again instead of computing it anew.
+enum class Checkpointing : uint8_t {
+  none,       // all that it needs is kept
+  selective,  // without gate_up, the largest: one of a layer's products is computed twice
+  full,       // the layer's input only: the whole forward pass is computed twice
+};
+inline constexpr EnumWords<Checkpointing, 3> kCheckpointings = {
+    {{Checkpointing::none, "none"},
+     {Checkpointing::selective, "selective"},
+     {Checkpointing::full, "full"}}};
+// What an option offers; nullopt stands for "auto".
+inline constexpr EnumWords<std::optional<Checkpointing>, 4> kCheckpointingChoices = {
+    {{std::nullopt, "auto"},
+     {Checkpointing::none, kCheckpointings[0].word},
+     {Checkpointing::selective, kCheckpointings[1].word},
+     {Checkpointing::full, kCheckpointings[2].word}}};
+
 struct TrainOptions {
-  std::string method = "full";          // full | lora
-  std::string objective = "sft";        // sft | dpo_nll
-  std::string start_from = "previous";  // previous | base
-  std::string dtype = "auto";           // auto | float32 | bfloat16
-  // auto | float32_master | float32 | bfloat16 | int8. The trainer itself takes auto as float32.
-  std::string optimizer_state = "auto";
+  TrainMethod method = TrainMethod::full;
+  Objective objective = Objective::sft;
+  StartFrom start_from = StartFrom::previous;
+  std::optional<Dtype> dtype;  // nullopt ("auto"): as the model is loaded
+  // nullopt ("auto"): fitting_optimizer_state(); the trainer itself takes it as float32.
+  std::optional<OptimizerState> optimizer_state;
   double learning_rate = 1e-5;
   std::vector<double> betas = {0.9, 0.95};
   double eps = 1e-8;
   double weight_decay = 0;
-  std::string schedule = "linear";  // constant | linear | cosine
-  double warmup = 0.03;             // share of the steps
-  double clip = 1.0;                // global gradient norm; 0 = off
-  double spike_sigmas = 6;          // a step so far above the last ones is skipped; 0 = off
+  Schedule schedule = Schedule::linear;
+  double warmup = 0.03;     // share of the steps
+  double clip = 1.0;        // global gradient norm; 0 = off
+  double spike_sigmas = 6;  // a step so far above the last ones is skipped; 0 = off
   int64_t epochs = 1;
   bool shuffle = true;
   int64_t sequence_length = 4096;
   int64_t tokens_per_step = 16384;
-  std::string checkpointing = "auto";  // auto | none | selective | full
+  std::optional<Checkpointing> checkpointing;  // nullopt ("auto"): fitting_checkpointing()
   bool optimizer_in_backward = false;
   double clip_per_tensor = 0;  // largest gradient norm of a tensor; 0 = off
   int64_t state_every = 50;
@@ -68,17 +104,18 @@ struct TrainOptions {
   void visit(FieldVisitor& v);
 };
 
-// Error(kConfig) when the options ask optimizer_in_backward for accumulation, global clipping, an
-// objective other than sft or method lora, or for clip_per_tensor without it.
+// Throws Error(kConfig) when the options ask optimizer_in_backward for accumulation, global
+// clipping, an objective other than sft or method lora, or for clip_per_tensor without it.
 void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
   TrainOptions options;
   uint64_t seed = 0;
   int64_t round = 0;
-  std::filesystem::path
-      work_folder;       // resumable states; made if missing, kept until the caller removes it
-  std::string identity;  // hash of everything the state depends on; another identity is not resumed
+  // Of the resumable states: it is made where it is missing, and kept until the caller removes it.
+  std::filesystem::path work_folder;
+  // The hash of everything that a state depends on: a state of another identity is not resumed.
+  std::string identity;
   const Clock& clock;
   const StopFlag& stop;
 };
@@ -106,14 +143,14 @@ struct TrainResult {
                                 const TrainSetup& setup,
                                 Progress& progress);
 
-// objective dpo_nll: the same on pairs, with the loss of train/preference.h; metrics carry the
-// rewards' margin and accuracy. Error(kBadData) also for a pair that passes sequence_length.
+// Does the same on pairs for objective dpo_nll, with the loss of train/preference.h; metrics carry
+// the rewards' margin and accuracy. Error(kBadData) also for a pair that passes sequence_length.
 [[nodiscard]] TrainResult train_on_pairs(Llama& model,
                                          const std::vector<PreferencePairRow>& pairs,
                                          const TrainSetup& setup,
                                          Progress& progress);
 
-// Token-mean cross-entropy over the weighted spans of all rows, without gradients.
+// Computes the token-mean cross-entropy over the weighted spans of all rows, without gradients.
 [[nodiscard]] double mean_loss(const Llama& model,
                                const std::vector<TrainingRow>& rows,
                                int64_t sequence_length);

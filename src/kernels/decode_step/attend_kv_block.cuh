@@ -1,4 +1,4 @@
-// Attention of a few query rows to one kv_block of keys and values, by all warps of a block, with
+// Attention of a few query rows to one block of keys and values, by all warps of a block, with
 // plain multiply-adds: as fast as memory where rows are few. Included by decode_suffixes.cu and
 // decode_prefixes.cu.
 //
@@ -149,7 +149,7 @@ __device__ void join_groups(LaneRows<kRows>& lane) {
   }
 }
 
-// Attends from the task's rows to its kv_block; every thread may read `parts` afterwards.
+// Attends from the task's rows to its keys and values; every thread may read `parts` afterwards.
 template <class T, int kRows, int kLanes, int kKeys>
 __device__ void attend_kv_block(const Task<T>& task, WarpParts<kRows, kLanes>& parts) {
   constexpr int kGroups = cuda::kWarp / kLanes, kPiece = kGroups * kKeys;

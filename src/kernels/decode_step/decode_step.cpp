@@ -139,24 +139,18 @@ Heads checked(const Checker& check, const HeadShape& shape) {
           static_cast<int>(shape.head_dim)};
 }
 
-// The layer of the pages, and that qkv (rows, (H + 2·K)·D) fits to it.
+// The layer of the pages, and that the rows, `count` of them, fit to it.
 template <class T>
-KvLayer<T> checked(const Checker& check,
-                   const DeviceKv& kv,
-                   int64_t layer,
-                   const HeadShape& shape,
-                   const at::Tensor& qkv,
-                   int64_t rows) {
-  const Heads heads = checked(check, shape);
-  check.expect_type(qkv.scalar_type());
-  check.expect("qkv", qkv, {rows, heads.row()}, qkv.scalar_type());
-  check.expect("pages",
-               kv.pages,
-               {-1, -1, shape.kv_heads, 2, kPageTokens, shape.head_dim},
-               qkv.scalar_type());
-  const int64_t layers = kv.pages.size(1);
-  if (layer < 0 || layer >= layers) check.refuse("layer {} of {}", layer, layers);
-  return {data<T>(kv.pages), static_cast<int>(layers), static_cast<int>(layer), heads};
+KvLayer<T> checked(const Checker& check, const LayerRows& rows, int64_t count) {
+  const Heads heads = checked(check, rows.shape);
+  const at::ScalarType dtype = rows.qkv.scalar_type();
+  check.expect_type(dtype);
+  check.expect("qkv", rows.qkv, {count, heads.row()}, dtype);
+  const at::Tensor& pages = rows.kv.pages;
+  check.expect("pages", pages, {-1, -1, heads.kv, 2, kPageTokens, heads.size}, dtype);
+  const int64_t layers = pages.size(1);
+  if (rows.layer < 0 || rows.layer >= layers) check.refuse("layer {} of {}", rows.layer, layers);
+  return {data<T>(pages), static_cast<int>(layers), static_cast<int>(rows.layer), heads};
 }
 
 void check_part(const Checker& check, const PrefixPart& part, const Slots& slots, const Heads& h) {
@@ -266,17 +260,15 @@ void find_places(const SlotTable& slots, const RowPlaces& places) {
                                  .place = data<int32_t>(places.place)});
 }
 
-void rotate_and_store(const at::Tensor& qkv,
-                      const HeadShape& shape,
+void rotate_and_store(const LayerRows& rows,
                       const RowPlaces& places,
                       const at::Tensor& cos,
-                      const at::Tensor& sin,
-                      int64_t layer,
-                      const DeviceKv& kv) {
+                      const at::Tensor& sin) {
+  const at::Tensor& qkv = rows.qkv;
   const Checker check("rotate_and_store", qkv.device());
   check_places(check, places, qkv.size(0));
-  check.expect("cos", cos, {-1, shape.head_dim}, at::kFloat);
-  check.expect("sin", sin, {cos.size(0), shape.head_dim}, at::kFloat);
+  check.expect("cos", cos, {-1, rows.shape.head_dim}, at::kFloat);
+  check.expect("sin", sin, {cos.size(0), rows.shape.head_dim}, at::kFloat);
   with_type(qkv.scalar_type(), [&]<class T>(T) {
     run_on(qkv.device(),
            decode_step::RotateRows<T>{.qkv = data<T>(qkv),
@@ -286,54 +278,47 @@ void rotate_and_store(const at::Tensor& qkv,
                                       .place = const_data<int32_t>(places.place),
                                       .cos = const_data<float>(cos),
                                       .sin = const_data<float>(sin),
-                                      .kv = checked<T>(check, kv, layer, shape, qkv, /*rows=*/-1)});
+                                      .kv = checked<T>(check, rows, /*count=*/-1)});
   });
 }
 
-void attend_prefixes(const at::Tensor& qkv,
-                     const HeadShape& shape,
-                     const SlotTable& slots,
-                     int64_t layer,
-                     const DeviceKv& kv,
-                     const PrefixPart& part) {
+void attend_prefixes(const LayerRows& rows, const SlotTable& slots, const PrefixPart& part) {
+  const at::Tensor& qkv = rows.qkv;
   const Checker check("attend_prefixes", qkv.device());
   const Slots view = checked(check, slots);
-  if (const int64_t expected = kTileRows / checked(check, shape).group();
-      view.slots_of_tile != expected) {
+  const Heads heads = checked(check, rows.shape);
+  if (const int64_t expected = kTileRows / heads.group(); view.slots_of_tile != expected) {
     check.refuse("a tile should have {} slots, found {}", expected, view.slots_of_tile);
   }
-  check_part(check, part, view, checked(check, shape));
+  check_part(check, part, view, heads);
   with_type(qkv.scalar_type(), [&]<class T>(T) {
     run_on(qkv.device(),
-           decode_step::AttendPrefixes<T>{
-               .qkv = const_data<T>(qkv),
-               .slots = view,
-               .kv = checked<const T>(check, kv, layer, shape, qkv, view.count),
-               .sums = data<float>(part.sums),
-               .states = data<float>(part.states)});
+           decode_step::AttendPrefixes<T>{.qkv = const_data<T>(qkv),
+                                          .slots = view,
+                                          .kv = checked<const T>(check, rows, view.count),
+                                          .sums = data<float>(part.sums),
+                                          .states = data<float>(part.states)});
   });
 }
 
-void attend_suffixes(const at::Tensor& qkv,
-                     const HeadShape& shape,
+void attend_suffixes(const LayerRows& rows,
                      const SlotTable& slots,
-                     int64_t layer,
-                     const DeviceKv& kv,
                      const PrefixPart& prefix,
                      const at::Tensor& out) {
+  const at::Tensor& qkv = rows.qkv;
   const Checker check("attend_suffixes", qkv.device());
   const Slots view = checked(check, slots);
-  check_part(check, prefix, view, checked(check, shape));
-  check.expect("out", out, {view.count, shape.heads * shape.head_dim}, qkv.scalar_type());
+  const Heads heads = checked(check, rows.shape);
+  check_part(check, prefix, view, heads);
+  check.expect("out", out, {view.count, int64_t{heads.query} * heads.size}, qkv.scalar_type());
   with_type(qkv.scalar_type(), [&]<class T>(T) {
     run_on(qkv.device(),
-           decode_step::AttendSuffixes<T>{
-               .qkv = const_data<T>(qkv),
-               .slots = view,
-               .kv = checked<const T>(check, kv, layer, shape, qkv, view.count),
-               .sums = const_data<float>(prefix.sums),
-               .states = const_data<float>(prefix.states),
-               .out = data<T>(out)});
+           decode_step::AttendSuffixes<T>{.qkv = const_data<T>(qkv),
+                                          .slots = view,
+                                          .kv = checked<const T>(check, rows, view.count),
+                                          .sums = const_data<float>(prefix.sums),
+                                          .states = const_data<float>(prefix.states),
+                                          .out = data<T>(out)});
   });
 }
 

@@ -1,4 +1,4 @@
-#include "kernels/vector/instruction_set.h"
+#include "thoughtrank/kernels/instruction_set.h"
 
 #include <array>
 #include <cstdlib>

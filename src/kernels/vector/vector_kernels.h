@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/vector/instruction_set.h"
+#include "thoughtrank/kernels/instruction_set.h"
 #include "thoughtrank/kernels/kv_pages.h"
 
 namespace thoughtrank {

@@ -5,7 +5,7 @@
 
 Each file says what the provider sent and what must come of it when the labels C A F B were sent:
   origin     "written from ADDRESS", the provider's public documentation; files in recorded/ (made by
-             scripts/record_replies.py) say which local server sent them
+             tests/fixtures/record_replies.py) say which local server sent them
   provider   openai | anthropic | vllm | ollama | openrouter | groq | llama.cpp | any
   status, content_type
   pieces     the body: texts with how often each stands there

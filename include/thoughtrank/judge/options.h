@@ -1,0 +1,99 @@
+// Who judges, how answers are ranked, which answers are dropped before, and which findings of the
+// audit end a round: the keys under `judge` and `select` of a config.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/config/fields.h"
+#include "thoughtrank/llm/server_options.h"
+
+namespace thoughtrank {
+
+enum class JudgeKind : uint8_t { openai, anthropic, likelihood, reference, command, replay };
+inline constexpr EnumWords<JudgeKind, 6> kJudgeKinds = {{{JudgeKind::openai, "openai"},
+                                                         {JudgeKind::anthropic, "anthropic"},
+                                                         {JudgeKind::likelihood, "likelihood"},
+                                                         {JudgeKind::reference, "reference"},
+                                                         {JudgeKind::command, "command"},
+                                                         {JudgeKind::replay, "replay"}}};
+// Says whether the judge scores each answer by itself; the others rank groups of answers.
+[[nodiscard]] bool gives_scores(JudgeKind kind);
+// Says whether the judge is asked through calls that take time and may cost money.
+[[nodiscard]] bool makes_calls(JudgeKind kind);
+// Returns the server that the judge's calls go to; nullopt where it makes none.
+[[nodiscard]] std::optional<ServerKind> server_kind(JudgeKind kind);
+
+// How kind reference compares an answer with the prompt's own.
+enum class ReferenceMatch : uint8_t { exact, numeric, regex };
+inline constexpr EnumWords<ReferenceMatch, 3> kReferenceMatches = {
+    {{ReferenceMatch::exact, "exact"},
+     {ReferenceMatch::numeric, "numeric"},
+     {ReferenceMatch::regex, "regex"}}};
+
+// One judge: what each has for itself.
+struct JudgeServer {
+  JudgeKind kind = JudgeKind::likelihood;
+  ServerOptions server;
+  std::string rubric;  // path of the judging instructions; "" = built in
+  double max_abstained = 0.05;
+  void visit(FieldVisitor& v);
+  // The fields before those that all judges share.
+  void visit_identity(FieldVisitor& v);
+  void visit_max_abstained(FieldVisitor& v);
+};
+
+// How groups of answers are put together and shown.
+struct SchemeOptions {
+  int64_t group_size = 8;
+  int64_t finals = 5;
+  bool length_control = false;
+  int64_t max_input_tokens = 24000;
+  void visit(FieldVisitor& v);
+};
+
+struct DropOptions {
+  bool truncated = false;
+  bool loop = true;
+  bool echo = true;
+  bool bare = true;
+  void visit(FieldVisitor& v);
+};
+
+// Gates on the round's audit; 1 = off.
+struct GateOptions {
+  double max_flip_rate = 1;
+  double max_position_bias = 1;
+  double max_length_correlation = 1;
+  double max_planted_errors = 1;
+  void visit(FieldVisitor& v);
+};
+
+struct JudgeOptions {
+  JudgeServer first;
+  std::vector<JudgeServer> others;  // further ranking judges; all rankings join one fit
+  ReferenceMatch match = ReferenceMatch::exact;
+  double max_usd = 0;  // 0: nothing may be spent (local judges cost nothing)
+  SchemeOptions scheme;
+  DropOptions drop;
+  GateOptions gates;
+  void visit(FieldVisitor& v);
+};
+// Returns the first judge and the others. Where the first one is a replay, so are the others:
+// nothing may be sent at all.
+[[nodiscard]] std::vector<JudgeServer> all_judges(const JudgeOptions& options);
+
+// Takes the judges' keys out of this process's environment; the judges find them later.
+void hide_judge_keys(const JudgeOptions& options);
+
+struct SelectOptions {
+  int64_t winners_per_prompt = 1;
+  double max_regret = 0.25;
+  double min_confidence = 0.6;
+  std::optional<double> min_score;
+  void visit(FieldVisitor& v);
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,93 @@
+// The judge's accounts, in a Journal: `intent` before a call leaves (with its worst cost), `result`
+// before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
+// to be asked for again, `batched` for a call written to a batch file, `discarded` for one whose
+// batch file was given up (spent as reserved, since it may have been worked on), `reused` for a
+// reply that an earlier process paid for. An intent that never got an end (a kill) is charged at
+// its reserved cost. Same request hash: the reply is already here.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "thoughtrank/core/journal.h"
+#include "thoughtrank/data/ledger_accounts.h"
+
+namespace thoughtrank {
+
+struct PaidReply {
+  std::string body;
+  double usd = 0;
+  int64_t attempts = 1;
+  bool is_too_long = false;  // the body says that the request does not fit into the context
+};
+
+// What is known of a request without a reply.
+struct FailedAttempts {
+  int64_t attempts = 0;
+  double usd = 0;
+  std::string reason;     // of the last one
+  bool is_final = false;  // the server will never answer it
+};
+
+class Ledger {
+ public:
+  // Reads what is there; the file is created with the first record.
+  explicit Ledger(std::filesystem::path path);
+
+  [[nodiscard]] const PaidReply* find(const std::string& request) const;
+  [[nodiscard]] const FailedAttempts* find_failure(const std::string& request) const;
+  // A reply of an earlier process is used instead of a call; counted once.
+  void reuse(const std::string& request);
+  void intend(const std::string& request, double reserved_usd);
+  void settle(const std::string& request, PaidReply reply);
+  void lose(const std::string& request,
+            double usd,
+            const std::string& reason,
+            bool is_final = false);
+  // The reply was of no use, or there will be none: what was paid stays paid, and the request may
+  // be asked again.
+  void forget(const std::string& request);
+  // The request goes into a batch file and stays reserved until its result is imported.
+  void export_call(const std::string& request, double reserved_usd);
+  [[nodiscard]] bool is_exported(const std::string& request) const {
+    return exported_.contains(request);
+  }
+  [[nodiscard]] bool was_discarded(const std::string& request) const {
+    return discarded_.contains(request);
+  }
+  // What its call in a batch file may cost, one that was given up included; 0 for others.
+  [[nodiscard]] double exported_usd(const std::string& request) const;
+  [[nodiscard]] int64_t exported() const { return std::ssize(exported_); }
+  // The batch files are given up: their calls count as spent as they were reserved, and may be made
+  // again. How many.
+  int64_t discard_exported();
+
+  // Small facts found once and remembered (a server's dialect, computed scores), by name.
+  [[nodiscard]] const Json* note(const std::string& name) const;
+  void remember(const std::string& name, const Json& value);
+
+  [[nodiscard]] double spent_usd() const { return accounts_.spent_usd(); }
+  [[nodiscard]] double reserved_usd() const { return accounts_.reserved_usd(); }
+  [[nodiscard]] double saved_usd() const { return accounts_.saved_usd(); }
+
+ private:
+  void take(const Json& record);
+  void take_result(const std::string& request, const Json& record);
+  void append(const Json& record);
+
+  std::filesystem::path path_;
+  std::unique_ptr<Journal> journal_;
+  LedgerAccounts accounts_;
+  std::unordered_map<std::string, PaidReply> replies_;
+  std::unordered_map<std::string, FailedAttempts> failures_;
+  std::set<std::string> paid_before_;        // by an earlier process, not used yet
+  std::map<std::string, double> exported_;   // what is reserved for each call in a batch file
+  std::map<std::string, double> discarded_;  // the same of calls whose file was discarded
+  std::map<std::string, Json> notes_;
+};
+
+}  // namespace thoughtrank

@@ -1,0 +1,31 @@
+// What a transport's reply means for the call: an answer, something to try again, something that
+// will not get better, or the end of the work. A pure function.
+#pragma once
+
+#include <string>
+
+#include "thoughtrank/llm/transport.h"
+
+namespace thoughtrank {
+
+enum class Outcome {
+  answered,        // a body worth reading
+  retry,           // may be better in a while
+  failed,          // will fail again the same way
+  too_long,        // 413, or more than the judge's context holds: fewer answers may fit
+  no_credentials,  // 401, 403
+  no_money,        // 402, quota or billing limits
+  untrusted,       // the server's certificate
+};
+
+struct Classified {
+  Outcome outcome = Outcome::answered;
+  std::string reason;          // empty when answered
+  bool may_be_billed = false;  // the judge may have worked although nothing arrived
+};
+[[nodiscard]] Classified classify(const TransportReply& reply);
+
+// Signs of a server that has too much to do: fewer calls at a time help.
+[[nodiscard]] bool is_overload(const TransportReply& reply);
+
+}  // namespace thoughtrank

@@ -1,0 +1,17 @@
+#include "thoughtrank/llm/tokens.h"
+
+#include "thoughtrank/core/utf8.h"
+
+namespace thoughtrank {
+
+int64_t estimated_tokens(std::string_view text) {
+  return (static_cast<int64_t>(text.size()) + kBytesPerToken - 1) / kBytesPerToken;
+}
+
+std::string cut_to_tokens(const std::string& text, int64_t tokens) {
+  const size_t bytes = static_cast<size_t>(tokens * kBytesPerToken);
+  if (text.size() <= bytes) return text;
+  return text.substr(0, complete_utf8_prefix(std::string_view(text).substr(0, bytes)));
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,104 @@
+#include "thoughtrank/model/compute.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+#include "model/gpu.h"
+#include "thoughtrank/core/error.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/core/memory.h"
+
+namespace thoughtrank {
+namespace {
+
+// N of "cuda:N"; the config's check has seen that it is a number.
+size_t index_of(const std::string& device) {
+  size_t index = 0;
+  if (const auto colon = device.find(':'); colon != std::string::npos) {
+    std::from_chars(device.data() + colon + 1, device.data() + device.size(), index);
+  }
+  return index;
+}
+
+std::string problem_with(const GpuFacts& facts, size_t index, uint64_t memory_bytes = 0) {
+  const GpuNeeds needs = {.architectures = cuda_architectures(), .memory_bytes = memory_bytes};
+  std::string problem = gpu_problem(facts, index, needs);
+  if (!problem.empty()) return problem;
+  const bool torch_has_it =
+      at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > static_cast<int64_t>(index);
+  if (torch_has_it) return "";
+  return fmt::format(
+      "the driver shows cuda:{}, but libtorch finds no such card: install the pinned torch of "
+      "CUDA 13 (scripts/setup.sh), or set device: cpu",
+      index);
+}
+
+bool has_driver(const GpuFacts& facts) { return !facts.driver.empty() || !facts.fault.empty(); }
+
+std::string resolve_automatically() {
+  const GpuFacts facts = ask_driver();
+  if (!has_driver(facts)) return "cpu";
+  if (const std::string problem = problem_with(facts, 0); !problem.empty()) {
+    log_warning("device auto: the CPU is used. {}", problem);
+    return "cpu";
+  }
+  return "cuda:0";
+}
+
+// "auto", "cpu", "cuda" or "cuda:N" as "cpu" or "cuda:N".
+std::string resolve_device(const std::string& asked) {
+  if (asked == "cpu") return asked;
+  if (asked == "auto") return resolve_automatically();
+  const std::string device = asked == "cuda" ? "cuda:0" : asked;
+  require_device(device);
+  return device;
+}
+
+}  // namespace
+
+ComputeSetup resolve_compute(const ComputeOptions& options) {
+  ComputeSetup compute;
+  compute.device = resolve_device(options.device);
+  const bool is_gpu = compute.device != "cpu";
+  const Dtype fastest = is_gpu || has_fast_bfloat16() ? Dtype::bfloat16 : Dtype::float32;
+  compute.dtype = options.dtype.value_or(fastest);
+  compute.train_dtype = options.train_dtype.value_or(compute.dtype);
+  compute.threads = options.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
+  return compute;
+}
+
+void use_compute(const ComputeSetup& compute) {
+  require_device(compute.device);
+  at::set_num_threads(static_cast<int>(compute.threads));
+}
+
+void require_device(const std::string& device, uint64_t memory_bytes) {
+  if (device == "cpu") return;
+  const std::string problem = problem_with(ask_driver(), index_of(device), memory_bytes);
+  if (!problem.empty()) fail(ExitCode::kConfig, "device {}: {}", device, problem);
+}
+
+std::string describe_device() {
+  const GpuFacts facts = ask_driver();
+  if (!has_driver(facts)) return "none (no NVIDIA driver): the CPU computes";
+  if (const std::string problem = problem_with(facts, 0); !problem.empty()) {
+    fail(ExitCode::kConfig, "{}", problem);
+  }
+  return describe_gpu(facts, 0);
+}
+
+bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+
+uint64_t memory_available(const std::string& device) {
+  if (device == "cpu") return static_cast<uint64_t>(available_memory().value_or(0));
+  const GpuFacts facts = ask_driver();
+  const size_t index = index_of(device);
+  return index < facts.cards.size() ? facts.cards[index].free_bytes : 0;
+}
+
+}  // namespace thoughtrank

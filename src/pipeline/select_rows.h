@@ -1,0 +1,24 @@
+// From ranked prompts to what is trained on; shared by the judge stage and `select`.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/judge/judge.h"
+#include "thoughtrank/pipeline/config.h"
+
+namespace thoughtrank {
+
+// Reads each prompt of the round with its branches, from prompts.jsonl and outputs.jsonl.
+// Error(kBadData) for a branch of a prompt that is not there.
+[[nodiscard]] std::vector<JudgeTask> read_judge_tasks(const RunFolder& folder, int64_t round);
+
+// Makes the rows of the winners and publishes preference_pairs.jsonl, training_data.jsonl and,
+// last, best_outputs.jsonl in `target`; returns how many prompts have which status.
+Json publish_selected_rows(const std::filesystem::path& target,
+                           const std::vector<JudgeTask>& tasks,
+                           const std::vector<BestOutputRow>& best,
+                           const RunConfig& config);
+
+}  // namespace thoughtrank

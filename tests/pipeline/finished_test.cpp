@@ -1,0 +1,76 @@
+#include "pipeline/finished.h"
+
+#include "pipeline/tiny_run.h"
+
+namespace thoughtrank {
+namespace {
+
+// Round 1 of a run, finished.
+class Finished : public testing::Test {
+ protected:
+  Finished() { (void)run_.run({"rounds=1"}); }
+
+  [[nodiscard]] bool is_finished_now(Stage stage, int64_t round = 1) {
+    const auto session = run_.open({"rounds=1"});
+    return is_finished(*session, round, stage);
+  }
+  [[nodiscard]] fs::path weights() const {
+    return run_.folder().checkpoint(1) / "model.safetensors";
+  }
+
+  TinyRun run_;
+};
+
+TEST_F(Finished, EveryStageOfAFinishedRoundIs) {
+  for (const Stage stage : kStages) EXPECT_TRUE(is_finished_now(stage)) << stage_name(stage);
+  EXPECT_TRUE(is_finished_now(Stage::evaluate, 0));
+  EXPECT_FALSE(is_finished_now(Stage::generate, 2));
+}
+
+TEST_F(Finished, AChangedOrMissingFileIsNamed) {
+  const fs::path file = run_.folder().file(1, RoundFile::verdicts);
+  write_plainly(file, read_file(file) + "\n");
+  expect_error([&] { (void)is_finished_now(Stage::judge); },
+               ExitCode::kBadData,
+               {"verdicts.jsonl", "not the file that was published"});
+  fs::remove(file);
+  expect_error([&] { (void)is_finished_now(Stage::judge); },
+               ExitCode::kBadData,
+               {"verdicts.jsonl", "is missing"});
+  EXPECT_TRUE(is_finished_now(Stage::generate));
+}
+
+TEST_F(Finished, FilesWithoutADigestMayChange) {
+  write_plainly(run_.folder().file(1, RoundFile::timing), "");
+  for (const Stage stage : kStages) EXPECT_TRUE(is_finished_now(stage));
+}
+
+TEST_F(Finished, ADamagedCheckpointIsMovedAsideAndMadeAgain) {
+  const std::string good = read_file(weights());
+  std::string damaged = good;
+  damaged.back() ^= 1;
+  write_plainly(weights(), damaged);
+  EXPECT_FALSE(is_finished_now(Stage::train));
+  EXPECT_FALSE(fs::exists(run_.folder().checkpoint(1)));
+  const fs::path aside = run_.folder().round(1) / ".corrupt-2026-01-31T12:00:00Z";
+  EXPECT_EQ(read_file(aside / "model.safetensors"), damaged);
+  EXPECT_TRUE(run_.run({"rounds=1"}));
+  EXPECT_EQ(read_file(weights()), good);
+}
+
+TEST_F(Finished, NothingReadsTheWeightsOfARoundThatIsBehind) {
+  (void)run_.run({"rounds=2"});
+  fs::remove(weights());
+  const auto session = run_.open();
+  EXPECT_TRUE(is_finished(*session, 1, Stage::train));
+  EXPECT_FALSE(has_good_checkpoint(*session, 1));
+}
+
+TEST_F(Finished, NoCheckpointIsNoGoodOne) {
+  const auto session = run_.open({"rounds=1"});
+  EXPECT_TRUE(has_good_checkpoint(*session, 1));
+  EXPECT_FALSE(has_good_checkpoint(*session, 2));
+}
+
+}  // namespace
+}  // namespace thoughtrank

@@ -1,0 +1,140 @@
+#include "thoughtrank/pipeline/fork.h"
+
+#include "pipeline/tiny_run.h"
+#include "thoughtrank/core/lock.h"
+
+namespace thoughtrank {
+namespace {
+
+// Two finished rounds, and forks of them in other folders.
+class Fork : public testing::Test {
+ protected:
+  Fork() { (void)run_.run(); }
+
+  [[nodiscard]] RunConfig config(std::vector<std::string> sets = {},
+                                 const std::string& name = "fork") const {
+    sets.push_back("run_dir=" + (run_.root() / name).string());
+    return run_.config(sets);
+  }
+  void fork(const RunConfig& config, int64_t round) {
+    fork_run(config, {.from = run_.folder().root(), .round = round});
+  }
+  void expect_refused(const RunConfig& config,
+                      int64_t round,
+                      ExitCode code,
+                      const std::string& part) {
+    expect_error([&] { fork(config, round); }, code, part);
+    EXPECT_FALSE(fs::exists(config.run_dir));
+  }
+  [[nodiscard]] bool is_linked(const std::string& file) const {
+    const fs::path taken = run_.folder("fork").root() / file;
+    return fs::exists(taken) && fs::equivalent(taken, run_.folder().root() / file);
+  }
+
+  TinyRun run_;
+};
+
+TEST_F(Fork, TakesOverRoundsAndBranchesWithoutACopy) {
+  fork(config(), 2);
+  for (const char* file : {"round-00/eval.jsonl",
+                           "round-01/training_data.jsonl",
+                           "round-01/checkpoint/model.safetensors",
+                           "round-02/outputs.jsonl"}) {
+    EXPECT_TRUE(is_linked(file)) << file;
+  }
+  const RunFolder made = run_.folder("fork");
+  EXPECT_FALSE(fs::exists(made.file(2, RoundFile::verdicts)));
+  EXPECT_FALSE(fs::exists(made.work(1))) << "unfinished work of the other run";
+  EXPECT_FALSE(fs::exists(made.frozen())) << "a fork is frozen at its own first start";
+}
+
+TEST_F(Fork, TheSameConfigEndsWithTheSameBytes) {
+  fork(config(), 2);
+  EXPECT_TRUE(run_rounds(config(), run_.clock, run_.stop));
+  const RunFolder made = run_.folder("fork");
+  for (const RoundFileEntry& entry : kRoundFiles) {
+    if (!entry.stage) continue;
+    EXPECT_EQ(read_file(made.file(2, entry.file)), run_.text(2, entry.file)) << entry.name;
+  }
+  EXPECT_EQ(read_file(made.checkpoint(2) / "model.safetensors"), run_.weights(2));
+}
+
+TEST_F(Fork, TheSameCommandAgainResumes) {
+  fork(config(), 2);
+  const std::string journal = read_file(run_.folder("fork").journal());
+  fork(config(), 2);
+  EXPECT_EQ(read_file(run_.folder("fork").journal()), journal);
+  expect_error([&] { fork(config(), 1); }, ExitCode::kConfig, "holds something else already");
+}
+
+TEST_F(Fork, BranchesThatWouldDifferAreLeftBehind) {
+  fork(config({"generate.answer_tokens=5"}), 2);
+  EXPECT_TRUE(is_linked("round-01/outputs.jsonl"));
+  EXPECT_FALSE(fs::exists(run_.folder("fork").file(2, RoundFile::outputs)));
+}
+
+TEST_F(Fork, OtherTrainingKeepsTheBranches) {
+  const auto hot = config({"train.learning_rate=3e-3"});
+  fork(hot, 2);
+  EXPECT_TRUE(run_rounds(hot, run_.clock, run_.stop));
+  const RunFolder made = run_.folder("fork");
+  EXPECT_EQ(read_file(made.file(2, RoundFile::outputs)), run_.text(2, RoundFile::outputs));
+  EXPECT_NE(read_file(made.checkpoint(2) / "model.safetensors"), run_.weights(2));
+}
+
+TEST_F(Fork, WhatItsRoundsStandOnMayNotChange) {
+  expect_refused(config({"seed=4"}), 2, ExitCode::kConfig, "seed: 3 -> 4");
+  expect_refused(config({"prompts.holdout=1"}), 2, ExitCode::kConfig, "prompts.holdout: 2 -> 1");
+  run_.write_prompts(7, /*has_answers=*/true);
+  expect_refused(config(), 2, ExitCode::kConfig, "the prompts' file");
+}
+
+TEST_F(Fork, OnlyPublishedWholeRoundsAreTaken) {
+  expect_refused(config({"rounds=1"}), 2, ExitCode::kConfig, "has rounds: 1");
+  expect_error([&] { fork_run(config(), {.from = run_.root(), .round = 1}); },
+               ExitCode::kMissingInput,
+               "no run in it");
+  const fs::path file = run_.folder().file(1, RoundFile::outputs);
+  write_plainly(file, read_file(file) + " ");
+  expect_refused(
+      config(), 2, ExitCode::kBadData, "outputs.jsonl is not the file that was published");
+}
+
+TEST_F(Fork, ARoundThatIsNotFinishedIsNamed) {
+  const RunConfig other = run_.config({"run_dir=" + (run_.root() / "half").string()});
+  run_one_stage(other, Stage::generate, 1, run_.clock, run_.stop);
+  expect_error([&] { fork_run(config(), {.from = run_.root() / "half", .round = 2}); },
+               ExitCode::kMissingInput,
+               "has not finished round 1: judge");
+}
+
+TEST_F(Fork, WeightsThatWerePurgedCannotBeStartedFrom) {
+  fs::remove(run_.folder().checkpoint(1) / "model.safetensors");
+  expect_refused(config(), 2, ExitCode::kMissingInput, "which is not whole");
+}
+
+TEST_F(Fork, ARunThatWorksIsNotForked) {
+  const RunLock lock(run_.folder().root());
+  expect_refused(config(), 2, ExitCode::kLocked, "");
+}
+
+TEST_F(Fork, CallsInABatchFileWouldBePaidTwice) {
+  {
+    Journal ledger(run_.folder().ledger(), [](const Json&) {});
+    ledger.append({{"type", "batched"}, {"request", "r"}, {"reserved_usd", 0.5}});
+  }
+  expect_refused(config(), 2, ExitCode::kConfig, "1 judge calls in a batch file");
+}
+
+TEST_F(Fork, TheLedgerComesAlong) {
+  {
+    Journal ledger(run_.folder().ledger(), [](const Json&) {});
+    ledger.append({{"type", "failed"}, {"request", "r"}, {"usd", 0.5}});
+  }
+  fork(config(), 2);
+  EXPECT_EQ(read_file(run_.folder("fork").ledger()), read_file(run_.folder().ledger()));
+  EXPECT_FALSE(fs::equivalent(run_.folder("fork").ledger(), run_.folder().ledger()));
+}
+
+}  // namespace
+}  // namespace thoughtrank

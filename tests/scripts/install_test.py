@@ -1,0 +1,58 @@
+"""`cmake --install` leaves a program that starts from its prefix and finds libtorch and its own configs."""
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ["THOUGHTRANK"]).parent
+MODEL = ROOT / "tests" / "data" / "tiny-llama"
+
+
+class Install(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory(prefix="install test ")
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def install(self, prefix, **env):
+        done = subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix], capture_output=True, text=True,
+                              env={**os.environ, **env}, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def start(self, program, *words):
+        done = subprocess.run([program, *words], capture_output=True, text=True, cwd=self.folder, env={"PATH": "/usr/bin:/bin"},
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_the_program_starts_from_its_prefix(self):
+        prefix = self.folder / "prefix"
+        self.install(prefix)
+        program = prefix / "bin" / "thoughtrank"
+        self.assertIn("doctor", self.start(program, "--help"))
+        told = self.start(program, "doctor", "--model", MODEL)
+        self.assertIn(str(prefix / "lib/thoughtrank/configs/templates"), told)
+        for name in ["lib/thoughtrank/configs/prices.yaml", "lib/thoughtrank/configs/quickstart.yaml",
+                     "share/doc/thoughtrank/LICENSE"]:
+            self.assertTrue((prefix / name).is_file(), name)
+
+    def test_it_looks_for_libraries_where_torch_is_only(self):
+        self.install(self.folder / "prefix")
+        text = subprocess.run(["readelf", "--dynamic", "--wide", self.folder / "prefix/lib/thoughtrank/bin/thoughtrank"],
+                              capture_output=True, text=True, check=True).stdout
+        paths = [line.split("[")[1].rstrip("]") for line in text.splitlines() if "RUNPATH" in line or "RPATH" in line]
+        wheel = Path(os.environ["TORCH_WHEEL"])
+        for path in ":".join(paths).split(":"):
+            self.assertTrue(path.startswith(str(wheel.parent)), path)
+
+    def test_a_package_is_made_under_destdir(self):
+        self.install("/usr", DESTDIR=str(self.folder / "root"))
+        link = self.folder / "root" / "usr" / "bin" / "thoughtrank"
+        self.assertEqual(os.readlink(link), "../lib/thoughtrank/bin/thoughtrank")
+        self.assertIn("doctor", self.start(link, "--help"))
+
+
+if __name__ == "__main__":
+    unittest.main()
