@@ -11,7 +11,6 @@
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/kernels/instruction_set.h"
 #include "thoughtrank/model/sizes.h"
-#include "thoughtrank/train/rows.h"
 #include "thoughtrank/train/timed_steps.h"
 
 namespace thoughtrank {

@@ -46,7 +46,7 @@ RankCall planted_call(RankCall call, size_t group_size, int64_t max_tokens) {
   constexpr size_t kPlanted = 2, kMostLabels = 26;
   const size_t most = std::clamp(group_size, kLeastPlanted, kMostLabels) - kPlanted;
   sort_by_branch(call);
-  call.stage = "planted";
+  call.stage = VerdictStage::planted;
   call.answers.resize(std::min(call.answers.size(), most));
   call.branches.resize(call.answers.size());
   const int64_t planted_tokens =

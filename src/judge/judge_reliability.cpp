@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "judge/audit_plan.h"
+#include "judge/verdict_stage.h"
 
 namespace thoughtrank {
 namespace {
@@ -49,7 +50,7 @@ void JudgeReliability::add(const VerdictRow& row) {
   if (row.abstained || row.ranking.size() < 2) return;
   if (!row.scores.empty()) return;  // each answer was looked at by itself
   position.add(position_of(row));
-  if (row.stage == "planted") add_planted(row);
+  if (is_of(row, VerdictStage::planted)) add_planted(row);
 }
 
 void JudgeReliability::add_planted(const VerdictRow& row) {
@@ -77,8 +78,9 @@ JudgeReliability reliability_of(const std::vector<const VerdictRow*>& rows) {
     reliability.add(*row);
     if (row->abstained || row->ranking.size() < 2) continue;
     const auto key = std::pair(row->prompt_id, set_of(*row));
-    if (row->stage == "pass_a") first[key] = row;
-    if (row->stage == "repeat" && first.contains(key)) reliability.repeats.add(*first[key], *row);
+    if (is_of(*row, VerdictStage::pass_a)) first[key] = row;
+    if (is_of(*row, VerdictStage::repeat) && first.contains(key))
+      reliability.repeats.add(*first[key], *row);
   }
   return reliability;
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "judge/reference.h"
+#include "judge/verdict_stage.h"
 #include "thoughtrank/core/hash.h"
 
 namespace thoughtrank {
@@ -62,7 +63,7 @@ VerdictRow pointwise_verdict(const PromptRow& prompt,
   VerdictRow row;
   row.prompt_id = prompt.prompt_id;
   row.round = round;
-  row.stage = "pointwise";
+  row.stage = word_of(VerdictStage::pointwise, kVerdictStages);
   row.judge = judge;
   row.attempts = 1;
   row.scores = scores;

@@ -18,7 +18,7 @@ namespace {
 
 // The answer, shown first, against the anchor.
 RankCall comparison(const EvalTask& task, size_t index, int64_t most_tokens) {
-  RankCall call{.task = index, .number = 0, .stage = "anchor"};
+  RankCall call{.task = index, .number = 0, .stage = VerdictStage::anchor};
   call.prompt = &task.prompt;
   for (const std::string* answer : {&task.answer, &task.anchor}) {
     call.answers.push_back(cut_to_tokens(std::string(trimmed(*answer)), most_tokens));
@@ -159,7 +159,8 @@ std::vector<VerdictRow> RankingJudge::rank_whole(const std::vector<JudgeTask>& t
   RankCaller caller = open_caller();
   for (const JudgeTask& task : tasks) {
     for (int64_t number = 0; number < showings; ++number) {
-      RankCall call{.task = 0, .number = number, .stage = "test", .prompt = &task.prompt};
+      RankCall call{
+          .task = 0, .number = number, .stage = VerdictStage::test, .prompt = &task.prompt};
       for (const OutputRow& output : task.outputs) {
         call.answers.push_back(output.answer);
         call.branches.push_back(output.branch);

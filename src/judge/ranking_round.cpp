@@ -146,7 +146,7 @@ class RankingRound {
     prompt.pending = stage.groups.size() * judges_.size();
     for (const Group& group : stage.groups) {
       for (const RoundJudge& judge : judges_) {
-        RankCall call = call_of(prompt, group, stage.name);
+        RankCall call = call_of(prompt, group, verdict_stage(stage.step));
         call.number = prompt.calls++;
         judge.caller->submit(std::move(call));
       }
@@ -154,9 +154,7 @@ class RankingRound {
     if (prompt.pending == 0) progress_.advance(1, 0);  // the tournament is over
   }
 
-  static RankCall call_of(const PromptTournament& prompt,
-                          const Group& group,
-                          const std::string& stage) {
+  static RankCall call_of(const PromptTournament& prompt, const Group& group, VerdictStage stage) {
     RankCall call{.task = prompt.task, .number = 0, .stage = stage};
     call.prompt = prompt.row;
     for (const size_t item : group) {
@@ -173,10 +171,10 @@ class RankingRound {
     const int64_t calls = audit_calls(scheme_calls_);
     std::vector<RankCall> extra;
     if (carries_audit(index, prompts, calls)) {
-      extra.push_back(call_of(prompt, groups.front(), "repeat"));
+      extra.push_back(call_of(prompt, groups.front(), VerdictStage::repeat));
     }
     if (carries_audit(prompts - 1 - index, prompts, calls)) {
-      extra.push_back(planted_call(call_of(prompt, groups.back(), "planted"),
+      extra.push_back(planted_call(call_of(prompt, groups.back(), VerdictStage::planted),
                                    static_cast<size_t>(options_.scheme.group_size),
                                    prompt.room));
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "judge/verdict_stage.h"
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/llm/question.h"
 #include "thoughtrank/rank/tournament.h"
@@ -17,7 +18,7 @@ namespace thoughtrank {
 struct RankCall {
   size_t task = 0;
   int64_t number = 0;  // of the call within its prompt
-  std::string stage;   // pass_a | halve | finals | repeat | planted | anchor | test
+  VerdictStage stage = VerdictStage::pass_a;
   const PromptRow* prompt = nullptr;
   std::vector<std::string> answers = {};
   std::vector<int64_t> branches = {};

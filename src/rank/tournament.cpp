@@ -87,7 +87,9 @@ std::vector<Group> Tournament::group(const std::vector<size_t>& items) {
       items, tokens_, options_.group_size, options_.max_tokens, key_.stream("groups", ++stage_));
 }
 
-TournamentStage Tournament::pass_a() { return {.name = "pass_a", .groups = group(remaining_)}; }
+TournamentStage Tournament::pass_a() {
+  return {.step = TournamentStep::pass_a, .groups = group(remaining_)};
+}
 
 TournamentStage Tournament::halve() {
   std::vector<bool> is_left(set_.items, false);
@@ -99,7 +101,7 @@ TournamentStage Tournament::halve() {
     if (is_left[item] && kept.size() < count) kept.push_back(item);
   }
   remaining_ = std::move(kept);
-  return {.name = "halve", .groups = group(remaining_)};
+  return {.step = TournamentStep::halve, .groups = group(remaining_)};
 }
 
 void Tournament::add(Ranking ranking, size_t judge) {
@@ -135,7 +137,7 @@ void Tournament::control_lengths(const std::vector<double>& effects) {
 }
 
 TournamentStage Tournament::next_final(const JudgeScales& scales) {
-  TournamentStage stage{.name = "finals", .groups = {}};
+  TournamentStage stage{.step = TournamentStep::finals, .groups = {}};
   if (finals_ == options_.finals) return stage;
   const auto number = static_cast<uint64_t>(finals_++);
   for (size_t r = 0; r < judges_.size(); ++r) set_.scales[r] = scales.scales[judges_[r]];

@@ -7,7 +7,6 @@
 
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/random.h"
-#include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
 namespace {
@@ -145,11 +144,6 @@ std::vector<float> token_weights(const TrainingRow& row) {
               static_cast<float>(span.weight * row.weight));
   }
   return weights;
-}
-
-int64_t count_loss_tokens(const TrainingRow& row) {
-  const std::vector<float> weights = token_weights(row);
-  return std::count_if(weights.begin(), weights.end(), [](float weight) { return weight > 0; });
 }
 
 void require_trainable(const std::vector<TrainingRow>& rows,

@@ -1,7 +1,8 @@
 #include "thoughtrank/train/timed_steps.h"
 
+#include <algorithm>
+
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/train/rows.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
 
@@ -49,6 +50,11 @@ StepTimes difference(const StepTimes& later, const StepTimes& earlier) {
 }
 
 }  // namespace
+
+int64_t count_loss_tokens(const TrainingRow& row) {
+  const std::vector<float> weights = token_weights(row);
+  return std::count_if(weights.begin(), weights.end(), [](float weight) { return weight > 0; });
+}
 
 TrainingTimes time_training(Llama& model,
                             const std::vector<TrainingRow>& rows,

@@ -11,6 +11,8 @@ ELSEWHERE = {
     "scripts/test.sh": ".ci/run",
     "tar xzf thoughtrank-linux-x86_64.tar.gz": "tests/scripts/bundle_test.py",
     "python3 -m venv venv": "tests/scripts/bundle_test.py",
+    "scripts/wheel.sh && pip install": "tests/scripts/wheel_test.py",
+    "cmake --install": "tests/scripts/install_test.py",
     "pip install torch==": "scripts/setup.sh",
     "./thoughtrank doctor": "tests/scripts/bundle_test.py",
     "scripts/gpu_check.sh": "tests/scripts/gpu_check_test.py",

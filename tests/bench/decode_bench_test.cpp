@@ -13,7 +13,7 @@ constexpr DecodeWorkload kWork = {.prompt_tokens = 5, .new_tokens = 7, .branches
 
 DecodeBenchOptions tiny_options(Dtype dtype) {
   return {.model = tiny_llama(),
-          .compute = {.device = "cpu", .dtype = dtype, .threads = 1},
+          .compute = {.device = "cpu", .dtype = dtype, .train_dtype = {}, .threads = 1},
           .work = kWork,
           .slots = 16};
 }

@@ -67,7 +67,7 @@ class TrainReport : public ::testing::Test {
     options.sequence = 16;
     options.rows = 2;
     options.steps = 2;
-    options.compute = {.device = "cpu", .train_dtype = Dtype::float32, .threads = 1};
+    options.compute = {.device = "cpu", .dtype = {}, .train_dtype = Dtype::float32, .threads = 1};
     options.train.optimizer_state = OptimizerState::float32;
   }
   ~TrainReport() override { std::filesystem::remove(data_); }

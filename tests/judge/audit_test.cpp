@@ -203,7 +203,7 @@ TEST_F(AuditTest, two_fair_judges_agree_and_know_more_than_one) {
 }
 
 TEST(PlantedCall, keeps_to_size_and_tokens_and_doubles_the_lowest_branch) {
-  RankCall call{.task = 0, .number = 0, .stage = "pass_a"};
+  RankCall call{.task = 0, .number = 0, .stage = VerdictStage::pass_a};
   for (const int64_t branch : {9, 4, 30, 7, 8, 6, 5, 3}) {
     call.branches.push_back(branch);
     call.answers.push_back("answer " + std::to_string(branch));

@@ -144,7 +144,7 @@ class FaultMatrixTest : public JudgeTest,
         *channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 100);
     PromptRow prompt = prompt_row("p", "Which?");
     for (int n = 0; n < kCalls; ++n) {
-      RankCall call{.task = 0, .number = n, .stage = "pass_a"};
+      RankCall call{.task = 0, .number = n, .stage = VerdictStage::pass_a};
       call.prompt = &prompt;
       call.answers = {"short", "a longer answer"};
       call.branches = {0, 1};

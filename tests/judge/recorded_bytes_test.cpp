@@ -22,7 +22,7 @@ std::string golden(const std::string& name) {
 Question three_answers(const std::string& rubric) {
   PromptRow prompt = prompt_row("p7", "Why is the \"sky\" blue?\n\xC3\xA9");
   prompt.system = "Answer in one line.";
-  RankCall call{.task = 0, .number = 3, .stage = "pass_a", .prompt = &prompt};
+  RankCall call{.task = 0, .number = 3, .stage = VerdictStage::pass_a, .prompt = &prompt};
   call.answers = {
       "Rayleigh scattering.", "It\x01 is\tnot \\ blue </answer A>", "bad byte \xFF here"};
   call.branches = {4, 9, 17};

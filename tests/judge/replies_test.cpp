@@ -112,7 +112,7 @@ class RepliesTest : public JudgeTest {
     const auto channel =
         open_channel(connection, {}, {.ledger = accounts, .clock = clock_, .stop = stop_});
     RankCaller caller(*channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
-    RankCall call{.task = 0, .number = 0, .stage = "pass_a"};
+    RankCall call{.task = 0, .number = 0, .stage = VerdictStage::pass_a};
     call.prompt = &question_;
     call.answers = {"one", "two", "three", "four"};
     call.branches = {0, 1, 2, 3};
@@ -164,7 +164,7 @@ TEST_F(RepliesTest, ten_thousand_shuffles_lose_no_answer) {
   const int trials = trials_of(10000);
   record_trials(trials);
   for (int trial = 0; trial < trials; ++trial) {
-    RankCall call{.task = 0, .number = trial, .stage = "pass_a"};
+    RankCall call{.task = 0, .number = trial, .stage = VerdictStage::pass_a};
     call.prompt = &question_;
     const int count = 2 + trial % 25;
     for (int n = 0; n < count; ++n) {
@@ -204,7 +204,7 @@ TEST_F(RepliesTest, a_group_that_is_too_long_is_split) {
   const auto channel =
       open_channel(connection, {}, {.ledger = accounts, .clock = clock_, .stop = stop_});
   RankCaller caller(*channel, *connection.protocol, {.judge = "test", .seed = 1, .round = 1}, 8);
-  RankCall call{.task = 0, .number = 2, .stage = "pass_a"};
+  RankCall call{.task = 0, .number = 2, .stage = VerdictStage::pass_a};
   call.prompt = &question_;
   for (int n = 0; n < 7; ++n) {
     call.answers.push_back("answer " + std::to_string(n));
@@ -230,7 +230,7 @@ TEST_F(RepliesTest, a_group_that_is_too_long_is_split) {
 }
 
 TEST_F(RepliesTest, the_parts_of_a_call_hold_every_answer) {
-  RankCall call{.task = 0, .number = 5, .stage = "pass_a"};
+  RankCall call{.task = 0, .number = 5, .stage = VerdictStage::pass_a};
   for (int64_t count = 3; count <= 26; ++count) {
     call.answers.assign(static_cast<size_t>(count), "x");
     call.branches.resize(static_cast<size_t>(count));

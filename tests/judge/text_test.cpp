@@ -56,7 +56,7 @@ TEST(Candidates, identical_answers_collapse_and_hopeless_ones_are_dropped) {
 }
 
 RankCall example_call(const PromptRow& prompt) {
-  RankCall call{.task = 0, .number = 3, .stage = "pass_a"};
+  RankCall call{.task = 0, .number = 3, .stage = VerdictStage::pass_a};
   call.prompt = &prompt;
   call.answers = {"first", "second", "third"};
   call.branches = {4, 9, 30};

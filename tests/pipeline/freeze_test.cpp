@@ -169,7 +169,7 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
       {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},
       {"generate.answer_tokens", [](RunConfig& c) { c.generate.answer_tokens = 5; }},
-      {"judge.first.kind", [](RunConfig& c) { c.judge.first.kind = JudgeKind::reference; }},
+      {"judge.kind", [](RunConfig& c) { c.judge.first.kind = JudgeKind::reference; }},
       {"judge.drop.loop: true -> false", [](RunConfig& c) { c.judge.drop.loop = false; }},
       {"select.max_regret", [](RunConfig& c) { c.select.max_regret = 0.5; }},
       {"train.learning_rate", [](RunConfig& c) { c.train.learning_rate = 1; }},

@@ -21,11 +21,11 @@ struct DecodeWorkload {
 
 struct DecodeBenchOptions {
   std::string model;  // Hugging Face folder; its tokenizer is not needed
-  ComputeOptions compute = {.device = "cpu"};
+  ComputeOptions compute = {.device = "cpu", .dtype = {}, .train_dtype = {}, .threads = {}};
   DecodeWorkload work;
-  std::optional<int64_t> slots;      // nullopt: chosen from memory
-  bool is_eager = false;             // on CUDA: no graph
-  std::vector<std::string> without;  // on CUDA: of step_kernel_names()
+  std::optional<int64_t> slots = {};      // nullopt: chosen from memory
+  bool is_eager = false;                  // on CUDA: no graph
+  std::vector<std::string> without = {};  // on CUDA: of step_kernel_names()
 };
 
 // Loads the model, times the work after a warm-up, measures the machine, and reports all of it:

@@ -22,7 +22,7 @@ struct TrainBenchOptions {
   std::optional<int64_t> loss_tokens;  // last tokens of a row with loss; nullopt: three quarters
   int64_t steps = 3;                   // timed steps; one more warms up
   std::optional<int64_t> pack;         // tokens of a micro-batch; nullopt: the trainer's default
-  ComputeOptions compute = {.device = "cpu"};
+  ComputeOptions compute = {.device = "cpu", .dtype = {}, .train_dtype = {}, .threads = {}};
   TrainOptions train;  // optimizer_state, checkpointing, optimizer_in_backward
 };
 

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "thoughtrank/core/random.h"
@@ -49,8 +49,10 @@ struct TournamentOptions {
   double good_regret = 0.05;   // share of σ below which finals end
 };
 
+enum class TournamentStep : uint8_t { pass_a, halve, finals };
+
 struct TournamentStage {
-  std::string name;  // pass_a | halve | finals
+  TournamentStep step = TournamentStep::pass_a;
   std::vector<Group> groups;
 };
 

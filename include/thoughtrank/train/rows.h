@@ -38,7 +38,4 @@ void encode_training_row(TrainingRow& row,
                          const ChatTemplate& chat_template,
                          const Tokenizer& tokenizer);
 
-// Tokens of a row that have a loss: those of spans with a weight above zero.
-[[nodiscard]] int64_t count_loss_tokens(const TrainingRow& row);
-
 }  // namespace thoughtrank

@@ -22,6 +22,9 @@ struct TrainingTimes {
   TrainingMemory memory;
 };
 
+// Counts the tokens of the row that have a loss.
+[[nodiscard]] int64_t count_loss_tokens(const TrainingRow& row);
+
 // Trains `model` on all rows as one optimizer step, once as a warm-up and then `steps` times.
 // `progress` counts steps and tokens. Rows as train() takes them. Error(kTrainingHealth) when a
 // step is not finite.
