@@ -63,5 +63,21 @@ TEST(DecodeRoofline, OneBranchIsBoundByReading) {
   EXPECT_DOUBLE_EQ(decode_roofline(smollm2_135m(), narrow, faster).decode_s, narrow_s);
 }
 
+// More branches are more work, but the weights are read once for all of them.
+TEST(DecodeRoofline, MoreBranchesTakeLongerAndGiveMoreTokensASecond) {
+  DecodeRoofline before;
+  for (const int64_t branches : {1, 2, 16, 62}) {
+    const DecodeRoofline now = decode_roofline(
+        smollm2_135m(),
+        {.prompt_tokens = 64, .new_tokens = 8, .branches = branches, .dtype = Dtype::bfloat16},
+        kRates);
+    EXPECT_GT(now.decode_s, before.decode_s) << branches;
+    EXPECT_GE(now.prefill_s, before.prefill_s) << branches;
+    EXPECT_GT(now.tokens_per_s, before.tokens_per_s) << branches;
+    EXPECT_NEAR(now.tokens_per_s * (now.prefill_s + now.decode_s), 8.0 * double(branches), 1e-6);
+    before = now;
+  }
+}
+
 }  // namespace
 }  // namespace thoughtrank

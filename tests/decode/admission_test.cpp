@@ -214,7 +214,9 @@ TEST(Admission, NobodyIsLostWhateverTheMemory) {
       // The last token is chosen, not read.
       const bool fits_alone = shared + budget - 1 <= room;
       ASSERT_EQ(branch.error.empty(), fits_alone) << trial << ": " << shared << " + " << budget;
-      if (fits_alone) ASSERT_EQ(std::ssize(branch.token_ids), budget) << trial;
+      if (fits_alone) {
+        ASSERT_EQ(std::ssize(branch.token_ids), budget) << trial;
+      }
     }
     ASSERT_LE(engine.highest_live, slots);
   }

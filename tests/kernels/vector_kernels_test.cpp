@@ -46,8 +46,12 @@ TEST_P(VectorKernelsOf, PagesJoinInOneSoftmax) {
           kernels_.f32.softmax_page(scores.data() + first, here, page.data(), state);
       for (double& weight : weights) weight *= factor;
       for (int64_t i = 0; i < kPageTokens; ++i) {
-        if (i >= here) ASSERT_EQ(page[static_cast<size_t>(i)], 0) << count;
-        if (i < here) weights.push_back(page[static_cast<size_t>(i)]);
+        const float weight = page[static_cast<size_t>(i)];
+        if (i < here) {
+          weights.push_back(weight);
+        } else {
+          ASSERT_EQ(weight, 0) << count;
+        }
       }
     }
     const double highest = *std::max_element(scores.begin(), scores.begin() + count);
@@ -114,6 +118,18 @@ TEST_P(VectorKernelsOf, NarrowRowsAreTheWideOnesRoundedToTheNearest) {
   }
 }
 
+TEST_P(VectorKernelsOf, ScalingReachesTheLastElementAndNoFurther) {
+  for (const int64_t n : {1, 15, 16, 17, 40}) {
+    const Floats before = random_floats(n + 1, 6);
+    Floats x = before;
+    kernels_.scale(x.data(), -3, n);
+    for (int64_t i = 0; i <= n; ++i) {
+      const float factor = i < n ? -3 : 1;
+      EXPECT_EQ(x[static_cast<size_t>(i)], factor * before[static_cast<size_t>(i)]) << n;
+    }
+  }
+}
+
 // Every number of rows, odd depths, rows that lie apart, on top of what is there.
 TEST_P(VectorKernelsOf, TilesMultiplyForEveryNumberOfRows) {
   const auto& tiles = kernels_.f32_tiles;
@@ -155,7 +171,9 @@ TEST_P(VectorKernelsOf, SummariesFindBestSecondAndTheLowestIdOfTies) {
     std::sort(sorted.rbegin(), sorted.rend());
     EXPECT_EQ(summary.best, sorted[0]) << n;
     EXPECT_EQ(logits[static_cast<size_t>(summary.best_id)], sorted[0]) << n;
-    if (n > 1) EXPECT_EQ(summary.second, sorted[1]) << n;
+    if (n > 1) {
+      EXPECT_EQ(summary.second, sorted[1]) << n;
+    }
     const double sum = std::accumulate(logits.begin(), logits.end(), 0.0, [&](double s, float x) {
       return s + std::exp(double{x} - sorted[0]);
     });

@@ -5,10 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 #include <string>
-#include <vector>
 
+#include "support/expect_error.h"
+#include "support/fake_clock.h"
+#include "support/temporary_folder.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/files.h"
@@ -18,42 +19,12 @@
 
 namespace thoughtrank {
 
-// Sleeping moves it on; nothing waits.
-class FakeClock : public Clock {
- public:
-  [[nodiscard]] double now_s() const override { return now_; }
-  [[nodiscard]] std::string utc_time() const override { return "2026-01-31T12:00:00Z"; }
-  void sleep_s(double seconds) override { now_ += seconds; }
-
- private:
-  double now_ = 1000;
-};
-
-inline void expect_error(ExitCode code,
-                         const std::function<void()>& act,
-                         const std::vector<std::string>& parts) {
-  try {
-    act();
-    ADD_FAILURE() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    for (const std::string& part : parts) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
-          << "'" << part << "' not in: " << error.what();
-    }
-  }
-}
-
 class LlmTest : public testing::Test {
  protected:
   void SetUp() override {
     show_progress(false);
     start_log(LogFormat::text, LogLevel::error);
-    std::string name = testing::TempDir() + "thoughtrank-llm-XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   [[nodiscard]] std::filesystem::path ledger() const { return folder_ / "judge.jsonl"; }
 
@@ -67,7 +38,7 @@ class LlmTest : public testing::Test {
     return options;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   FakeClock clock_;
   StopFlag stop_;
 };

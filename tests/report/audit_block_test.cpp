@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "support/expect_error.h"
 
 namespace thoughtrank {
@@ -25,7 +27,7 @@ Json ranking_judge(const std::string& name) {
           {"malformed", 0.0125}};
 }
 
-Json audit_of(const Json& judges) {
+Json audit_of(const std::vector<Json>& judges) {
   return {{"round", 3},
           {"judges", judges},
           {"agreement", Json::array()},

@@ -163,7 +163,7 @@ TEST(ChatTemplate, WrongChoicesAndFilesAreConfigErrors) {
   const std::string good = "stop: [\"<|eot_id|>\"]\njinja: x\n";
   const auto code_of_file = [&](const std::string& text) {
     folder.write("own.yaml", text);
-    return code_of((folder.path() / "own.yaml").string()).first;
+    return error_of(choose((folder.path() / "own.yaml").string())).code();
   };
   EXPECT_EQ(code_of_file(good + "assistant_open: \"A:\\n\"\n"), ExitCode::kDone);
   EXPECT_EQ(code_of_file(good + "assistant_open: \"<|eot_id|>\"\n"), ExitCode::kDone);

@@ -2,6 +2,8 @@
 // how spaces are marked.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "support/expect_error.h"
 #include "text/post_processor.h"
 #include "text/sentencepiece_style.h"
@@ -20,7 +22,7 @@ TEST(StrictJson, RefusesWhatTheLibraryLetsPass) {
   };
   refuses(R"({"a": 1, "b": 2, "a": 1})", "the key \"a\" is there twice");
   refuses(R"({"x": [{"a": 1, "a": 1}]})", "twice");
-  refuses(std::string(65, '[') + std::string(65, ']'), "nested deeper than 64");
+  refuses(std::string(66, '[') + std::string(66, ']'), "nested deeper than 64");
   refuses("{} {}", "not valid JSON");
   refuses("", "not valid JSON");
   EXPECT_NO_THROW((void)parse_big_json(std::string(64, '[') + std::string(64, ']'), "t"));
@@ -53,7 +55,7 @@ TEST(StrictJson, LongValuesAreShownByTheirBeginning) {
 
 Json special(const char* name) { return {{"SpecialToken", {{"id", name}, {"type_id", 0}}}}; }
 Json sequence(const char* name = "A") { return {{"Sequence", {{"id", name}, {"type_id", 0}}}}; }
-Json template_of(const Json& single) {
+Json template_of(const std::vector<Json>& single) {
   return {{"type", "TemplateProcessing"},
           {"single", single},
           {"pair", Json::array()},
@@ -103,7 +105,7 @@ TEST(SpaceRule, StepsReplaceOrPutInFront) {
 TEST(SpaceRule, AMetaspaceMarksSpacesAndPutsOneInFrontByItsRule) {
   using Prefix = SpaceRule::Prefix;
   const auto applied = [](Prefix prefix, const char* text, bool is_first) {
-    return apply_space_rule({.has_metaspace = true, .prefix = prefix}, text, is_first);
+    return apply_space_rule({.steps = {}, .has_metaspace = true, .prefix = prefix}, text, is_first);
   };
   EXPECT_EQ(applied(Prefix::kNever, "a  b", true), "a▁▁b");
   EXPECT_EQ(applied(Prefix::kFirst, "a b", true), "▁a▁b");
