@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "thoughtrank/core/error.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/random.h"
 #include "thoughtrank/decode/list_source.h"
