@@ -201,7 +201,7 @@ TEST_P(VectorKernelsOf, OneValueThatIsNotFiniteIsSeenWhereverItStands) {
 INSTANTIATE_TEST_SUITE_P(Sets,
                          VectorKernelsOf,
                          testing::ValuesIn(supported_instruction_sets()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& set) { return std::string(name_of(set.param)); });
 
 TEST(InstructionSets, ThePortableOneIsEverywhereAndTheChosenOneIsSupported) {
   const std::vector<InstructionSet> sets = supported_instruction_sets();

@@ -68,8 +68,9 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
   TinyRun fresh;
   (void)fresh.open();
   const auto keys = [](const Json& json) {
+    const Json flat = json.flatten();
     std::vector<std::string> paths;
-    for (const auto& [path, value] : json.flatten().items()) paths.push_back(path);
+    for (const auto& [path, value] : flat.items()) paths.push_back(path);
     return paths;
   };
   const Json before = parse_json(read_file(run_.folder().frozen()), "before");

@@ -39,16 +39,14 @@ TEST_F(Overlap, TheJudgeStageFindsTheRepliesAndGivesTheSameFiles) {
     for (const JudgeTask& task : tasks_) overlap.add(task);
     overlap.finish();
   }
-  const int64_t asked = run_.judge_calls();
+  EXPECT_GT(run_.judge_calls(), 0);
   run_.run_stage(Stage::judge, 1, sets_);
-  const int64_t with = run_.judge_calls();
-  EXPECT_LT(with - asked, asked) << "paid for twice";
 
   TinyRun plain;
   const auto sets = plain.judged_by_program({"rounds=1"});
   plain.run_stage(Stage::generate, 1, sets);
   plain.run_stage(Stage::judge, 1, sets);
-  EXPECT_EQ(plain.judge_calls(), with);
+  EXPECT_EQ(run_.judge_calls(), plain.judge_calls()) << "some were asked twice";
   for (const RoundFile file : {RoundFile::best_outputs, RoundFile::training_data}) {
     EXPECT_EQ(run_.text(1, file), plain.text(1, file)) << file_name(file);
   }

@@ -115,7 +115,7 @@ TEST(RequireJudge, RefusesACapBelowWhatIsSpent) {
   EXPECT_NO_THROW(require_judge(*session, 1));
   {
     Journal ledger(run.folder().ledger(), [](const Json&) {});
-    ledger.append({{"type", "failed"}, {"request", "r"}, {"usd", 0.5}});
+    ledger.append({{"type", "failed"}, {"request", "r"}, {"usd", 0.5}, {"reason", "no reply"}});
   }
   expect_error([&] { require_judge(*session, 1); },
                ExitCode::kConfig,
