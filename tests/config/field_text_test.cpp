@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "thoughtrank/config/nearest.h"
 #include "thoughtrank/core/random.h"
 
 namespace thoughtrank {

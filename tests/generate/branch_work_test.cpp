@@ -129,7 +129,7 @@ TEST_F(BranchWorkTest, ASubsetOfBranchesGivesTheSameRows) {
 }
 
 TEST_F(BranchWorkTest, TheSharedPrefixDoesNotDependOnWhatIsWanted) {
-  const BranchWork work(setup("literal"), tokenizer_.vocabulary_size());
+  const BranchWork work(setup(HeadMode::literal), tokenizer_.vocabulary_size());
   const auto all = work.make_group(prompt_, work.branches(), [](int64_t) { return true; });
   const auto one = work.make_group(prompt_, work.branches(), [](int64_t b) { return b == 1; });
   EXPECT_EQ(all->shared_ids, one->shared_ids);
@@ -138,7 +138,7 @@ TEST_F(BranchWorkTest, TheSharedPrefixDoesNotDependOnWhatIsWanted) {
 }
 
 TEST_F(BranchWorkTest, GreedyWithAThoughtBeginsWithTheOpenTagAlone) {
-  const BranchWork work(setup("literal"), tokenizer_.vocabulary_size());
+  const BranchWork work(setup(HeadMode::literal), tokenizer_.vocabulary_size());
   const OutputRow row = run(work, prompt_, work.greedy(true), {0}).at(0);
   expect_consistent(row);
   EXPECT_EQ(row.branch, -1);
@@ -147,7 +147,7 @@ TEST_F(BranchWorkTest, GreedyWithAThoughtBeginsWithTheOpenTagAlone) {
 }
 
 TEST_F(BranchWorkTest, GreedyWithoutAThoughtGivesTheAnswerOnly) {
-  const BranchWork work(setup("literal"), tokenizer_.vocabulary_size());
+  const BranchWork work(setup(HeadMode::literal), tokenizer_.vocabulary_size());
   const auto group = work.make_group(prompt_, work.greedy(false), [](int64_t) { return true; });
   EXPECT_EQ(group->shared_ids, (TokenIds{7, 8}));
   EXPECT_EQ(group->branches[0].head_ids, (TokenIds{9}));
@@ -163,7 +163,7 @@ TEST_F(BranchWorkTest, GreedyWithoutAThoughtGivesTheAnswerOnly) {
 }
 
 TEST_F(BranchWorkTest, ABranchThatBreaksIsARowWithWhatItHas) {
-  const BranchWork work(setup("literal"), tokenizer_.vocabulary_size());
+  const BranchWork work(setup(HeadMode::literal), tokenizer_.vocabulary_size());
   for (const size_t good : {0u, 2u}) {
     auto group = work.make_group(prompt_, work.branches(), [](int64_t b) { return b == 0; });
     size_t steps = 0;
@@ -183,7 +183,7 @@ TEST_F(BranchWorkTest, ABranchThatBreaksIsARowWithWhatItHas) {
 }
 
 TEST_F(BranchWorkTest, APromptWithoutTokensIsAnError) {
-  const BranchWork work(setup("literal"), tokenizer_.vocabulary_size());
+  const BranchWork work(setup(HeadMode::literal), tokenizer_.vocabulary_size());
   PromptRow empty = prompt_;
   empty.token_ids = {};
   const auto any = [](int64_t) { return true; };

@@ -123,7 +123,7 @@ Json measure(int port, int64_t calls, int64_t concurrency, double latency_s) {
   }
   int64_t answered = 0;
   while (client.pending() > 0) {
-    for (const Answer& answer : client.wait()) answered += answer.completion.failure.empty();
+    for (const Reply& reply : client.wait()) answered += reply.completion.failure.empty();
   }
   const double seconds = clock.now_s() - started_s, used_cpu_s = cpu_s() - started_cpu_s;
   fs::remove_all(folder);
