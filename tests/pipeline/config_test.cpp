@@ -29,9 +29,9 @@ TEST(Config, RelativePathsAreRelativeToTheFile) {
   const RunConfig config = load(folder, kLeast);
   EXPECT_EQ(std::filesystem::path(config.prompts.path), folder / "p.jsonl");
   const std::string judge = kLeast + "judge: {kind: command, command: [";
-  EXPECT_EQ(load(folder, judge + "./rank.py, ./as-it-is]}\n").judge.command,
+  EXPECT_EQ(load(folder, judge + "./rank.py, ./as-it-is]}\n").judge.first.server.command,
             (std::vector<std::string>{(folder / "rank.py").string(), "./as-it-is"}));
-  EXPECT_EQ(load(folder, judge + "python3, ./rank.py]}\n").judge.command,
+  EXPECT_EQ(load(folder, judge + "python3, ./rank.py]}\n").judge.first.server.command,
             (std::vector<std::string>{"python3", "./rank.py"}));
 }
 

@@ -86,15 +86,19 @@ TEST_F(Plan, WhatWouldStopTheRunIsTheError) {
 class Times : public Plan {
  protected:
   [[nodiscard]] RoundTimes times(const std::vector<std::string>& sets = {},
-                                 const RooflineRates& rates = kRates) {
-    return estimate_times(plan(sets), run_.config(sets), rates, rates);
+                                 const PeakRates& rates = rates_of(1e9, 1e9)) {
+    return estimate_times(plan(sets), run_.config(sets), rates);
   }
-  static constexpr RooflineRates kRates = {.flops_per_s = 1e9, .read_bytes_per_s = 1e9};
+  static PeakRates rates_of(double flops_per_s, double read_bytes_per_s) {
+    return {.float32_flops_per_s = flops_per_s,
+            .bfloat16_flops_per_s = flops_per_s,
+            .read_bytes_per_s = read_bytes_per_s};
+  }
 };
 
 TEST_F(Times, AMachineTwiceAsFastTakesHalfTheTime) {
   const RoundTimes slow = times();
-  const RoundTimes fast = times({}, {.flops_per_s = 2e9, .read_bytes_per_s = 2e9});
+  const RoundTimes fast = times({}, rates_of(2e9, 2e9));
   EXPECT_GT(slow.generate_s, 0);
   EXPECT_NEAR(fast.generate_s, slow.generate_s / 2, 1e-9 + slow.generate_s * 1e-6);
   EXPECT_NEAR(fast.train_s, slow.train_s / 2, 1e-9 + slow.train_s * 1e-6);
@@ -113,11 +117,10 @@ TEST_F(Times, GrowWithWhatIsDone) {
 
 // Six operations a parameter and token where reading costs nothing.
 TEST_F(Times, TrainingCountsThreePassesOfMultiplyAdds) {
-  const RooflineRates rates = {.flops_per_s = 1e9, .read_bytes_per_s = 1e30};
   const RunPlan whole = plan();
   const double tokens = static_cast<double>(whole.longest_prompt + 4 + 10) * 2 * 2;
   const double operations = 6 * static_cast<double>(whole.parameters) * tokens;
-  const RoundTimes found = estimate_times(whole, run_.config(), rates, rates);
+  const RoundTimes found = estimate_times(whole, run_.config(), rates_of(1e9, 1e30));
   EXPECT_GT(found.train_s, operations / 1e9);  // no machine reaches its peak
   EXPECT_LT(found.train_s, 5 * operations / 1e9);
 }
