@@ -122,10 +122,10 @@ TEST(Progress, RedrawsOnATerminalAndLogLinesStandAbove) {
     Progress progress(branches(), clock);
     clock.now += 1;
     progress.advance(100, 412);
-    clock.now += 0.1;
+    clock.now += 0.05;
     progress.advance(1, 1);  // too soon to redraw
     log_info("hello");
-    clock.now += 0.1;
+    clock.now += 0.05;
     progress.advance(1, 1);
   }
   const std::string text = terminal.finish();

@@ -71,9 +71,8 @@ TEST(Config, ValuesThatMeanNothingAreRefused) {
 
 TEST(Config, TheShippedConfigsAreValid) {
   for (const char* name : {"quickstart.yaml", "llama-3.2-3b.yaml"}) {
-    EXPECT_NO_THROW(
-        (void)load_config({.file = std::string(SOURCE_DIR) + "/configs/" + name, .sets = {}}))
-        << name;
+    const fs::path file = fs::path(SOURCE_DIR) / "configs" / name;
+    EXPECT_NO_THROW((void)load_config({.file = file.string(), .sets = {}})) << name;
   }
 }
 
