@@ -176,12 +176,12 @@ TEST_F(AdaptersTest, a_batch_is_reserved_once_and_within_the_cap) {
   std::filesystem::remove(ledger());
   std::filesystem::remove(folder_ / "results.jsonl");
   options.max_usd = reserved / 2;
-  expect_error(ExitCode::kSpendingCap, [&] { (void)export_batch(options, tasks); }, {"max_usd"});
+  expect_error([&] { (void)export_batch(options, tasks); }, ExitCode::kSpendingCap, {"max_usd"});
   publish_file(folder_ / "results.jsonl",
                R"({"custom_id":"of another run","result":{}})"
                "\n");
-  expect_error(ExitCode::kBadData,
-               [&] { (void)open(options).import_batch(folder_ / "results.jsonl"); },
+  expect_error([&] { (void)open(options).import_batch(folder_ / "results.jsonl"); },
+               ExitCode::kBadData,
                {"results"});
 }
 
@@ -195,12 +195,9 @@ TEST_F(AdaptersTest, what_is_in_a_batch_file_is_not_asked_online_unless_it_is_gi
   Progress progress = silent_progress();
   const std::vector<std::string> says = {
       fmt::format("{} calls are in a batch file", calls), "--import", "--discard-batch"};
-  expect_error(
-      ExitCode::kConfig, [&] { (void)run(options, tasks); }, says);
-  expect_error(
-      ExitCode::kConfig, [&] { open(options).overlap(tasks, progress); }, says);
-  expect_error(
-      ExitCode::kConfig, [&] { (void)open(options).evaluate({heldout}, progress); }, says);
+  expect_error([&] { (void)run(options, tasks); }, ExitCode::kConfig, says);
+  expect_error([&] { open(options).overlap(tasks, progress); }, ExitCode::kConfig, says);
+  expect_error([&] { (void)open(options).evaluate({heldout}, progress); }, ExitCode::kConfig, says);
   EXPECT_EQ(server.count(), 0u);
 
   answer_batch(/*is_anthropic=*/false, /*fail_every=*/1000);

@@ -118,9 +118,9 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_places) {
   EXPECT_NE(findings(found).find("shown early"), std::string::npos) << findings(found);
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
   JudgeOptions gated = options_;
-  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"cannot tell"});
+  expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"cannot tell"});
   gated.gates.max_position_bias = 0.3;
-  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_position_bias"});
+  expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"max_position_bias"});
 }
 
 TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_length) {
@@ -130,7 +130,7 @@ TEST_F(AuditTest, finds_out_a_judge_that_only_looks_at_length) {
   EXPECT_NE(findings(found).find("longer answers rank higher"), std::string::npos);
   JudgeOptions gated = options_;
   gated.gates.max_length_correlation = 0.5;
-  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_length_correlation"});
+  expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"max_length_correlation"});
 }
 
 double likes_length(const ShownAnswer& answer, RandomStream& noise) {
@@ -171,10 +171,10 @@ TEST_F(AuditTest, a_judge_that_guesses_trains_on_nothing_and_contradicts_itself)
   for (const BestOutputRow& row : best_) EXPECT_NE(row.status, "trained");
   JudgeOptions gated = options_;
   gated.gates.max_flip_rate = 0.5;
-  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_flip_rate"});
+  expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"max_flip_rate"});
   gated.gates.max_flip_rate = 1;
   gated.gates.max_planted_errors = 0.1;
-  expect_error(ExitCode::kJudge, [&] { check_gates(found, gated); }, {"max_planted_errors"});
+  expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"max_planted_errors"});
 }
 
 TEST_F(AuditTest, of_two_judges_the_one_that_guesses_hardly_counts) {

@@ -57,8 +57,8 @@ TEST_F(KindsTest, likelihood_respects_min_score_and_refuses_nan) {
     return std::vector<double>(answers.size(), std::nan(""));
   };
   std::filesystem::remove(ledger());
-  expect_error(ExitCode::kInternal,
-               [&] { (void)run(of_kind(JudgeKind::likelihood), make_tasks(1, 2), broken); },
+  expect_error([&] { (void)run(of_kind(JudgeKind::likelihood), make_tasks(1, 2), broken); },
+               ExitCode::kInternal,
                {"finite"});
 }
 
@@ -92,7 +92,7 @@ TEST_F(KindsTest, reference_trains_where_some_are_right) {
   EXPECT_EQ(judged[2].best.status, "skipped");
   EXPECT_EQ(judged[2].best.reason, "every answer is correct");
   tasks[1].prompt.answer = "";
-  expect_error(ExitCode::kConfig, [&] { (void)run(of_kind(JudgeKind::reference), tasks); }, {"p1"});
+  expect_error([&] { (void)run(of_kind(JudgeKind::reference), tasks); }, ExitCode::kConfig, {"p1"});
   Judge judge = open(of_kind(JudgeKind::reference));
   Progress progress = silent_progress();
   EXPECT_EQ(judge.evaluate({{tasks[0].prompt, "Answer xx", ""}}, progress)[0].score, 1.0);
@@ -113,8 +113,8 @@ TEST_F(KindsTest, scores_are_neither_read_as_rankings_nor_audited_for_the_place_
   for (const Json& finding : audit["findings"]) {
     EXPECT_EQ(finding.get<std::string>().find("shown"), std::string::npos) << finding;
   }
-  expect_error(ExitCode::kConfig,
-               [&] { (void)select(tasks, rows, of_kind(JudgeKind::openai), select_, 1, 1); },
+  expect_error([&] { (void)select(tasks, rows, of_kind(JudgeKind::openai), select_, 1, 1); },
+               ExitCode::kConfig,
                {"scores that reference gave", "judge.kind is openai"});
   EXPECT_EQ(select(tasks, rows, of_kind(JudgeKind::reference), select_, 1, 1)[0].winner, 1);
 }
@@ -137,7 +137,7 @@ TEST_F(KindsTest, command_ranks_by_the_program_and_sees_no_thought) {
   options.first.server.command = {
       "sh", "-c", "tee -a \"$0\" > /dev/null", (folder_ / "seen").string()};
   expect_error(
-      ExitCode::kJudge, [&] { (void)run(options, make_tasks(1, 12)); }, {"no JSON object"});
+      [&] { (void)run(options, make_tasks(1, 12)); }, ExitCode::kJudge, {"no JSON object"});
   const std::string seen = read_file(folder_ / "seen");
   EXPECT_NE(seen.find("Question 0?"), std::string::npos);
   EXPECT_EQ(seen.find("PLANTED"), std::string::npos);
@@ -147,7 +147,7 @@ TEST_F(KindsTest, command_failures_are_abstentions) {
   JudgeOptions options = of_kind(JudgeKind::command);
   const auto expect_reason = [&](const std::string& script, const std::string& reason) {
     options.first.server.command = {"sh", "-c", script};
-    expect_error(ExitCode::kJudge, [&] { (void)run(options, make_tasks(1, 3)); }, {reason});
+    expect_error([&] { (void)run(options, make_tasks(1, 3)); }, ExitCode::kJudge, {reason});
     std::filesystem::remove(ledger());
   };
   expect_reason("exit 3", "exit status 3");
@@ -158,8 +158,8 @@ TEST_F(KindsTest, command_failures_are_abstentions) {
   options.first.server.timeout_s = 0.2;
   expect_reason("exec cat /dev/zero > /dev/null", "no reply in time");
   options.first.server.command = {"/no/such/program"};
-  expect_error(ExitCode::kConfig,
-               [&] { (void)run(options, make_tasks(1, 3)); },
+  expect_error([&] { (void)run(options, make_tasks(1, 3)); },
+               ExitCode::kConfig,
                {"there is no program '/no/such/program'"});
 }
 

@@ -61,7 +61,7 @@ TEST_F(OthersTest, one_cap_holds_for_all) {
   options.first.server.max_output_tokens = options.others[0].server.max_output_tokens = 20;
   options.max_usd = 0.5;
   expect_error(
-      ExitCode::kSpendingCap, [&] { (void)run(options, make_tasks(6, 20)); }, {"judge.max_usd"});
+      [&] { (void)run(options, make_tasks(6, 20)); }, ExitCode::kSpendingCap, {"judge.max_usd"});
   EXPECT_LE(open(options).spent_usd(), 0.5);
   EXPECT_GT(open(options).spent_usd(), 0.4);
 }
@@ -71,12 +71,12 @@ TEST_F(OthersTest, only_ranking_judges_can_join) {
   scores.first.kind = JudgeKind::reference;
   JudgeOptions options = server_options("http://127.0.0.1:9/v1");
   options.others = {scores.first};
-  expect_error(ExitCode::kConfig, [&] { (void)open(options); }, {"judge.others", "reference"});
+  expect_error([&] { (void)open(options); }, ExitCode::kConfig, {"judge.others", "reference"});
   scores.others = {server_options("http://127.0.0.1:9/v1").first};
-  expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.others"});
+  expect_error([&] { (void)open(scores); }, ExitCode::kConfig, {"judge.others"});
   scores.others.clear();
   scores.scheme.length_control = true;
-  expect_error(ExitCode::kConfig, [&] { (void)open(scores); }, {"judge.length_control"});
+  expect_error([&] { (void)open(scores); }, ExitCode::kConfig, {"judge.length_control"});
 }
 
 }  // namespace

@@ -82,16 +82,16 @@ TEST(AbstentionRule, holds_from_twenty_calls_on) {
   just_right.check_at_end();
   AbstentionRule too_many(0.05, 1000);
   for (int n = 0; n < 40; ++n) too_many.count(verdict(n < 3));
-  expect_error(ExitCode::kJudge, [&] { too_many.check_at_end(); }, {"3 of 40"});
+  expect_error([&] { too_many.check_at_end(); }, ExitCode::kJudge, {"3 of 40"});
   AbstentionRule all(0.05, 3);
   all.count(verdict(true));
-  expect_error(ExitCode::kJudge, [&] { all.check_at_end(); }, {"1 of 1"});
+  expect_error([&] { all.check_at_end(); }, ExitCode::kJudge, {"1 of 1"});
 }
 
 TEST(AbstentionRule, ends_early_once_the_round_cannot_pass) {
   AbstentionRule rule(0.05, 100);  // at most 5 of 100
   for (int n = 0; n < 20; ++n) rule.count(verdict(n < 5));
-  expect_error(ExitCode::kJudge, [&] { rule.count(verdict(true)); }, {"6 of 21"});
+  expect_error([&] { rule.count(verdict(true)); }, ExitCode::kJudge, {"6 of 21"});
 }
 
 }  // namespace

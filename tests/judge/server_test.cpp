@@ -72,7 +72,7 @@ TEST_F(ServerTest, replay_answers_from_the_ledger_only) {
   options.first.kind = JudgeKind::replay;
   EXPECT_EQ(bytes_of(run(options, tasks)), first);
   expect_error(
-      ExitCode::kJudge, [&] { (void)run(options, make_tasks(3, 20)); }, {"not in the ledger"});
+      [&] { (void)run(options, make_tasks(3, 20)); }, ExitCode::kJudge, {"not in the ledger"});
 }
 
 TEST_F(ServerTest, no_thought_char_or_key_leaves_or_stays_behind) {
@@ -83,7 +83,7 @@ TEST_F(ServerTest, no_thought_char_or_key_leaves_or_stays_behind) {
   });
   JudgeOptions options = server_options(server.base_url());
   options.first.server.api_key_env = "THOUGHTRANK_TEST_KEY";
-  expect_error(ExitCode::kJudge, [&] { (void)run(options, make_tasks(1, 20)); }, {"abstained"});
+  expect_error([&] { (void)run(options, make_tasks(1, 20)); }, ExitCode::kJudge, {"abstained"});
   ASSERT_GT(server.count(), 0u);
   for (const SeenRequest& request : server.seen()) {
     EXPECT_NE(request.head.find("Authorization: Bearer sk-canary-0123456789"), std::string::npos);
@@ -101,8 +101,8 @@ TEST_F(ServerTest, no_thought_char_or_key_leaves_or_stays_behind) {
 TEST_F(ServerTest, a_server_that_is_not_there_is_exit_69) {
   std::string base_url;
   { base_url = LoopbackServer(ranks_by(longest)).base_url(); }
-  expect_error(ExitCode::kJudge,
-               [&] { (void)run(server_options(base_url), make_tasks(2, 10)); },
+  expect_error([&] { (void)run(server_options(base_url), make_tasks(2, 10)); },
+               ExitCode::kJudge,
                {"no judge answers", "base_url"});
 }
 
@@ -115,7 +115,7 @@ TEST_F(ServerTest, a_server_that_dies_on_the_way_is_exit_69_and_can_be_resumed) 
     return is_up ? ranks_by(longest)(request) : std::string();
   });
   const auto options = server_options(server.base_url());
-  expect_error(ExitCode::kJudge, [&] { (void)run(options, tasks); }, {"Server returned nothing"});
+  expect_error([&] { (void)run(options, tasks); }, ExitCode::kJudge, {"Server returned nothing"});
   calls = -1000000;
   is_up = true;
   const std::string resumed = bytes_of(run(options, tasks));
@@ -140,8 +140,8 @@ TEST_P(FaultTest, leads_to_abstentions_and_exit_69) {
     return request.body.find("two plus two") != std::string::npos ? ranks_by(longest)(request)
                                                                   : fault.response;
   });
-  expect_error(ExitCode::kJudge,
-               [&] { (void)run(server_options(server.base_url()), make_tasks(2, 9)); },
+  expect_error([&] { (void)run(server_options(server.base_url()), make_tasks(2, 9)); },
+               ExitCode::kJudge,
                {fault.reason});
 }
 
@@ -191,8 +191,8 @@ TEST_F(ServerTest, a_gzip_body_that_nobody_asked_for_is_not_unpacked) {
     return http_response(
         200, std::string("\x1f\x8b\x08\x00 bomb", 9), "Content-Encoding: gzip\r\n");
   });
-  expect_error(ExitCode::kJudge,
-               [&] { (void)run(server_options(server.base_url()), make_tasks(1, 9)); },
+  expect_error([&] { (void)run(server_options(server.base_url()), make_tasks(1, 9)); },
+               ExitCode::kJudge,
                {"not valid JSON"});
 }
 
@@ -202,8 +202,8 @@ TEST_F(ServerTest, redirects_are_never_followed) {
     LoopbackServer first([&](const SeenRequest&) {
       return http_response(status, "", "Location: " + second.base_url() + "/chat/completions\r\n");
     });
-    expect_error(ExitCode::kConfig,
-                 [&] { (void)run(server_options(first.base_url()), make_tasks(1, 9)); },
+    expect_error([&] { (void)run(server_options(first.base_url()), make_tasks(1, 9)); },
+                 ExitCode::kConfig,
                  {"redirects are not followed"});
   }
   EXPECT_EQ(second.count(), 0u);
@@ -213,7 +213,7 @@ TEST_F(ServerTest, refused_credentials_and_empty_accounts_end_the_work_at_once) 
   const auto tasks = make_tasks(1, 9);
   const auto expect_end = [&](int status, const std::string& body, ExitCode code) {
     LoopbackServer server([&](const SeenRequest&) { return http_response(status, body); });
-    expect_error(code, [&] { (void)run(server_options(server.base_url()), tasks); }, {"127.0.0.1"});
+    expect_error([&] { (void)run(server_options(server.base_url()), tasks); }, code, {"127.0.0.1"});
     EXPECT_EQ(server.count(), 1u) << "status " << status << " was tried again";
   };
   expect_end(401, R"({"error":{"message":"bad key"}})", ExitCode::kCredentials);
@@ -325,8 +325,8 @@ TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
       check_gates(audit, options);  // too few prompts to know
       continue;
     }
-    expect_error(ExitCode::kJudge,
-                 [&] { check_gates(audit, options); },
+    expect_error([&] { check_gates(audit, options); },
+                 ExitCode::kJudge,
                  {"cannot tell these answers apart", "16 prompts"});
     EXPECT_NE(dump_json(audit["findings"]).find("cannot tell"), std::string::npos);
   }
@@ -369,7 +369,7 @@ TEST_F(ServerTest, a_stop_leaves_the_ledger_whole) {
   });
   const auto options = server_options(server.base_url());
   const auto tasks = make_tasks(2, 62);
-  expect_error(ExitCode::kStopped, [&] { (void)run(options, tasks); }, {});
+  expect_error([&] { (void)run(options, tasks); }, ExitCode::kStopped, {});
   const int before = calls;
   stop_.request(0);
   const std::string resumed = bytes_of(run(options, tasks));

@@ -137,14 +137,14 @@ TEST(Reference, a_catastrophic_pattern_and_a_long_answer_end) {
 
 TEST(Reference, bad_references_are_found_before_work) {
   PromptRow prompt = prompt_row("p7", "Q?");
-  expect_error(ExitCode::kConfig,
-               [&] { check_reference(prompt, ReferenceMatch::exact); },
+  expect_error([&] { check_reference(prompt, ReferenceMatch::exact); },
+               ExitCode::kConfig,
                {"p7", "no 'answer'"});
   prompt.answer = "([";
   check_reference(prompt, ReferenceMatch::exact);
-  expect_error(ExitCode::kBadData, [&] { check_reference(prompt, ReferenceMatch::regex); }, {"p7"});
+  expect_error([&] { check_reference(prompt, ReferenceMatch::regex); }, ExitCode::kBadData, {"p7"});
   expect_error(
-      ExitCode::kBadData, [&] { check_reference(prompt, ReferenceMatch::numeric); }, {"p7"});
+      [&] { check_reference(prompt, ReferenceMatch::numeric); }, ExitCode::kBadData, {"p7"});
 }
 
 class JudgeSettingsTest : public JudgeTest {};
@@ -152,7 +152,7 @@ class JudgeSettingsTest : public JudgeTest {};
 TEST_F(JudgeSettingsTest, a_priced_judge_needs_a_cap) {
   JudgeOptions options = server_options("https://api.example.com/v1");
   options.first.server.price = {{"input_per_million", 1}, {"output_per_million", 1}};
-  expect_error(ExitCode::kConfig, [&] { (void)open(options); }, {"judge.max_usd"});
+  expect_error([&] { (void)open(options); }, ExitCode::kConfig, {"judge.max_usd"});
   options.max_usd = 1;
   EXPECT_EQ(open(options).name(), "openai:mock");
 }
@@ -160,7 +160,7 @@ TEST_F(JudgeSettingsTest, a_priced_judge_needs_a_cap) {
 TEST_F(JudgeSettingsTest, a_missing_key_is_found_at_once) {
   JudgeOptions options = server_options("http://127.0.0.1:9/v1");
   options.first.server.api_key_env = "THOUGHTRANK_NO_SUCH_KEY";
-  expect_error(ExitCode::kCredentials, [&] { (void)open(options); }, {"THOUGHTRANK_NO_SUCH_KEY"});
+  expect_error([&] { (void)open(options); }, ExitCode::kCredentials, {"THOUGHTRANK_NO_SUCH_KEY"});
 }
 
 }  // namespace

@@ -117,11 +117,11 @@ TEST_F(ChannelTest, a_batch_keeps_within_the_cap_and_foreign_results_are_refused
   const Connection connection = connection_to_nowhere();
   const auto channel = open_channel(connection, exporting(/*max_usd=*/10), parts(accounts));
   channel->submit(0, "{\"n\":0}");
-  expect_error(ExitCode::kSpendingCap, [&] { channel->submit(1, "{\"n\":1}"); }, {"max_usd"});
+  expect_error([&] { channel->submit(1, "{\"n\":1}"); }, ExitCode::kSpendingCap, {"max_usd"});
   publish_file(folder_ / "results.jsonl", "{\"custom_id\":\"of another run\",\"result\":{}}\n");
-  expect_error(ExitCode::kBadData, [&] { (void)import(accounts); }, {"results"});
+  expect_error([&] { (void)import(accounts); }, ExitCode::kBadData, {"results"});
   publish_file(folder_ / "results.jsonl", "{\"custom_id\":\"x\",\"method\":\"POST\"}\n");
-  expect_error(ExitCode::kBadData, [&] { (void)import(accounts); }, {"the call itself"});
+  expect_error([&] { (void)import(accounts); }, ExitCode::kBadData, {"the call itself"});
 }
 
 TEST_F(ChannelTest, without_a_transport_only_the_ledger_answers) {
@@ -138,7 +138,7 @@ TEST_F(ChannelTest, without_a_transport_only_the_ledger_answers) {
   ASSERT_EQ(replies.size(), 1u);
   EXPECT_EQ(replies[0].ticket, 8u);
   EXPECT_EQ(replies[0].completion.text, "text");
-  expect_error(ExitCode::kJudge, [&] { replay->submit(9, "another"); }, {"judge.kind replay"});
+  expect_error([&] { replay->submit(9, "another"); }, ExitCode::kJudge, {"judge.kind replay"});
 }
 
 TEST_F(ChannelTest, the_dialect_is_asked_for_once_and_assumed_for_batches) {
@@ -170,7 +170,7 @@ TEST_F(ChannelTest, a_key_is_hidden_at_once_and_found_later) {
   EXPECT_EQ(std::getenv("THOUGHTRANK_CHANNEL_KEY"), nullptr);
   EXPECT_EQ(server_key(options)->reveal(), "sk-hidden");
   options.api_key_file = "/tmp/key";
-  expect_error(ExitCode::kConfig, [&] { (void)server_key(options); }, {"Keep one"});
+  expect_error([&] { (void)server_key(options); }, ExitCode::kConfig, {"Keep one"});
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ TEST_F(ClientTest, retry_after_is_clamped) {
 TEST_F(ClientTest, an_untrusted_certificate_ends_the_work) {
   Ledger accounts(ledger());
   ScriptedTransport transport([](int) { return failed_reply(TransportFailure::untrusted); });
-  expect_error(ExitCode::kJudge, [&] { (void)ask(accounts, transport, 1); }, {"certificate"});
+  expect_error([&] { (void)ask(accounts, transport, 1); }, ExitCode::kJudge, {"certificate"});
   EXPECT_EQ(transport.started, 1);
 }
 
@@ -93,8 +93,8 @@ TEST_F(ClientTest, spending_never_passes_the_cap) {
         .accounts = {.max_output_tokens = 4, .max_usd = cap, .price = price}};
     for (int resume = 0; resume < 2; ++resume) {  // a resume does not forget
       Ledger accounts(path);
-      expect_error(ExitCode::kSpendingCap,
-                   [&] { (void)ask(accounts, transport, 200, options); },
+      expect_error([&] { (void)ask(accounts, transport, 200, options); },
+                   ExitCode::kSpendingCap,
                    {"max_usd"});
       EXPECT_LE(billed, cap) << "trial " << trial;
       EXPECT_LE(accounts.spent_usd(), cap);

@@ -30,8 +30,8 @@ TEST(Endpoint, only_https_or_loopback_and_nothing_hidden) {
                           "file:///etc/passwd",
                           "http://localhost.evil.com/",
                           "https://a b/"}) {
-    expect_error(ExitCode::kConfig,
-                 [&] { (void)server_endpoint(bad, "/chat/completions", false); },
+    expect_error([&] { (void)server_endpoint(bad, "/chat/completions", false); },
+                 ExitCode::kConfig,
                  {"judge.base_url"});
   }
 }
@@ -46,11 +46,11 @@ TEST_F(PriceTest, comes_from_the_config_the_file_or_not_at_all) {
       file, "date: 2025-01-01\nmodels:\n  known: {input_per_million: 2, output_per_million: 8}\n");
   EXPECT_EQ(price_of(options, file).cost(1'000'000, 500'000), 6);
   options.model = "unknown";
-  expect_error(ExitCode::kConfig, [&] { (void)price_of(options, file); }, {"unknown"});
+  expect_error([&] { (void)price_of(options, file); }, ExitCode::kConfig, {"unknown"});
   options.price = {{"input_per_million", 1}, {"output_per_million", 0.5}};
   EXPECT_EQ(price_of(options, file).cost(0, 2'000'000), 1);
   options.price["output_per_million"] = -1;
-  expect_error(ExitCode::kConfig, [&] { (void)price_of(options, file); }, {"output_per_million"});
+  expect_error([&] { (void)price_of(options, file); }, ExitCode::kConfig, {"output_per_million"});
   EXPECT_TRUE(price_of(server_at("http://127.0.0.1:1/v1"), std::nullopt).is_free());
 }
 

@@ -5,44 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 #include <string>
-#include <vector>
 
-#include "thoughtrank/core/clock.h"
-#include "thoughtrank/core/error.h"
+#include "support/expect_error.h"
+#include "support/fake_clock.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/llm/server_options.h"
 
 namespace thoughtrank {
-
-// Sleeping moves it on; nothing waits.
-class FakeClock : public Clock {
- public:
-  [[nodiscard]] double now_s() const override { return now_; }
-  [[nodiscard]] std::string utc_time() const override { return "2026-01-31T12:00:00Z"; }
-  void sleep_s(double seconds) override { now_ += seconds; }
-
- private:
-  double now_ = 1000;
-};
-
-inline void expect_error(ExitCode code,
-                         const std::function<void()>& act,
-                         const std::vector<std::string>& parts) {
-  try {
-    act();
-    ADD_FAILURE() << "expected an Error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    for (const std::string& part : parts) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
-          << "'" << part << "' not in: " << error.what();
-    }
-  }
-}
 
 class LlmTest : public testing::Test {
  protected:

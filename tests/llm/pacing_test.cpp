@@ -116,8 +116,8 @@ class PacedClientTest : public ScriptedClientTest {
 TEST_F(PacedClientTest, a_judge_that_stays_down_ends_the_work_after_patience_s) {
   ScriptedTransport transport([](int) { return failed_reply(TransportFailure::unreachable); });
   const double before = clock_.now_s();
-  expect_error(ExitCode::kJudge,
-               [&] { (void)ask(transport, 1000, {.client = {.patience_s = 300}}); },
+  expect_error([&] { (void)ask(transport, 1000, {.client = {.patience_s = 300}}); },
+               ExitCode::kJudge,
                {"has not answered for", "20 or more"});
   EXPECT_GE(clock_.now_s() - before, 300);
   // Twenty to open it (and what was on its way), then one in 30 s.
@@ -227,7 +227,7 @@ TEST_F(PacedClientTest, replay_knows_what_failed) {
   EXPECT_TRUE(replay.wait().empty());
   replay.forget(answers[0].request_sha256);
   EXPECT_NE(accounts.find_failure(answers[0].request_sha256), nullptr) << "only read";
-  expect_error(ExitCode::kJudge, [&] { replay.submit(1, "request 1"); }, {"not in the ledger"});
+  expect_error([&] { replay.submit(1, "request 1"); }, ExitCode::kJudge, {"not in the ledger"});
 }
 
 }  // namespace
