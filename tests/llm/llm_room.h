@@ -10,8 +10,6 @@
 #include "support/expect_error.h"
 #include "support/fake_clock.h"
 #include "support/temporary_folder.h"
-#include "thoughtrank/core/clock.h"
-#include "thoughtrank/core/error.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
