@@ -15,6 +15,9 @@ enum class InstructionSet { portable, avx2, avx512, avx512_bf16 };
 // THOUGHTRANK_INSTRUCTION_SET in the environment names another one, for tests and to repeat another
 // machine's bits; Error(kConfig) when this machine lacks it.
 [[nodiscard]] InstructionSet instruction_set();
+// Whether this process behaves as on a machine with `set`: this one has it, and the environment
+// names no lesser one.
+[[nodiscard]] bool may_use(InstructionSet set);
 [[nodiscard]] std::string_view name_of(InstructionSet set);
 [[nodiscard]] std::vector<InstructionSet> supported_instruction_sets();
 

@@ -10,6 +10,7 @@
 
 #include "kernels/training/training_rows.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/kernels/instruction_set.h"
 
 namespace thoughtrank {
 namespace {
@@ -145,7 +146,7 @@ float cross_entropy_row(float* x, int64_t V, int64_t target, float weight, bool 
 
 at::ScalarType training_dtype(at::ScalarType weights, at::Device device) {
   if (weights == at::kFloat || !device.is_cpu()) return weights;
-  const bool is_fast = __builtin_cpu_supports("avx512bf16") &&
+  const bool is_fast = may_use(InstructionSet::avx512_bf16) &&
                        (__builtin_cpu_is("amd") || __builtin_cpu_supports("amx-bf16"));
   return is_fast ? at::kBFloat16 : at::kFloat;
 }

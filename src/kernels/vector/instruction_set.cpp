@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,12 @@ InstructionSet set_of_name(std::string_view name) {
        "avx512 "
        "or avx512_bf16, as far as /proc/cpuinfo lists it; unset it for the fastest",
        name);
+}
+
+// The set that the environment names.
+std::optional<InstructionSet> named_set() {
+  const char* name = std::getenv("THOUGHTRANK_INSTRUCTION_SET");
+  return name == nullptr ? std::nullopt : std::optional(set_of_name(name));
 }
 
 }  // namespace
@@ -65,11 +72,13 @@ std::vector<InstructionSet> supported_instruction_sets() {
 }
 
 InstructionSet instruction_set() {
-  static const InstructionSet set = [] {
-    const char* name = std::getenv("THOUGHTRANK_INSTRUCTION_SET");
-    return name ? set_of_name(name) : fastest_set();
-  }();
+  static const InstructionSet set = named_set().value_or(fastest_set());
   return set;
+}
+
+bool may_use(InstructionSet set) {
+  static const std::optional<InstructionSet> named = named_set();
+  return is_supported(set) && (!named || set <= *named);
 }
 
 std::string_view name_of(InstructionSet set) { return kSets[static_cast<size_t>(set)].first; }
