@@ -9,7 +9,7 @@ namespace thoughtrank {
 namespace {
 
 // Tokens read from or written to a prompt cache are input as well; both counts, or nothing.
-std::optional<TokenUsage> usage_of(const Json& body) {
+std::optional<TokenUsage> message_usage(const Json& body) {
   const Json* usage = member(body, "usage");
   if (usage == nullptr) return std::nullopt;
   const auto input = token_count(*usage, "input_tokens");
@@ -21,7 +21,7 @@ std::optional<TokenUsage> usage_of(const Json& body) {
 }
 
 // Why the message is not a finished one; empty when it is.
-std::string unfinished(const Json& body) {
+std::string unfinished_message(const Json& body) {
   const std::string reason = text_member(body, "stop_reason");
   if (reason == "end_turn" || reason == "stop_sequence") return {};
   if (reason == "refusal") return "the judge refused";
@@ -52,12 +52,12 @@ Completion MessagesProtocol::read_body(const std::string& text) const {
   Completion completion;
   const std::optional<Json> body = parse_body(text, completion.failure);
   if (!body) return completion;
-  completion.usage = usage_of(*body);
+  completion.usage = message_usage(*body);
   if (text_member(*body, "type") == "error" || member(*body, "error") != nullptr) {
     completion.failure = "the server reported an error inside a success";
     return completion;
   }
-  completion.failure = unfinished(*body);
+  completion.failure = unfinished_message(*body);
   const std::optional<std::string> content = content_text(*body);
   if (content) completion.text = *content;
   if (!content && completion.failure.empty()) completion.failure = "the message has no content";
