@@ -51,7 +51,7 @@ download() {
   shift 3
   run_logged "$log" "$what" "$@"
   if ((logged_status != 0)); then
-    error=$(grep -E '^(ERROR|E|W): ?' "$log" | tail -n 1)
+    error=$(grep -E '^(ERROR|E|W): ?' "$log" | grep -v 'Exception:$' | tail -n 1 || true)
     die "$what: not installed, in four tries. ${error:-$(tail -n 1 "$log")}"$'\n'"   $mend"$'\n'"   All of it: $log"
   fi
 }

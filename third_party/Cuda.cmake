@@ -7,15 +7,23 @@
 set(THOUGHTRANK_CUDA AUTO CACHE STRING "CUDA kernels: AUTO, ON or OFF")
 set(THOUGHTRANK_CUDA_ARCHITECTURES "80;86;89;90;100;120" CACHE STRING "compute capabilities, times ten")
 set(CUDA_WHEELS ${TORCH_WHEEL}/../nvidia/cu13)
+# An older toolkit in PATH does not hide the wheel's nvcc.
+function(is_nvcc_13 result candidate)
+  execute_process(COMMAND ${candidate} --version OUTPUT_VARIABLE version ERROR_QUIET)
+  if(NOT version MATCHES "release 13\\.")
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
 find_program(THOUGHTRANK_NVCC nvcc
   PATHS $ENV{CUDA_HOME}/bin /usr/local/cuda/bin ${CUDA_WHEELS}/bin
+  VALIDATOR is_nvcc_13
   DOC "nvcc 13: of the CUDA toolkit, or of the wheel nvidia-cuda-nvcc")
 
 # why_no_cuda(RESULT): empty where CUDA kernels can be built.
 function(why_no_cuda result)
   set(${result} "" PARENT_SCOPE)
   if(NOT THOUGHTRANK_NVCC)
-    set(${result} "nvcc is not in PATH, CUDA_HOME, /usr/local/cuda or ${CUDA_WHEELS}/bin" PARENT_SCOPE)
+    set(${result} "nvcc 13 is not in PATH, CUDA_HOME, /usr/local/cuda or ${CUDA_WHEELS}/bin" PARENT_SCOPE)
     return()
   endif()
   execute_process(COMMAND ${THOUGHTRANK_NVCC} --version OUTPUT_VARIABLE version ERROR_QUIET)

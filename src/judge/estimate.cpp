@@ -21,6 +21,11 @@ constexpr size_t kAnswersCompared = 2;    // answers of a held-out comparison
 constexpr int64_t kOrdersCompared = 2;    // calls of a held-out comparison
 constexpr int64_t kDialectQuestions = 2;  // requests that a dialect is tried with
 constexpr int64_t kMostTriesOfACall = kMostShowings * kMostAttempts;
+// A showing whose attempts were lost while the round was still generating is tried anew by the
+// stage.
+constexpr int64_t kMostTriesWithOverlap = (kMostShowings + 1) * kMostAttempts;
+// The closing tag's token may end in the answer's first characters.
+constexpr int64_t kTokensBeforeAnswer = 1;
 
 // The requests that a call becomes when the judge says of each part that it is too long. Of three
 // answers, both parts hold the second one (split_call()).
@@ -108,11 +113,9 @@ struct AnswerBounds {
 AnswerBounds answer_bounds(const JudgingSize& size,
                            int64_t max_input_tokens,
                            int64_t system_tokens) {
-  const PromptRow& longest = size.questions.longest();
   const int64_t most_room = max_input_tokens - system_tokens;
-  const int64_t room =
-      most_room - estimated_tokens(longest.prompt) - estimated_tokens(longest.system);
-  const int64_t longest_answer = size.answer_tokens * size.token_json_bytes;
+  const int64_t room = most_room - size.questions.most_tokens();
+  const int64_t longest_answer = (size.answer_tokens + kTokensBeforeAnswer) * size.token_json_bytes;
   const int64_t cut_to = std::max<int64_t>(0, (most_room / kAnswersThatFit - kFenceTokens)) *
                          kBytesPerToken * kMostJsonBytes;
   const int64_t tokens = longest_answer / kBytesPerToken + 1 + kFenceTokens;
@@ -130,14 +133,14 @@ Traffic worst_traffic(const JudgeRequests& requests,
                       const AnswerBounds& bounds) {
   Traffic traffic = requests.probes();
   const size_t group = std::max<size_t>(static_cast<size_t>(scheme.group_size), kLeastPlanted);
-  traffic.add(calls.ranking.calls * most_requests(group) * kMostTriesOfACall,
+  traffic.add(calls.ranking.calls * most_requests(group) * kMostTriesWithOverlap,
               requests.frame_bytes(size.questions.longest(), group));
   // A group of one answer borrows another, so that a call may read one more than the scheme says.
   const int64_t reads = calls.ranking.reads + calls.ranking.calls;
   const int64_t answers =
       std::min(reads * bounds.answer_bytes, calls.ranking.calls * bounds.group_bytes);
-  traffic.bytes += most_reads(group) * kMostTriesOfACall * answers;
-  const int64_t longest = size.answer_tokens * size.token_json_bytes;
+  traffic.bytes += most_reads(group) * kMostTriesWithOverlap * answers;
+  const int64_t longest = (size.answer_tokens + kTokensBeforeAnswer) * size.token_json_bytes;
   const int64_t compared = std::min(
       longest, scheme.max_input_tokens / kAnswersThatFit * kBytesPerToken * kMostJsonBytes);
   traffic.add(calls.comparisons * kMostTriesOfACall,
@@ -227,6 +230,8 @@ int64_t worst_json_bytes(std::string_view text) {
 
 void QuestionSizes::add(const PromptRow& question, int64_t times) {
   const int64_t bytes = worst_json_bytes(question.prompt) + worst_json_bytes(question.system);
+  most_tokens_ =
+      std::max(most_tokens_, estimated_tokens(question.prompt) + estimated_tokens(question.system));
   count_ += times;
   bytes_ += times * bytes;
   if (bytes < longest_bytes_) return;

@@ -25,6 +25,8 @@ void BatchWriter::submit(uint64_t ticket, std::string body) {
       return;
     }
     if (!accounts_.is_affordable(call)) accounts_.fail_for_cap(call);
+    // Before the ledger says that the call is out: a protocol without batch files fails here.
+    (void)protocol_.batch_line(call.request, call.body);
     accounts_.ledger().export_call(call.request, call.reserved_usd);
   }
   lines_.push_back(protocol_.batch_line(call.request, call.body));

@@ -52,7 +52,6 @@ std::optional<std::filesystem::path> find_price_file() {
 
 Price price_of(const ServerOptions& options,
                const std::optional<std::filesystem::path>& price_file) {
-  if (!options.command.empty()) return {};  // a program sends no bill
   if (!options.price.is_null()) return read_price(options.price, "judge.price");
   if (server_endpoint(options.base_url, "", options.allow_http).is_loopback) return {};
   if (price_file) {

@@ -1,5 +1,7 @@
 #include "thoughtrank/llm/tokens.h"
 
+#include <algorithm>
+
 #include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {
@@ -9,7 +11,7 @@ int64_t estimated_tokens(std::string_view text) {
 }
 
 std::string cut_to_tokens(const std::string& text, int64_t tokens) {
-  const size_t bytes = static_cast<size_t>(tokens * kBytesPerToken);
+  const auto bytes = static_cast<size_t>(std::max<int64_t>(0, tokens) * kBytesPerToken);
   if (text.size() <= bytes) return text;
   return text.substr(0, complete_utf8_prefix(std::string_view(text).substr(0, bytes)));
 }

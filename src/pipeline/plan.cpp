@@ -185,8 +185,12 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   estimate_sizes(plan, config, texts.model);
   plan.disk_free = free_disk(config.run_dir);
   plan.special_text_prompts = count_special_text(prompts, texts);
-  plan.judging = estimate_judging(config.judge, judging_size(config, prompts, texts));
-  try_judge(plan, config, probe, clock, stop);
+  try {
+    plan.judging = estimate_judging(config.judge, judging_size(config, prompts, texts));
+    try_judge(plan, config, probe, clock, stop);
+  } catch (const Error& error) {  // a rubric or a price that is not there
+    plan.judge_problem = error;
+  }
   plan.is_probed = probe;
   return plan;
 }

@@ -14,14 +14,20 @@ namespace {
 
 // Everything a training state depends on: a state of another identity is not resumed.
 std::string state_identity(const TrainingJob& job, const std::string& start_sha256) {
-  return sha256(dump_json(Json{{"train", config_to_json(job.config).at("train")},
-                               {"rows", job.rows_sha256},
-                               {"start", start_sha256},
-                               {"seed", job.config.seed},
-                               {"round", job.round},
-                               {"dtype", word_of(job.compute.train_dtype)},
-                               {"tier", word_of(job.compute.optimizer_state)},
-                               {"threads", job.compute.threads}}));
+  Json facts = {{"train", config_to_json(job.config).at("train")},
+                {"rows", job.rows_sha256},
+                {"start", start_sha256},
+                {"seed", job.config.seed},
+                {"round", job.round},
+                {"dtype", word_of(job.compute.train_dtype)},
+                {"tier", word_of(job.compute.optimizer_state)},
+                {"threads", job.compute.threads}};
+  if (!job.is_of_round) {
+    facts.erase("round");
+    // A gate changes no weight: with another one the training is measured again, not done again.
+    facts["train"]["max_heldout_worse"] = nullptr;
+  }
+  return sha256(dump_json(facts));
 }
 
 TrainResult train_weights(const TrainingJob& job, Llama& model, const std::string& start_sha256) {
@@ -48,7 +54,11 @@ TrainResult train_weights(const TrainingJob& job, Llama& model, const std::strin
 void publish_records(const TrainingJob& job, const TrainResult& result) {
   publish_rows(job.metrics, result.metrics);
   const fs::path noted = job.work / file_name(RoundFile::quarantine);
-  if (fs::exists(noted)) publish_file(job.quarantine, read_file(noted));
+  if (fs::exists(noted)) {
+    publish_file(job.quarantine, read_file(noted));
+  } else if (fs::exists(job.quarantine)) {  // of an earlier training, whose checkpoint was refused
+    remove_durably(job.quarantine);
+  }
 }
 
 Json training_facts(const TrainResult& result, const std::string& start_sha256) {

@@ -22,6 +22,7 @@ struct TrainingJob {
   const ModelTexts& texts;
   std::string label;                   // begins the progress line: "round 3 train"
   int64_t round = 1;                   // stands in the metrics and decides the order of the rows
+  bool is_of_round = true;             // false: on a file of rows, whose config nobody froze
   std::vector<TrainingRow> rows = {};  // of objective sft
   std::vector<PreferencePairRow> pairs = {};  // of objective dpo_nll
   std::string rows_sha256 = {};               // digest of the files that the rows come from

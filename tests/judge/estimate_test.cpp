@@ -244,8 +244,12 @@ TEST_P(WorstCaseTest, is_within_the_plans_bound_and_not_far_from_it) {
   EXPECT_LE(spent, plan.usd_worst);
   RecordProperty("bytes_share", std::to_string(double(worst.bytes()) / double(plan.bytes_worst)));
   RecordProperty("usd_share", std::to_string(spent / plan.usd_worst));
-  EXPECT_GE(static_cast<double>(worst.bytes()), 0.25 * static_cast<double>(plan.bytes_worst));
-  EXPECT_GE(spent, 0.25 * plan.usd_worst);
+  // Of nine tries that a call may take, three are those of judging while generating, which is not
+  // done here.
+  constexpr double kWithoutOverlap = 6.0 / 9;
+  const double bytes_bound = kWithoutOverlap * static_cast<double>(plan.bytes_worst);
+  EXPECT_GE(static_cast<double>(worst.bytes()), 0.25 * bytes_bound);
+  EXPECT_GE(spent, 0.25 * kWithoutOverlap * plan.usd_worst);
 }
 
 INSTANTIATE_TEST_SUITE_P(Answers,

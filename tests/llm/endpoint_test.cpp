@@ -54,6 +54,14 @@ TEST_F(PriceTest, comes_from_the_config_the_file_or_not_at_all) {
   EXPECT_TRUE(price_of(server_at("http://127.0.0.1:1/v1"), std::nullopt).is_free());
 }
 
+// A command that is left over from another kind of judge makes no server free.
+TEST_F(PriceTest, a_command_pays_no_bill_of_a_server) {
+  ServerOptions options = server_at("https://api.openai.com/v1");
+  options.model = "gpt-4o-mini";
+  options.command = {"./rank.py"};
+  EXPECT_FALSE(price_of(options, fs::path(SOURCE_DIR) / "configs" / "prices.yaml").is_free());
+}
+
 TEST_F(PriceTest, the_file_in_configs_is_readable) {
   ServerOptions options = server_at("https://api.openai.com/v1");
   options.model = "gpt-4o-mini";

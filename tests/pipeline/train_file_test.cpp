@@ -1,6 +1,7 @@
 #include "thoughtrank/pipeline/train_file.h"
 
 #include "pipeline/tiny_run.h"
+#include "support/stderr_of.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/data/jsonl.h"
 
@@ -93,6 +94,24 @@ TEST_F(TrainFile, TheGateMeasuresTheConfigsHeldOutPrompts) {
   EXPECT_TRUE(fs::exists(train_file_target(out_).metrics));
   (void)train({"train.max_heldout_worse=0.5", "train.learning_rate=1e-5"});
   EXPECT_TRUE(fs::exists(out_));
+}
+
+// What the refused training left belongs to it: neither its steps are done again for another gate,
+// nor does its list of skipped steps stay beside the checkpoint of a training that skipped none.
+TEST_F(TrainFile, AnotherGateMeasuresTheSameTrainingAgain) {
+  const std::vector<std::string> hot = {"train.learning_rate=0.2"};
+  const auto with_gate = [&](const std::string& gate) {
+    std::vector<std::string> sets = hot;
+    sets.push_back("train.max_heldout_worse=" + gate);
+    return sets;
+  };
+  expect_error([&] { (void)train(with_gate("0.01")); }, ExitCode::kTrainingHealth);
+  const fs::path stale = train_file_target(out_).quarantine;
+  publish_file(stale, "{}\n");
+  const std::string said = stderr_of([&] { (void)train(with_gate("1000")); });
+  EXPECT_EQ(said.find("belongs to another training"), std::string::npos) << said;
+  EXPECT_TRUE(fs::exists(out_));
+  EXPECT_FALSE(fs::exists(stale));
 }
 
 TEST_F(TrainFile, AGateWithoutAnswersIsSaidBeforeTraining) {

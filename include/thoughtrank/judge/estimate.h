@@ -1,7 +1,7 @@
 // What judging a run asks for and costs, for `plan`. The worst case is an upper bound: it takes the
 // bytes of the largest request from the code that writes requests, lets every answer be as long as
 // it may and every call go wrong as often as it may. What a run asks for again after an
-// interruption is not in it.
+// interruption, or while its judge is down, is not in it.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +25,14 @@ class QuestionSizes {
   [[nodiscard]] const PromptRow& longest() const { return longest_; }
   [[nodiscard]] double mean_json_bytes() const;
   [[nodiscard]] int64_t longest_json_bytes() const { return longest_bytes_; }
+  // Of the question that leaves least room for answers, which need not be the longest in JSON.
+  [[nodiscard]] int64_t most_tokens() const { return most_tokens_; }
 
  private:
   int64_t count_ = 0;
   int64_t bytes_ = 0;
   int64_t longest_bytes_ = 0;
+  int64_t most_tokens_ = 0;
   PromptRow longest_;
 };
 

@@ -1,5 +1,5 @@
 // What a server's tokens cost. The price comes from the config, or by the model's name from
-// configs/prices.yaml; a server on this machine without a price is free, and so is a program.
+// configs/prices.yaml; a server on this machine without a price is free.
 #pragma once
 
 #include <cstdint>
