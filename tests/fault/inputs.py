@@ -210,7 +210,7 @@ def bad_yaml(bench, trials, texts=None):
 
 def control_lenient_yaml(bench):
     """A program that takes a key twice."""
-    with broken(bench, Mutant("src/core/yaml_tree.cpp", "if (earlier.key != entry.key) continue;", "continue;", "")):
+    with broken(bench, Mutant("src/config/yaml_tree.cpp", "if (earlier.key != entry.key) continue;", "continue;", "")):
         found = bad_yaml(bench, 1, [GOOD + "rounds: 3\n"])
     return "a key that is taken twice is seen" if found.failed else None
 

@@ -39,13 +39,28 @@ def after(words, name):
     return words.index(name) + 1
 
 
+def unit_of(build, source):
+    """The command that compiles a source, by itself or in a batch of its room."""
+    compiled = commands(build)[1]
+    if str(source) in compiled:
+        return compiled[str(source)]
+    for file, entry in compiled.items():
+        if "/Unity/" in file and f'"{source}"' in Path(file).read_text():
+            return entry
+    raise RuntimeError(f"nothing in {build} compiles {source}")
+
+
 def mutated_object(build, mutant, folder):
     text = (ROOT / mutant.source).read_text()
     if text.count(mutant.old) != 1:
         raise RuntimeError(f"{mutant.source} has {text.count(mutant.old)} times what is to be changed: {mutant.old}")
     source, output = folder / Path(mutant.source).name, folder / "mutant.o"
     source.write_text(text.replace(mutant.old, mutant.new))
-    entry = commands(build)[1][str(ROOT / mutant.source)]
+    entry = unit_of(build, ROOT / mutant.source)
+    if entry["file"] != str(ROOT / mutant.source):
+        batch = Path(entry["file"]).read_text().replace(str(ROOT / mutant.source), str(source.resolve()))
+        source = folder / "batch.cpp"
+        source.write_text(batch)
     words = [word for word in shlex.split(entry["command"]) if word != "-Werror"]
     words[after(words, "-o")] = str(output)
     words[after(words, "-c")] = str(source)
@@ -59,7 +74,7 @@ def build_mutant(build, program, mutant, folder):
     folder.mkdir(parents=True, exist_ok=True)
     changed = mutated_object(build, mutant, folder)
     entry = commands(build)[0][program]
-    original = commands(build)[1][str(ROOT / mutant.source)]["output"]
+    original = unit_of(build, ROOT / mutant.source)["output"]
     words = [word for word in shlex.split(re.sub(r"^: && | && :.*$", "", entry["command"])) if word != original]
     made = build / f"{program}.mutant-{os.getpid()}"
     at = after(words, "-o")

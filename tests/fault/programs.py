@@ -81,7 +81,7 @@ def row(name, title, parts, controls, also=None):
     return Row(name, title, 1, 20, run, control, is_program=True)
 
 
-CORE = "tests/core/core_test"
+CORE, CONFIG = "tests/core/core_test", "tests/config/config_test"
 TRAIN, TEXT, MODEL, DECODE = "tests/train/train_test", "tests/text/text_test", "tests/model/model_test", "tests/decode/decode_test"
 LLM, LLM_FAULTS = "tests/llm/llm_test", "tests/llm/llm_fault_test"
 JUDGE, FAULTS, MONEY = "tests/judge/judge_test", "tests/judge/judge_fault_test", "tests/judge/judge_money_driver"
@@ -103,7 +103,7 @@ ROWS = [
                         "a step on noise is seen"))]),
     row("R17", "hostile safetensors, index, config and tokenizer files, journals and records",
         [Part(MODEL, "*Hostile*:*SpoiltConfig*:Safetensors.FileCut*"), Part(TEXT, "*Hostile*"),
-         Part(CORE, "FieldsLoad.Refuses*:Json.Refuses*:ThreeRecords.*")],
+         Part(CORE, "Json.Refuses*:ThreeRecords.*"), Part(CONFIG, "FieldsLoad.Refuses*")],
         [Control(Part(MODEL, "*Hostile*"),
                  Mutant("src/model/safetensors_format.cpp", "if (tensor.offset != end) {", "if (tensor.offset > end) {",
                         "tensors that overlap are seen")),
@@ -157,7 +157,7 @@ ROWS = [
     row("R33", "logits that are no numbers in each of 62 branches",
         [Part(DECODE, "*NotANumber*"), Part("tests/kernels/kernels_inference_test", "Vocabulary.NonFinite*")],
         [Control(Part(DECODE, "*NotANumber*"),
-                 Mutant("src/kernels/vocabulary.cpp", "          .is_finite = all.is_finite};", "          .is_finite = true};",
+                 Mutant("src/kernels/linear/vocabulary.cpp", "          .is_finite = all.is_finite};", "          .is_finite = true};",
                         "a branch that goes on with NaN is seen"))]),
     row("R35", "licences: name, text and notice of what is published", [Part(TRAIN, "Licences.*")],
         [Control(Part(TRAIN, "Licences.*"),
