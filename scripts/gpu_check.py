@@ -89,7 +89,7 @@ def describe(row):
     if row.get("gflop_per_s"):
         words.append(f"{row['gflop_per_s'] / 1e3:,.1f} TFLOP/s")
     if row.get("roofline_share"):
-        words.append(f"{row['roofline_share']:.0%} of the floor")
+        words.append(f"{row['roofline_share']:.0%} of the roofline")
     if "load_s" in row:
         words.append(f"loaded in {row['load_s']:.1f} s")
     if row.get("peak_device_bytes"):

@@ -45,7 +45,7 @@ def unit_of(build, source):
     if str(source) in compiled:
         return compiled[str(source)]
     for file, entry in compiled.items():
-        if "/Unity/" in file and f'"{source}"' in Path(file).read_text():
+        if file.endswith("_cxx.cxx") and f'"{source}"' in (Path(entry["directory"]) / file).read_text():
             return entry
     raise RuntimeError(f"nothing in {build} compiles {source}")
 
@@ -58,7 +58,7 @@ def mutated_object(build, mutant, folder):
     source.write_text(text.replace(mutant.old, mutant.new))
     entry = unit_of(build, ROOT / mutant.source)
     if entry["file"] != str(ROOT / mutant.source):
-        batch = Path(entry["file"]).read_text().replace(str(ROOT / mutant.source), str(source.resolve()))
+        batch = (Path(entry["directory"]) / entry["file"]).read_text().replace(str(ROOT / mutant.source), str(source.resolve()))
         source = folder / "batch.cpp"
         source.write_text(batch)
     words = [word for word in shlex.split(entry["command"]) if word != "-Werror"]

@@ -62,11 +62,11 @@ def stop_with(bench, number, delay_s, sabotage="", ignored=False):
 
 def signals(bench, trials, sabotage="", seed=1):
     """R9. Each signal, also where it was inherited as ignored, ends the run within 5 s with its code."""
-    stream, outcome, stopped = random.Random(seed), Outcome(), 0
+    stream, outcome, stopped, run_s = random.Random(seed), Outcome(), 0, bench.seconds
     for n in range(trials):
         number = list(SIGNALS)[n % 4]
         trial = Trial(bench)
-        delay_s = stream.uniform(0.6, 1.0) * bench.seconds
+        delay_s = stream.uniform(0.6, 1.0) * run_s
         code, seconds, said = stop_with(bench, number, delay_s, sabotage, ignored=n % 8 >= 4)
         trial.after_fault(code, said, allowed=[SIGNALS[number], 0])
         if seconds > 5 and code != 0:
@@ -74,6 +74,7 @@ def signals(bench, trials, sabotage="", seed=1):
         if code == 0:
             trial.problems += [] if bench.world.digests() == bench.expected else ["ended with 0, not whole"]
             outcome.detail = "some came after the end"
+            run_s = min(run_s, seconds)  # the machine was busier when a run was timed
         else:
             stopped += 1
         outcome.add([f"{signal.Signals(number).name}: {problem}" for problem in trial.finish()])

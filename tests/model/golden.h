@@ -1,5 +1,5 @@
-// The tiny models and golden numbers that tests/fixtures/make_golden.py writes, and how near to PyTorch's
-// ours have to be.
+// The tiny models and golden numbers that tests/fixtures/make_golden.py writes, and how near to
+// PyTorch's ours have to be.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,5 +1,5 @@
-// Trains on JSONL rows and prints a line of metrics for each step, for tests/parity/train_parity.py and
-// tests/parity/dpo_parity.py:
+// Trains on JSONL rows and prints a line of metrics for each step, for tests/parity/train_parity.py
+// and tests/parity/dpo_parity.py:
 //   dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE < training_data.jsonl
 //   dump_training MODEL_DIR LEARNING_RATE EPOCHS DTYPE BETA NLL < preference_pairs.jsonl
 // All rows are one optimizer step, in order; constant learning rate, no clipping, no weight decay.
