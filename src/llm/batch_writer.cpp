@@ -17,6 +17,8 @@ void BatchWriter::submit(uint64_t ticket, std::string body) {
     ready_.push_back(std::move(*known));
     return;
   }
+  // Before the ledger says that the call is out: a protocol without batch files fails here.
+  std::string line = protocol_.batch_line(call.request, call.body);
   if (accounts_.ledger().is_exported(call.request)) {
     ++exported_before_;
   } else {
@@ -25,11 +27,9 @@ void BatchWriter::submit(uint64_t ticket, std::string body) {
       return;
     }
     if (!accounts_.is_affordable(call)) accounts_.fail_for_cap(call);
-    // Before the ledger says that the call is out: a protocol without batch files fails here.
-    (void)protocol_.batch_line(call.request, call.body);
     accounts_.ledger().export_call(call.request, call.reserved_usd);
   }
-  lines_.push_back(protocol_.batch_line(call.request, call.body));
+  lines_.push_back(std::move(line));
 }
 
 std::vector<Reply> BatchWriter::wait() {
