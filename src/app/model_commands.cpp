@@ -78,7 +78,7 @@ void print_branch(const OutputRow& row) {
   const std::string head = row.char_.empty() ? "" : fmt::format("[{}] ", row.char_);
   const std::string thought =
       row.thought.empty() ? "" : dim("(" + printable(row.thought) + ")") + "\n    ";
-  const std::string end = row.finish == "error" ? " (broke: see the warning)" : "";
+  const std::string end = row.finish == Finish::error ? " (broke: see the warning)" : "";
   print(fmt::format("{}{}{}{}\n", head, thought, printable(row.answer), end));
 }
 
@@ -110,7 +110,7 @@ void ask_command(App& app, const ModelCommandOptions& options) {
       [](size_t, const OutputRow& row) {
         if (!row.thought.empty()) print(dim("(" + printable(row.thought) + ")") + "\n");
         print(printable(row.answer) + "\n");
-        if (row.finish == "error")
+        if (row.finish == Finish::error)
           fail(ExitCode::kBadData, "the answer broke off: see the warning");
       },
       app.stop,

@@ -17,7 +17,6 @@ namespace thoughtrank {
 namespace {
 
 constexpr int64_t kManifestFormat = 1;
-constexpr const char* kManifestName = "MANIFEST.json";
 constexpr uint64_t kLongestManifest = 64ull << 20;
 
 bool is_plain(const std::string& path) {

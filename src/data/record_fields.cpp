@@ -1,17 +1,9 @@
 #include "data/record_fields.h"
 
+#include <spdlog/fmt/ranges.h>
+
 namespace thoughtrank {
 namespace {
-
-// True where `text` is one of the parts of "a|b|c".
-bool is_choice(std::string_view text, std::string_view choices) {
-  while (true) {
-    const size_t bar = choices.find('|');
-    if (choices.substr(0, bar) == text) return true;
-    if (bar == std::string_view::npos) return false;
-    choices.remove_prefix(bar + 1);
-  }
-}
 
 double number_of(const Json& value, const std::string& where) {
   if (!value.is_number()) {
@@ -34,14 +26,6 @@ void read_value(const Place& place, std::string& value) {
   value = require_string(place.row, place.key, place.where);
   if (value.empty() && !place.rule.may_be_empty) {
     fail(ExitCode::kBadData, "{}: '{}' must not be empty", place.where, place.key);
-  }
-  if (!place.rule.choices.empty() && !is_choice(value, place.rule.choices)) {
-    fail(ExitCode::kBadData,
-         "{}: '{}' must be one of {}, found '{}'",
-         place.where,
-         place.key,
-         place.rule.choices,
-         value);
   }
 }
 
@@ -109,6 +93,17 @@ void read_value(const Place& place, std::vector<RankedItem>& items) {
   for (size_t i = 0; i < list.size(); ++i) {
     items.push_back(from_json<RankedItem>(list[i], place.item(i)));
   }
+}
+
+void refuse_word(const Place& place,
+                 const std::string& found,
+                 const std::vector<std::string>& words) {
+  fail(ExitCode::kBadData,
+       "{}: '{}' must be one of {}, found '{}'",
+       place.where,
+       place.key,
+       fmt::join(words, "|"),
+       found);
 }
 
 void require_known_keys(const Json& json,

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "thoughtrank/core/error.h"
@@ -24,9 +25,8 @@ namespace thoughtrank {
 struct Rule {
   int64_t lowest = std::numeric_limits<int64_t>::min();   // integers
   int64_t highest = std::numeric_limits<int64_t>::max();  // integers
-  std::string_view choices = {};  // texts: "eos|length|loop|error"; empty: any text
-  bool may_be_empty = true;       // texts
-  bool may_be_nan = false;        // numbers: a value that is not finite is null in the file
+  bool may_be_empty = true;                               // texts
+  bool may_be_nan = false;  // numbers: a value that is not finite is null in the file
 };
 
 template <class Row, class Value>
@@ -51,11 +51,31 @@ Row read_row(const Json& json, const std::string& where);
 template <>
 RankedItem from_json<RankedItem>(const Json& json, const std::string& where);
 
+// The words of a member that is an enum.
+template <class Enum>
+inline constexpr int kWords = 0;
+template <>
+inline constexpr auto kWords<ThoughtEnd> = kThoughtEnds;
+template <>
+inline constexpr auto kWords<Finish> = kFinishes;
+template <>
+inline constexpr auto kWords<VerdictStage> = kVerdictStages;
+template <>
+inline constexpr auto kWords<SelectionStatus> = kSelectionStatuses;
+
+template <class Value>
+concept IsEnum = std::is_enum_v<Value>;
+
 // Writing: one overload per type of member.
 
 template <class Value>
 Json write_value(const Value& value, const char* /*key*/, const Rule& /*rule*/) {
   return Json(value);  // texts, integers, booleans and lists of them
+}
+
+template <IsEnum Enum>
+Json write_value(const Enum& value, const char* /*key*/, const Rule& /*rule*/) {
+  return Json(word_of(value, kWords<Enum>));
 }
 
 inline Json write_value(double value, const char* key, const Rule& rule) {
@@ -126,6 +146,23 @@ void read_value(const Place& place, std::vector<double>& values);
 void read_value(const Place& place, std::vector<std::string>& values);
 void read_value(const Place& place, std::vector<Span>& spans);
 void read_value(const Place& place, std::vector<RankedItem>& items);
+
+// Error(kBadData): the word of a closed set that `place` holds is none of `words`.
+[[noreturn]] void refuse_word(const Place& place,
+                              const std::string& found,
+                              const std::vector<std::string>& words);
+
+template <IsEnum Enum>
+void read_value(const Place& place, Enum& value) {
+  const std::string word = require_string(place.row, place.key, place.where);
+  const std::optional<Enum> found = value_of(word, kWords<Enum>);
+  if (!found) {
+    std::vector<std::string> words;
+    for (const EnumWord<Enum>& entry : kWords<Enum>) words.emplace_back(entry.word);
+    refuse_word(place, word, words);
+  }
+  value = *found;
+}
 
 // Error unless `json` is an object whose keys are all among `known`.
 void require_known_keys(const Json& json,

@@ -44,14 +44,14 @@ Sequence cut_sequence(const PromptRow& prompt, const Head& head, int64_t shared_
 // cut short from outside, as by the budget.
 void set_ends(OutputRow& row, const ThoughtResult& result, bool has_thought, bool is_broken) {
   row.thought_end = result.thought_end;
-  if (has_thought && row.thought_end.empty()) row.thought_end = "cap";
-  row.finish = is_broken ? "error" : result.finish;
-  if (row.finish.empty()) {
+  if (has_thought && row.thought_end == ThoughtEnd::none) row.thought_end = ThoughtEnd::cap;
+  if (!is_broken && !result.finish) {
     fail(ExitCode::kInternal,
          "branch {} of prompt {} was given back before its rule stopped it",
          row.branch,
          row.prompt_id);
   }
+  row.finish = is_broken ? Finish::error : *result.finish;
 }
 
 }  // namespace

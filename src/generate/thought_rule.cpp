@@ -48,21 +48,23 @@ BranchStep ThoughtRule::begin(const TokenChoice& token) {
   result_.head_tokens = 1;
   stage_ = Stage::thinking;
   if (!takes_close_tag(token.id)) return {};
-  result_.thought_end = "model";
+  result_.thought_end = ThoughtEnd::model;
   return begin_answer();
 }
 
 BranchStep ThoughtRule::think(const TokenChoice& token) {
-  if (plan_.thought_tokens == 0) return force_close("cap", /*drops_token=*/true);
-  if (is_eos(token.id)) return force_close("eos", /*drops_token=*/true);
+  if (plan_.thought_tokens == 0) return force_close(ThoughtEnd::cap, /*drops_token=*/true);
+  if (is_eos(token.id)) return force_close(ThoughtEnd::eos, /*drops_token=*/true);
   result_.thought_logprob += token.log_probability;
   starts_.push_back(result_.thought.size());
   if (takes_close_tag(token.id)) {
-    result_.thought_end = "model";
+    result_.thought_end = ThoughtEnd::model;
     return begin_answer();
   }
-  if (plan_.loop_rule && loop_.add(token.id)) return force_close("loop", /*drops_token=*/false);
-  if (counted_tokens() >= plan_.thought_tokens) return force_close("cap", /*drops_token=*/false);
+  if (plan_.loop_rule && loop_.add(token.id))
+    return force_close(ThoughtEnd::loop, /*drops_token=*/false);
+  if (counted_tokens() >= plan_.thought_tokens)
+    return force_close(ThoughtEnd::cap, /*drops_token=*/false);
   return {};
 }
 
@@ -74,14 +76,14 @@ BranchStep ThoughtRule::answer(const TokenChoice& token) {
   result_.answer_tokens += 1;
   result_.answer_logprob += token.log_probability;
   result_.margin_sum += token.margin;
-  if (is_eos(token.id)) return stop("eos");
+  if (is_eos(token.id)) return stop(Finish::eos);
   result_.answer += bytes_of(plan_.tokenizer, token.id);
-  if (plan_.loop_rule && loop_.add(token.id)) return stop("loop");
-  if (result_.answer_tokens >= plan_.answer_tokens) return stop("length");
+  if (plan_.loop_rule && loop_.add(token.id)) return stop(Finish::loop);
+  if (result_.answer_tokens >= plan_.answer_tokens) return stop(Finish::length);
   return {};
 }
 
-BranchStep ThoughtRule::force_close(const char* thought_end, bool drops_token) {
+BranchStep ThoughtRule::force_close(ThoughtEnd thought_end, bool drops_token) {
   result_.thought_end = thought_end;
   stage_ = Stage::closing;
   closing_left_ = plan_.close_ids.size();
@@ -91,10 +93,10 @@ BranchStep ThoughtRule::force_close(const char* thought_end, bool drops_token) {
 BranchStep ThoughtRule::begin_answer() {
   stage_ = Stage::answering;
   loop_.clear();
-  return plan_.answer_tokens == 0 ? stop("length") : BranchStep{};
+  return plan_.answer_tokens == 0 ? stop(Finish::length) : BranchStep{};
 }
 
-BranchStep ThoughtRule::stop(const char* finish) {
+BranchStep ThoughtRule::stop(Finish finish) {
   result_.finish = finish;
   return {.kind = BranchStep::Kind::stop, .drops_token = false, .forced = {}};
 }

@@ -15,10 +15,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "generate/loop_detector.h"
+#include "thoughtrank/data/records.h"
 #include "thoughtrank/decode/decoder.h"
 #include "thoughtrank/text/tokenizer.h"
 
@@ -53,8 +55,8 @@ struct ThoughtResult {
   int64_t head_tokens = 0;    // tokens told that belong to the head: 0 or 1
   int64_t answer_tokens = 0;  // tokens after the one that ends the close tag
   int64_t answer_offset = 0;  // bytes of that closing token that belong to the answer
-  std::string thought_end;    // model | eos | cap | loop; "" while thinking or without a thought
-  std::string finish;         // eos | length | loop; "" while running
+  ThoughtEnd thought_end = ThoughtEnd::none;
+  std::optional<Finish> finish;  // none while the branch runs
   double thought_logprob = 0;
   double answer_logprob = 0;
   double margin_sum = 0;  // over the answer's tokens
@@ -76,9 +78,9 @@ class ThoughtRule : public BranchRule {
   BranchStep close(const TokenChoice& token);
   BranchStep answer(const TokenChoice& token);
 
-  BranchStep force_close(const char* thought_end, bool drops_token);
+  BranchStep force_close(ThoughtEnd thought_end, bool drops_token);
   BranchStep begin_answer();
-  BranchStep stop(const char* finish);
+  BranchStep stop(Finish finish);
   bool takes_close_tag(int64_t id);
   [[nodiscard]] int64_t counted_tokens() const;
   [[nodiscard]] bool is_eos(int64_t id) const;

@@ -104,7 +104,7 @@ Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
       utilities.push_back(item.utility);
     }
     if (lengths.size() >= kFewItems) outcomes.length_correlation.add(spearman(lengths, utilities));
-    if (best[t].status != "trained") continue;
+    if (best[t].status != SelectionStatus::trained) continue;
     outcomes.winners.push_back(answers[best[t].winner]);
     outcomes.length_gap.add(lengths[0] - median(lengths));
   }

@@ -128,10 +128,10 @@ std::string drop_reason(const OutputRow& output,
                         const std::string& prompt,
                         const DropOptions& drop) {
   const std::string answer = collapsed(output.answer);
-  if (output.finish == "error") return "error";
+  if (output.finish == Finish::error) return "error";
   if (!has_letter_or_digit(answer)) return "empty";
-  if (drop.truncated && output.finish == "length") return "truncated";
-  if (drop.loop && output.finish == "loop") return "loop";
+  if (drop.truncated && output.finish == Finish::length) return "truncated";
+  if (drop.loop && output.finish == Finish::loop) return "loop";
   if (drop.echo && is_echo(answer, prompt)) return "echo";
   if (drop.bare && is_bare_opener(answer)) return "bare";
   return {};

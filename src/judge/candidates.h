@@ -19,32 +19,32 @@ struct Candidate {
 };
 
 struct Candidates {
-  std::vector<Candidate> items;            // by branch
+  std::vector<Candidate> items;            // sorted by branch
   std::map<std::string, int64_t> dropped;  // reason -> branches
   std::vector<double> lengths = {};        // of the items, for length control; empty: none
 };
 
-// " a\n  b " -> "a\n  b" (ASCII white space)
+// Cuts ASCII white space off both ends: " a\n  b " -> "a\n  b".
 [[nodiscard]] std::string_view trimmed(std::string_view text);
-// " a\n  b " -> "a b": the identity of an answer.
+// Makes the identity of an answer: " a\n  b " -> "a b".
 [[nodiscard]] std::string collapsed(std::string_view text);
 
-// Why an answer is dropped; empty when it is to be judged: error, empty, truncated, loop, echo,
-// bare.
+// Says why an answer is dropped (error, empty, truncated, loop, echo, bare); empty when it is to be
+// judged.
 [[nodiscard]] std::string drop_reason(const OutputRow& output,
                                       const std::string& prompt,
                                       const DropOptions& drop);
 
 [[nodiscard]] Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop);
 
-// Characters, as a reader sees length.
+// Counts characters, as a reader sees length.
 [[nodiscard]] double length_of(const std::string& text);
 
-// log length of each answer, less the mean, in deviations: mean 0 and deviation 1 over the items,
-// or all 0 where the answers are equally long.
+// Returns the log length of each answer, less the mean, in deviations: mean 0 and deviation 1 over
+// the items, or all 0 where the answers are equally long.
 [[nodiscard]] std::vector<double> standard_lengths(const std::vector<Candidate>& items);
 
-// "loop 3, empty 1"
+// Writes "loop 3, empty 1".
 [[nodiscard]] std::string describe_dropped(const std::map<std::string, int64_t>& dropped);
 
 }  // namespace thoughtrank

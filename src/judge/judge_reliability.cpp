@@ -50,7 +50,7 @@ void JudgeReliability::add(const VerdictRow& row) {
   if (row.abstained || row.ranking.size() < 2) return;
   if (!row.scores.empty()) return;  // each answer was looked at by itself
   position.add(position_of(row));
-  if (is_of(row, VerdictStage::planted)) add_planted(row);
+  if (row.stage == VerdictStage::planted) add_planted(row);
 }
 
 void JudgeReliability::add_planted(const VerdictRow& row) {
@@ -78,8 +78,8 @@ JudgeReliability reliability_of(const std::vector<const VerdictRow*>& rows) {
     reliability.add(*row);
     if (row->abstained || row->ranking.size() < 2) continue;
     const auto key = std::pair(row->prompt_id, set_of(*row));
-    if (is_of(*row, VerdictStage::pass_a)) first[key] = row;
-    if (is_of(*row, VerdictStage::repeat) && first.contains(key))
+    if (row->stage == VerdictStage::pass_a) first[key] = row;
+    if (row->stage == VerdictStage::repeat && first.contains(key))
       reliability.repeats.add(*first[key], *row);
   }
   return reliability;
@@ -87,7 +87,7 @@ JudgeReliability reliability_of(const std::vector<const VerdictRow*>& rows) {
 
 // How far two judges agree on the sets that both have ranked in the same stage.
 Json agreement(const std::map<std::string, std::vector<const VerdictRow*>>& rows) {
-  using Key = std::tuple<std::string, std::string, std::vector<int64_t>>;
+  using Key = std::tuple<std::string, VerdictStage, std::vector<int64_t>>;
   std::map<Key, std::map<std::string, const VerdictRow*>> sets;
   for (const auto& [name, of_judge] : rows) {
     for (const VerdictRow* row : of_judge) {

@@ -63,7 +63,7 @@ VerdictRow pointwise_verdict(const PromptRow& prompt,
   VerdictRow row;
   row.prompt_id = prompt.prompt_id;
   row.round = round;
-  row.stage = word_of(VerdictStage::pointwise, kVerdictStages);
+  row.stage = VerdictStage::pointwise;
   row.judge = judge;
   row.attempts = 1;
   row.scores = scores;

@@ -68,7 +68,7 @@ void RankCaller::feed() {
     waiting_.pop_front();
     asked.verdict.prompt_id = asked.call.prompt->prompt_id;
     asked.verdict.round = identity_.round;
-    asked.verdict.stage = word_of(asked.call.stage, kVerdictStages);
+    asked.verdict.stage = asked.call.stage;
     asked.verdict.call = asked.call.number;
     asked.verdict.judge = identity_.judge;
     ask(std::move(asked));

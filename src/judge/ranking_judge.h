@@ -16,7 +16,7 @@ namespace thoughtrank {
 
 class RankingJudge {
  public:
-  // Error(kConfig | kCredentials | kMissingInput) for settings that cannot work.
+  // Throws Error(kConfig | kCredentials | kMissingInput) for settings that cannot work.
   RankingJudge(const Judge::Setup& setup, const JudgeServer& judge, Ledger& ledger);
 
   [[nodiscard]] const std::string& name() const { return connection_.name; }
@@ -30,7 +30,7 @@ class RankingJudge {
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
   [[nodiscard]] std::string probe();
-  // The verdict rows of each task's answers, shown whole in `showings` orders.
+  // Returns the verdict rows of each task's answers, shown whole in `showings` orders.
   [[nodiscard]] std::vector<VerdictRow> rank_whole(const std::vector<JudgeTask>& tasks,
                                                    int64_t showings,
                                                    Progress& progress);

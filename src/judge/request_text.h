@@ -14,10 +14,10 @@
 
 namespace thoughtrank {
 
-// One comparison: `branches[i]` gave `answers[i]`.
+// One comparison. `branches[i]` gave `answers[i]`.
 struct RankCall {
   size_t task = 0;
-  int64_t number = 0;  // of the call within its prompt
+  int64_t number = 0;  // the call's number within its prompt
   VerdictStage stage = VerdictStage::pass_a;
   const PromptRow* prompt = nullptr;
   std::vector<std::string> answers = {};
@@ -25,24 +25,24 @@ struct RankCall {
   bool keeps_order = false;  // anchor comparisons: both orders are asked for on purpose
 };
 
-// A call as shown: labels[i] stands before answers[order[i]].
+// How a call is shown. labels[i] stands before answers[order[i]].
 struct ShownCall {
   std::vector<std::string> labels;
   std::vector<size_t> order;
   std::string nonce;
 };
 
-// Labels, order and nonce of the `attempt`-th showing (a re-ask is shuffled anew).
+// Draws labels, order and nonce of the `attempt`-th showing (a re-ask is shuffled anew).
 [[nodiscard]] ShownCall show(const RankCall& call, const StreamKey& key, int64_t attempt);
 
 [[nodiscard]] std::string system_text(const std::string& rubric);
 [[nodiscard]] std::string user_text(const RankCall& call, const ShownCall& shown);
-// What a judge with this rubric is asked about the call.
+// Returns what a judge with this rubric is asked about the call.
 [[nodiscard]] Question ranking_question(const std::string& rubric,
                                         const RankCall& call,
                                         const ShownCall& shown);
 
-// A tiny ranking that shows whether a judge answers; `name` makes it a request of its own.
+// Returns a tiny ranking that shows whether a judge answers; `name` makes it a request of its own.
 [[nodiscard]] Question probe_question(const std::string& rubric, const std::string& name);
 
 inline constexpr int64_t kFenceTokens = 40;  // tokens set aside for the fence around one answer

@@ -31,7 +31,7 @@ std::vector<double> scores_of(const Candidates& candidates, const VerdictRow& ro
 // Scores cannot be fitted as rankings, nor rankings read as scores.
 void require_same_nature(const std::vector<VerdictRow>& verdicts, JudgeKind kind) {
   for (const VerdictRow& row : verdicts) {
-    if (row.abstained || is_of(row, VerdictStage::anchor)) continue;
+    if (row.abstained || row.stage == VerdictStage::anchor) continue;
     if (row.scores.empty() != gives_scores(kind)) return;
     fail(ExitCode::kConfig,
          "the verdicts are {} that {} gave, but judge.kind is {}. Put judge.kind back: winners are "
@@ -71,7 +71,7 @@ Material gather(const std::vector<JudgeTask>& tasks,
 RowsByPrompt rows_by_prompt(const std::vector<VerdictRow>& verdicts) {
   RowsByPrompt rows;
   for (const VerdictRow& row : verdicts) {
-    if (!is_of(row, VerdictStage::anchor)) rows[row.prompt_id].push_back(&row);
+    if (row.stage != VerdictStage::anchor) rows[row.prompt_id].push_back(&row);
   }
   for (auto& [prompt, list] : rows) {
     std::sort(

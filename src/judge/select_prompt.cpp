@@ -12,7 +12,7 @@
 namespace thoughtrank {
 namespace {
 
-BestOutputRow without_winner(const std::string& status, const std::string& reason) {
+BestOutputRow without_winner(SelectionStatus status, const std::string& reason) {
   BestOutputRow row;
   row.status = status;
   row.reason = reason;
@@ -110,8 +110,9 @@ BestOutputRow select_by_rankings(const Candidates& candidates,
                                  const SelectOptions& select,
                                  const StreamKey& key) {
   const std::vector<Candidate>& items = candidates.items;
-  if (items.size() < 2) return without_winner("no_candidates", too_few(candidates));
-  if (rankings.rankings.empty()) return without_winner("skipped", "no valid ranking");
+  if (items.size() < 2) return without_winner(SelectionStatus::no_candidates, too_few(candidates));
+  if (rankings.rankings.empty())
+    return without_winner(SelectionStatus::skipped, "no valid ranking");
   const Posterior posterior = fit(rankings, sigma);
   size_t ranked = 0;
   const std::vector<size_t> order = ranked_first(posterior, rankings, ranked);
@@ -129,9 +130,9 @@ BestOutputRow select_by_rankings(const Candidates& candidates,
   name_places(row, ranked);
   row.regret = regret.expected / sigma;
   const double confidence = confidence_over_average(posterior, order[0], shares(items));
-  row.status = "trained";
+  row.status = SelectionStatus::trained;
   if (row.regret > select.max_regret || confidence < select.min_confidence) {
-    row.status = "uncertain";
+    row.status = SelectionStatus::uncertain;
     row.reason = fmt::format("expected regret {:.2f} (at most {}), confidence {:.2f} (at least {})",
                              row.regret,
                              select.max_regret,
@@ -147,18 +148,18 @@ BestOutputRow select_by_scores(const Candidates& candidates,
                                const SelectOptions& select,
                                const StreamKey& key) {
   const std::vector<Candidate>& items = candidates.items;
-  if (items.empty()) return without_winner("no_candidates", too_few(candidates));
+  if (items.empty()) return without_winner(SelectionStatus::no_candidates, too_few(candidates));
   const auto [lowest, highest] = std::minmax_element(scores.begin(), scores.end());
   const bool is_one_trusted = items.size() == 1 && select.min_score && !is_reference;
   if (is_reference && *lowest == *highest) {
-    return without_winner("skipped",
+    return without_winner(SelectionStatus::skipped,
                           *highest > 0 ? "every answer is correct" : "no answer is correct");
   }
   if (items.size() == 1 && !(is_one_trusted && reaches(scores[0], select.min_score))) {
-    return without_winner("no_candidates", too_few(candidates));
+    return without_winner(SelectionStatus::no_candidates, too_few(candidates));
   }
   if (items.size() > 1 && *lowest == *highest) {
-    return without_winner("skipped", "every answer has the same score");
+    return without_winner(SelectionStatus::skipped, "every answer has the same score");
   }
   const auto tied = std::count(scores.begin(), scores.end(), *highest);
   BestOutputRow row;
@@ -171,10 +172,10 @@ BestOutputRow select_by_scores(const Candidates& candidates,
                          .p_best = is_top ? 1.0 / static_cast<double>(tied) : 0.0});
   }
   name_places(row, row.items.size());
-  row.status = "trained";
+  row.status = SelectionStatus::trained;
   if (tied > 1) row.reason = fmt::format("{} answers tie at the top, broken at random", tied);
   if (!reaches(*highest, select.min_score)) {
-    row.status = "uncertain";
+    row.status = SelectionStatus::uncertain;
     row.reason = fmt::format("score {} is below select.min_score {}", *highest, *select.min_score);
   }
   return row;

@@ -10,9 +10,9 @@
 
 namespace thoughtrank {
 
-// The valid rankings of one prompt as items of `candidates`; branches that are no candidates (any
-// more, or planted ones) are left out. `scales` are by the judge's name; where they are
-// empty, all judges count alike.
+// Returns the valid rankings of one prompt as items of `candidates`; branches that are no
+// candidates (any more, or planted ones) are left out. `scales` are by the judge's name; where they
+// are empty, all judges count alike.
 [[nodiscard]] RankingSet rankings_of(const Candidates& candidates,
                                      const std::vector<const VerdictRow*>& verdicts,
                                      const std::map<std::string, JudgeScale>& scales = {});
@@ -20,15 +20,16 @@ namespace thoughtrank {
 // Returns the σ of the most consistent judge, or kSmallestSigma where there is no judge.
 [[nodiscard]] double largest_sigma(const std::map<std::string, JudgeScale>& scales);
 
-// A coin-flip is not a winner: "trained" only if regret/σ <= max_regret and P(winner better than
-// the average answer) >= min_confidence. `regret` of the row is in units of σ.
+// Selects the winner. A coin-flip is none: "trained" only if regret/σ <= max_regret and P(winner
+// better than the average answer) >= min_confidence. `regret` of the row is in units of σ.
 [[nodiscard]] BestOutputRow select_by_rankings(const Candidates& candidates,
                                                const RankingSet& rankings,
                                                double sigma,
                                                const SelectOptions& select,
                                                const StreamKey& key);
 
-// Ties at the top are broken by the stream and flagged in `reason`. `scores[i]` is of item i.
+// Selects the highest score. Ties at the top are broken by the stream and flagged in `reason`.
+// `scores[i]` is of item i.
 [[nodiscard]] BestOutputRow select_by_scores(const Candidates& candidates,
                                              const std::vector<double>& scores,
                                              bool is_reference,

@@ -124,7 +124,7 @@ std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options) {
       output.prompt_id = task.prompt.prompt_id;
       output.branch = n;
       output.answer = text_of(static_cast<Planted>(n), question);
-      output.finish = "eos";
+      output.finish = Finish::eos;
       task.outputs.push_back(std::move(output));
     }
     tasks.push_back(std::move(task));

@@ -18,7 +18,7 @@ bool ignores_limit(Channel& channel,
                    const Dialect& dialect,
                    const Question& question) {
   Json body = parse_json(protocol.body(question), "request");
-  body[dialect.limit_key] = 1;
+  body[word_of(dialect.limit_key, kLimitKeys)] = 1;
   const Reply reply = ask(channel, dump_json(body));
   const std::optional<TokenUsage>& usage = reply.completion.usage;
   return reply.outcome == Outcome::answered && usage && usage->output > 1;
@@ -28,14 +28,23 @@ std::string note_name(const Connection& connection) {
   return "dialect of " + connection.endpoint + " " + connection.model;
 }
 
-// False when the ledger does not know.
+template <class Enum, size_t N>
+Enum read_word(const Json& note,
+               const char* key,
+               const EnumWords<Enum, N>& words,
+               const std::string& name) {
+  const std::string word = require_string(note, key, name);
+  const std::optional<Enum> value = value_of(word, words);
+  if (!value) fail(ExitCode::kBadData, "{}: unknown {} '{}'", name, key, word);
+  return *value;
+}
+
+// Returns false when the ledger does not know.
 bool speak_as_known(ChatProtocol& protocol, const Ledger& ledger, const std::string& name) {
   const Json* known = ledger.note(name);
   if (known == nullptr) return false;
-  const std::string word = require_string(*known, "format", name);
-  const std::optional<ReplyFormat> format = value_of(word, kReplyFormats);
-  if (!format) fail(ExitCode::kBadData, "{}: unknown format '{}'", name, word);
-  protocol.speak({.format = *format, .limit_key = require_string(*known, "limit_key", name)});
+  protocol.speak({.format = read_word(*known, "format", kReplyFormats, name),
+                  .limit_key = read_word(*known, "limit_key", kLimitKeys, name)});
   return true;
 }
 
@@ -44,8 +53,9 @@ void speak_and_remember(ChatProtocol& protocol,
                         Ledger& ledger,
                         const std::string& name) {
   protocol.speak(dialect);
-  ledger.remember(
-      name, {{"format", word_of(dialect.format, kReplyFormats)}, {"limit_key", dialect.limit_key}});
+  ledger.remember(name,
+                  {{"format", word_of(dialect.format, kReplyFormats)},
+                   {"limit_key", word_of(dialect.limit_key, kLimitKeys)}});
 }
 
 }  // namespace
@@ -70,16 +80,16 @@ void settle_dialect(Channel& channel,
   for (const Dialect& dialect : dialects()) {
     protocol.speak(dialect);
     const std::string format = word_of(dialect.format, kReplyFormats);
+    const std::string limit = word_of(dialect.limit_key, kLimitKeys);
     const Reply reply = ask(channel, protocol.body(questions.format));
     if (reply.outcome == Outcome::answered &&
         ignores_limit(channel, protocol, dialect, questions.limit)) {
-      log_info(
-          "judge: {} takes {}, but ignores {}", connection.endpoint, format, dialect.limit_key);
+      log_info("judge: {} takes {}, but ignores {}", connection.endpoint, format, limit);
       if (!unlimited) unlimited = dialect;
       continue;
     }
     if (reply.outcome == Outcome::answered) {
-      log_info("judge: {} takes {} and {}", connection.endpoint, format, dialect.limit_key);
+      log_info("judge: {} takes {} and {}", connection.endpoint, format, limit);
       return speak_and_remember(protocol, dialect, ledger, name);
     }
     if (reply.outcome == Outcome::retry) {

@@ -70,15 +70,13 @@ void read_choice(const Json& body, Completion& completion) {
 }  // namespace
 
 const std::vector<Dialect>& dialects() {
-  static const std::vector<Dialect> kDialects = {
-      {.format = ReplyFormat::json_schema, .limit_key = "max_completion_tokens"},
-      {.format = ReplyFormat::json_schema, .limit_key = "max_tokens"},
-      {.format = ReplyFormat::json_object_schema, .limit_key = "max_completion_tokens"},
-      {.format = ReplyFormat::json_object_schema, .limit_key = "max_tokens"},
-      {.format = ReplyFormat::json_object, .limit_key = "max_completion_tokens"},
-      {.format = ReplyFormat::json_object, .limit_key = "max_tokens"},
-      {.format = ReplyFormat::text, .limit_key = "max_completion_tokens"},
-      {.format = ReplyFormat::text, .limit_key = "max_tokens"}};
+  static const std::vector<Dialect> kDialects = [] {
+    std::vector<Dialect> all;
+    for (const auto& [format, format_word] : kReplyFormats) {
+      for (const auto& [key, key_word] : kLimitKeys) all.push_back({format, key});
+    }
+    return all;
+  }();
   return kDialects;
 }
 
@@ -93,7 +91,7 @@ std::string ChatProtocol::body(const Question& question) const {
                {"messages",
                 Json::array({{{"role", "system"}, {"content", question.system}},
                              {{"role", "user"}, {"content", question.user}}})},
-               {dialect_.limit_key, max_output_tokens_}};
+               {word_of(dialect_.limit_key, kLimitKeys), max_output_tokens_}};
   if (dialect_.format != ReplyFormat::text) {
     body["response_format"] = response_format(dialect_.format, question.labels);
   }

@@ -102,7 +102,7 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const std::string where = from.frozen().string();
   const Json record = parse_json(read_file(from.frozen()), where);
   const Json& before = require(record, "config", where);
-  const Json& machine_before = require(record, "frozen", where);
+  const Json& frozen = require(record, "frozen", where);
   const Json& digests = require(record, "sha256", where);
   const Json now = config_to_json(config);
   for (const char* part : {"branches", "generate"}) {
@@ -110,8 +110,8 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   }
   const ComputeSetup compute = resolve_compute(config);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  return machine_before.value("device", "") == compute.device &&
-         machine_before.value("dtype", "") == word_of(compute.dtype) &&
+  return frozen.value("device", "") == compute.device &&
+         frozen.value("dtype", "") == word_of(compute.dtype) &&
          digests.value("template", "") == template_sha256(texts.chat_template) &&
          has_same_texts(before, digests.value("texts", ""), config);
 }

@@ -49,7 +49,7 @@ Enum enum_of(const std::string& word,
   return *value;
 }
 
-ComputeSetup frozen_machine(const Json& record, const std::string& where) {
+ComputeSetup frozen_compute(const Json& record, const std::string& where) {
   const Json& frozen = require(record, "frozen", where);
   const auto dtype = [&](const char* key) {
     return enum_of(require_string(frozen, key, where), kDtypes, key, where);
@@ -123,7 +123,7 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
     longer["config"]["rounds"] = config.rounds;
     publish_file(run_json, longer.dump(2) + "\n");
   }
-  ComputeSetup frozen = frozen_machine(before, where);
+  ComputeSetup frozen = frozen_compute(before, where);
   if (frozen.threads != compute.threads) {
     log_info("threads: {} as at the first start of this run", frozen.threads);
   }

@@ -25,8 +25,8 @@ Json count_ends(const std::vector<OutputRow>& rows) {
     group[key] = group.value(key, 0) + 1;
   };
   for (const OutputRow& row : rows) {
-    count(counts["thought_end"], row.thought_end);
-    count(counts["finish"], row.finish);
+    count(counts["thought_end"], word_of(row.thought_end, kThoughtEnds));
+    count(counts["finish"], word_of(row.finish, kFinishes));
   }
   return counts;
 }

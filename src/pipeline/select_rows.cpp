@@ -54,11 +54,13 @@ Json publish_selected_rows(const fs::path& target,
   const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
   std::vector<TrainingRow> training;
   std::vector<PreferencePairRow> pairs;
-  Json counts = {{"trained", 0}, {"uncertain", 0}, {"skipped", 0}, {"no_candidates", 0}};
+  Json counts = Json::object();
+  for (const auto& status : kSelectionStatuses) counts[status.word] = 0;
   for (size_t n = 0; n < tasks.size(); ++n) {
     const BestOutputRow& row = best.at(n);
-    counts[row.status] = counts.value(row.status, 0) + 1;
-    if (row.status != "trained") continue;
+    const std::string status = word_of(row.status, kSelectionStatuses);
+    counts[status] = counts[status].get<int64_t>() + 1;
+    if (row.status != SelectionStatus::trained) continue;
     const auto winners =
         std::min<size_t>(static_cast<size_t>(config.select.winners_per_prompt), row.items.size());
     for (size_t k = 0; k < winners; ++k) {

@@ -1,4 +1,5 @@
-// One open run: its config, machine, texts, folder and journal. Whoever has a Session has the lock.
+// One open run: its config, compute setup, texts, folder and journal. Whoever has a Session has the
+// lock.
 #pragma once
 
 #include <memory>

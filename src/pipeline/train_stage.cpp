@@ -89,7 +89,7 @@ std::optional<HeldoutGate> make_gate(const Session& session, int64_t round) {
 
 // The facts of a checkpoint that was published just before the process was killed.
 StageReport report_of_published(const Session& session, int64_t round) {
-  const fs::path manifest = session.folder.checkpoint(round) / "MANIFEST.json";
+  const fs::path manifest = session.folder.checkpoint(round) / kManifestName;
   const Json json = parse_json(read_file(manifest), manifest.string());
   Json facts = require(json, "training", manifest.string());
   facts["weights_sha256"] = weights_sha256(session.folder.checkpoint(round));

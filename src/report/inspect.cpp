@@ -74,7 +74,7 @@ std::string overview(const std::vector<PromptView>& views, int64_t round, size_t
     const OutputRow* winner = find_output(view, view.best->winner);
     text +=
         fmt::format("    {}{}{}\n",
-                    view.best->status,
+                    word_of(view.best->status, kSelectionStatuses),
                     view.best->reason.empty() ? "" : " (" + view.best->reason + ")",
                     winner == nullptr
                         ? ""
@@ -95,8 +95,8 @@ std::string candidate(const OutputRow& row,
       "{}\n",
       rank,
       row.char_,
-      row.thought_end,
-      row.finish,
+      word_of(row.thought_end, kThoughtEnds),
+      word_of(row.finish, kFinishes),
       row.answer_logprob,
       body(row.thought),
       body(row.answer));
@@ -108,8 +108,9 @@ std::string one_prompt(const PromptView& view, const InspectOptions& options) {
   constexpr size_t kShown = 5;
   std::string text = fmt::format("{}\n{}\n\n", view.prompt.prompt_id, view.prompt.prompt);
   if (view.best) {
-    text += fmt::format(
-        "{}{}\n\n", view.best->status, view.best->reason.empty() ? "" : ": " + view.best->reason);
+    text += fmt::format("{}{}\n\n",
+                        word_of(view.best->status, kSelectionStatuses),
+                        view.best->reason.empty() ? "" : ": " + view.best->reason);
   }
   std::vector<int64_t> shown;
   size_t rank = 0;

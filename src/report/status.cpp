@@ -42,14 +42,25 @@ StageStatus stage_status(const RunFolder& folder, const RunLog& log, int64_t rou
   return status;
 }
 
+int64_t& count_of(RoundStatus& round, SelectionStatus status) {
+  switch (status) {
+    case SelectionStatus::trained:
+      return round.trained;
+    case SelectionStatus::uncertain:
+      return round.uncertain;
+    case SelectionStatus::skipped:
+      return round.skipped;
+    case SelectionStatus::no_candidates:
+      return round.no_candidates;
+  }
+  fail(ExitCode::kInternal, "a selection's status without a count");
+}
+
 void read_selection(const RunFolder& folder, RoundStatus& round) {
   const fs::path file = folder.file(round.round, RoundFile::best_outputs);
   if (!fs::exists(file)) return;
   for (const BestOutputRow& row : read_rows<BestOutputRow>(file)) {
-    if (row.status == "trained") ++round.trained;
-    if (row.status == "uncertain") ++round.uncertain;
-    if (row.status == "skipped") ++round.skipped;
-    if (row.status == "no_candidates") ++round.no_candidates;
+    ++count_of(round, row.status);
     round.usd += row.usd;
   }
 }

@@ -29,8 +29,8 @@ inline OutputRow example() {
           .head_len = 2,
           .answer_start = 3,
           .answer_offset = 1,
-          .thought_end = "cap",
-          .finish = "eos",
+          .thought_end = ThoughtEnd::cap,
+          .finish = Finish::loop,
           .thought_logprob = -1.25,
           .answer_logprob = -0.1,
           .answer_margin = 1.0 / 3.0,
@@ -41,7 +41,7 @@ template <>
 inline VerdictRow example() {
   return {.prompt_id = "p1",
           .round = 1,
-          .stage = "pass_a",
+          .stage = VerdictStage::halve,
           .call = 3,
           .judge = "openai:some-judge",
           .request_sha256 = "cd",
@@ -63,7 +63,7 @@ inline BestOutputRow example() {
   return {
       .prompt_id = "p1",
       .round = 1,
-      .status = "trained",
+      .status = SelectionStatus::trained,
       .reason = "clear",
       .winner = 4,
       .runner_up = 5,

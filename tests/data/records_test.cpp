@@ -24,12 +24,12 @@ template <>
 inline constexpr const char* kBytes<OutputRow> =
     R"({"prompt_id":"p1","round":2,"branch":61,"char":"9","thought":"9 lives",)"
     R"("answer":"cat 🐈","token_ids":[5,6,7,8],"head_len":2,"answer_start":3,)"
-    R"("answer_offset":1,"thought_end":"cap","finish":"eos","thought_logprob":-1.25,)"
+    R"("answer_offset":1,"thought_end":"cap","finish":"loop","thought_logprob":-1.25,)"
     R"("answer_logprob":-0.1,"answer_margin":0.3333333333333333,"model_sha256":"ab"})";
 
 template <>
 inline constexpr const char* kBytes<VerdictRow> =
-    R"({"prompt_id":"p1","round":1,"stage":"pass_a","call":3,)"
+    R"({"prompt_id":"p1","round":1,"stage":"halve","call":3,)"
     R"("judge":"openai:some-judge","request_sha256":"cd","labels":["A","B"],)"
     R"("branches":[4,-1],"ranking":[-1,4],"scores":[0.5,2.0],"abstained":true,)"
     R"("reason":"no list","attempts":2,"input_tokens":900,"output_tokens":20,)"
@@ -178,9 +178,9 @@ TEST(RecordRules, AHeldOutGenerationHasNoBranch) {
   OutputRow row = example<OutputRow>();
   row.branch = -1;
   row.char_ = "";
-  row.thought_end = "";
+  row.thought_end = ThoughtEnd::none;
   EXPECT_EQ(read<OutputRow>(to_json(row)).branch, -1);
-  EXPECT_EQ(read<OutputRow>(to_json(row)).thought_end, "");
+  EXPECT_EQ(read<OutputRow>(to_json(row)).thought_end, ThoughtEnd::none);
 }
 
 TEST(RecordRules, SpansAreTriplesInsideTheRow) {

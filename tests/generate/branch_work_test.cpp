@@ -85,7 +85,7 @@ void BranchWorkTest::expect_consistent(const OutputRow& row) const {
   EXPECT_TRUE(tagged.ends_with("</t>")) << tagged;
   EXPECT_EQ(row.thought, to_valid_utf8(tagged.substr(3, tagged.size() - 3 - 4)));
   const bool has_eos = size > row.answer_start && row.token_ids.back() == eos_;
-  EXPECT_EQ(has_eos, row.finish == "eos");
+  EXPECT_EQ(has_eos, row.finish == Finish::eos);
   EXPECT_EQ(row.answer,
             to_valid_utf8(until_answer.substr(until_answer.size() - offset) +
                           bytes(row.token_ids, row.answer_start, size - (has_eos ? 1 : 0))));
@@ -97,7 +97,8 @@ void BranchWorkTest::expect_consistent(const OutputRow& row) const {
 TEST_F(BranchWorkTest, RowsSayWhatTheTokensSayInEveryMode) {
   for (const auto& [mode, word] : kHeadModes) {
     const BranchWork work(setup(mode), tokenizer_.vocabulary_size());
-    std::set<std::string> ends, finishes;
+    std::set<ThoughtEnd> ends;
+    std::set<Finish> finishes;
     for (int64_t trial = 0; trial < 300; ++trial) {
       PromptRow prompt = prompt_;
       prompt.token_ids.push_back(trial);
@@ -110,8 +111,8 @@ TEST_F(BranchWorkTest, RowsSayWhatTheTokensSayInEveryMode) {
         finishes.insert(row.finish);
       }
     }
-    EXPECT_EQ(ends, (std::set<std::string>{"model", "eos", "cap"}));
-    EXPECT_TRUE(finishes.contains("eos") && finishes.contains("length"));
+    EXPECT_EQ(ends, (std::set{ThoughtEnd::model, ThoughtEnd::eos, ThoughtEnd::cap}));
+    EXPECT_TRUE(finishes.contains(Finish::eos) && finishes.contains(Finish::length));
   }
 }
 
@@ -156,7 +157,7 @@ TEST_F(BranchWorkTest, GreedyWithoutAThoughtGivesTheAnswerOnly) {
   EXPECT_EQ(row.head_len, 0);
   EXPECT_EQ(row.answer_start, 0);
   EXPECT_EQ(row.thought, "");
-  EXPECT_EQ(row.thought_end, "");
+  EXPECT_EQ(row.thought_end, ThoughtEnd::none);
   ASSERT_GT(row.token_ids.size(), 0u);
   // Nothing of the prompt is in the row: its first token is what the model chose after the prompt.
   EXPECT_EQ(row.token_ids[0], draw(prompt_.token_ids, {}, tokenizer_.vocabulary_size()).id);
@@ -173,12 +174,12 @@ TEST_F(BranchWorkTest, ABranchThatBreaksIsARowWithWhatItHas) {
     });
     const OutputRow row = work.make_row(
         prompt_, work.branches(), breaks.run(group->shared_ids, std::move(group->branches[0])));
-    EXPECT_EQ(row.finish, "error");
+    EXPECT_EQ(row.finish, Finish::error);
     EXPECT_EQ(row.thought, "a" + std::string(good, 'b'));
     EXPECT_EQ(row.answer, "");
     EXPECT_EQ(row.answer_start, std::ssize(row.token_ids));
     EXPECT_EQ(row.head_len, 3);
-    EXPECT_EQ(from_json<OutputRow>(to_json(row), "row").finish, "error");
+    EXPECT_EQ(from_json<OutputRow>(to_json(row), "row").finish, Finish::error);
   }
 }
 

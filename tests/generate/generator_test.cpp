@@ -129,8 +129,8 @@ class EveryBranch : public GeneratorTest, public testing::WithParamInterface<Hea
     for (const auto& [key, row] : rows) {
       SCOPED_TRACE(row.prompt_id + " " + row.char_);
       expect_same(row, plain_row(setup, row));
-      ends["thought " + row.thought_end] += 1;
-      ends["answer " + row.finish] += 1;
+      ends["thought " + word_of(row.thought_end, kThoughtEnds)] += 1;
+      ends["answer " + word_of(row.finish, kFinishes)] += 1;
       ends[row.answer_offset > 0 ? "offset" : "no offset"] += 1;
     }
     return ends;

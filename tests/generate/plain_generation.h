@@ -99,23 +99,23 @@ class PlainGeneration {
     const std::string& close = setup_.branches.close;
     std::string text = begun;
     TokenIds thought;
-    while (row_.thought_end.empty()) {
+    while (row_.thought_end == ThoughtEnd::none) {
       if (text.find(close) != std::string::npos) {
-        row_.thought_end = "model";
+        row_.thought_end = ThoughtEnd::model;
       } else if (setup_.generate.loop_rule && ends_in_loop(thought)) {
-        row_.thought_end = "loop";
+        row_.thought_end = ThoughtEnd::loop;
       } else if (count_thought_tokens(tokenizer_, close, begun, thought) >=
                  setup_.generate.thought_tokens) {
-        row_.thought_end = "cap";
+        row_.thought_end = ThoughtEnd::cap;
       } else if (const Choice choice = choose(); is_eos(choice.id)) {
-        row_.thought_end = "eos";
+        row_.thought_end = ThoughtEnd::eos;
       } else {
         row_.thought_logprob += choice.log_probability;
         thought.push_back(keep(choice.id));
         text += bytes_of(tokenizer_, choice.id);
       }
     }
-    if (row_.thought_end != "model") {
+    if (row_.thought_end != ThoughtEnd::model) {
       row_.thought = to_valid_utf8(text);
       for (const int64_t id : tokenizer_.encode(close)) keep(id);
       return;
@@ -129,22 +129,24 @@ class PlainGeneration {
     row_.answer_start = std::ssize(row_.token_ids);
     TokenIds answer;
     double margins = 0;
-    while (row_.finish.empty()) {
+    std::optional<Finish> finish;
+    while (!finish) {
       const Choice choice = choose();
       row_.answer_logprob += choice.log_probability;
       margins += choice.margin;
       answer.push_back(keep(choice.id));
       if (is_eos(choice.id)) {
-        row_.finish = "eos";
+        finish = Finish::eos;
         break;
       }
       answer_text_ += bytes_of(tokenizer_, choice.id);
       if (setup_.generate.loop_rule && ends_in_loop(answer)) {
-        row_.finish = "loop";
+        finish = Finish::loop;
       } else if (std::ssize(answer) >= setup_.generate.answer_tokens) {
-        row_.finish = "length";
+        finish = Finish::length;
       }
     }
+    row_.finish = *finish;
     row_.answer_margin = margins / static_cast<double>(answer.size());
     row_.answer = to_valid_utf8(answer_text_);
   }

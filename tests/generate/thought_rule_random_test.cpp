@@ -16,7 +16,8 @@ namespace thoughtrank {
 namespace {
 
 struct Ended {
-  std::string thought, answer, thought_end;
+  std::string thought, answer;
+  ThoughtEnd thought_end = ThoughtEnd::none;
   size_t tokens = 0;  // chosen in the thought, kept
 };
 
@@ -25,18 +26,19 @@ Ended think_plainly(const ThoughtPlan& plan, const std::vector<int64_t>& choices
   std::vector<int64_t> ids;
   for (const int64_t id : choices) {
     if (id == plan.eos_ids[0])
-      return {"T" + plan.tokenizer.decode(ids, false), "", "eos", ids.size()};
+      return {"T" + plan.tokenizer.decode(ids, false), "", ThoughtEnd::eos, ids.size()};
     ids.push_back(id);
     const std::string text = "T" + plan.tokenizer.decode(ids, false);
     const size_t tag = text.find(plan.close);
     if (tag != std::string::npos) {
-      return {text.substr(0, tag), text.substr(tag + plan.close.size()), "model", ids.size()};
+      return {
+          text.substr(0, tag), text.substr(tag + plan.close.size()), ThoughtEnd::model, ids.size()};
     }
-    if (ends_in_loop(ids)) return {text, "", "loop", ids.size()};
+    if (ends_in_loop(ids)) return {text, "", ThoughtEnd::loop, ids.size()};
     if (count_thought_tokens(plan.tokenizer, plan.close, "T", ids) >= plan.thought_tokens)
-      return {text, "", "cap", ids.size()};
+      return {text, "", ThoughtEnd::cap, ids.size()};
   }
-  return {"T" + plan.tokenizer.decode(ids, false), "", "", ids.size()};
+  return {"T" + plan.tokenizer.decode(ids, false), "", ThoughtEnd::none, ids.size()};
 }
 
 class RandomBranches : public testing::TestWithParam<std::string> {};
@@ -50,7 +52,7 @@ TEST_P(RandomBranches, EndAsTheRulesSay) {
                          .thought_tokens = 9,
                          .answer_tokens = 1000};
   RandomStream random(/*seed=*/1, GetParam());
-  std::map<std::string, int> seen;
+  std::map<ThoughtEnd, int> seen;
   for (int trial = 0; trial < 20000; ++trial) {
     const uint64_t kinds = 1 + random.below(8);  // few kinds of tokens: loops and near misses
     std::vector<int64_t> choices(24);
@@ -59,7 +61,7 @@ TEST_P(RandomBranches, EndAsTheRulesSay) {
     }
     const Ended plain = think_plainly(plan, choices);
     RuleDriver branch(plan, {.thought = "T"});
-    choices.resize(plain.tokens + (plain.thought_end == "eos" ? 1 : 0));
+    choices.resize(plain.tokens + (plain.thought_end == ThoughtEnd::eos ? 1 : 0));
     branch.choose(choices);
     ASSERT_EQ(branch.result().thought, plain.thought);
     ASSERT_EQ(branch.result().answer, plain.answer);
@@ -67,7 +69,10 @@ TEST_P(RandomBranches, EndAsTheRulesSay) {
     ASSERT_LE(std::ssize(branch.kept()), plan.most_tokens());
     seen[plain.thought_end] += 1;
   }
-  for (const std::string end : {"model", "eos", "cap", "loop"}) EXPECT_GT(seen[end], 20) << end;
+  for (const auto& [end, word] : kThoughtEnds) {
+    if (end == ThoughtEnd::none) continue;
+    EXPECT_GT(seen[end], 20) << word;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(CloseTags,

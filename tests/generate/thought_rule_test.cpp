@@ -68,7 +68,7 @@ TEST(ThoughtRule, FindsTheCloseTagHoweverItIsSplit) {
         ASSERT_EQ(result.answer, after + "ok") << cuts;
         ASSERT_EQ(result.answer_offset, std::ssize(after)) << cuts;
         ASSERT_EQ(result.answer_tokens, 2) << cuts;
-        ASSERT_EQ(result.thought_end, "model") << cuts;
+        ASSERT_EQ(result.thought_end, ThoughtEnd::model) << cuts;
         ASSERT_FALSE(branch.is_stopped());
       }
     }
@@ -92,8 +92,8 @@ TEST(ThoughtRule, EosInTheThoughtIsDroppedAndTheTagForced) {
   const ThoughtResult& result = branch.result();
   EXPECT_EQ(result.thought, "Thi<");
   EXPECT_EQ(result.answer, "ok");
-  EXPECT_EQ(result.thought_end, "eos");
-  EXPECT_EQ(result.finish, "eos");
+  EXPECT_EQ(result.thought_end, ThoughtEnd::eos);
+  EXPECT_EQ(result.finish, Finish::eos);
   EXPECT_EQ(result.answer_tokens, 3);
   EXPECT_EQ(result.answer_offset, 0);
   EXPECT_DOUBLE_EQ(result.thought_logprob, -3);  // neither the dropped nor the forced ones
@@ -116,10 +116,10 @@ TEST(ThoughtRule, EveryEosIdCounts) {
   bench.plan.eos_ids.push_back(eot);
   RuleDriver branch = bench.drive();
   branch.choose({eot, eot});
-  EXPECT_EQ(branch.result().thought_end, "eos");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::eos);
   EXPECT_EQ(branch.kept(), bench.plan.close_ids + std::vector<int64_t>{eot});
   EXPECT_EQ(branch.result().answer, "");
-  EXPECT_EQ(branch.result().finish, "eos");
+  EXPECT_EQ(branch.result().finish, Finish::eos);
 }
 
 TEST(ThoughtRule, TheBudgetKeepsItsLastTokenAndForcesTheTag) {
@@ -128,9 +128,9 @@ TEST(ThoughtRule, TheBudgetKeepsItsLastTokenAndForcesTheTag) {
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("abc") + bench.tokenizer.encode("0123456789!"));
   EXPECT_EQ(branch.result().thought, "Tabc");
-  EXPECT_EQ(branch.result().thought_end, "cap");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
   EXPECT_EQ(branch.result().answer, "0123456789");
-  EXPECT_EQ(branch.result().finish, "length");
+  EXPECT_EQ(branch.result().finish, Finish::length);
   EXPECT_EQ(
       branch.kept(),
       bench.tokenizer.encode("abc") + bench.plan.close_ids + bench.tokenizer.encode("0123456789"));
@@ -144,7 +144,7 @@ TEST(ThoughtRule, AZeroBudgetClosesTheThoughtAtOnce) {
     branch.choose(bench.ids({first, "b"}));
     EXPECT_EQ(branch.kept(), bench.plan.close_ids + bench.ids({"b"}));
     EXPECT_EQ(branch.result().thought, "T");
-    EXPECT_EQ(branch.result().thought_end, "cap");
+    EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
     EXPECT_DOUBLE_EQ(branch.result().thought_logprob, 0);
   }
 }
@@ -154,11 +154,11 @@ TEST(ThoughtRule, AZeroAnswerBudgetStopsAfterTheTag) {
   bench.plan.answer_tokens = 0;
   RuleDriver written = bench.drive();
   EXPECT_EQ(written.choose(bench.tokenizer.encode("a</thought>b")), 11u);
-  EXPECT_EQ(written.result().finish, "length");
+  EXPECT_EQ(written.result().finish, Finish::length);
   RuleDriver forced = bench.drive();
   EXPECT_EQ(forced.choose({bench.eos(), bench.eos()}), 1u);
   EXPECT_EQ(forced.kept(), bench.plan.close_ids);
-  EXPECT_EQ(forced.result().finish, "length");
+  EXPECT_EQ(forced.result().finish, Finish::length);
 }
 
 TEST(ThoughtRule, ATagHalfWrittenAtTheBudgetMayBeCompleted) {
@@ -166,7 +166,7 @@ TEST(ThoughtRule, ATagHalfWrittenAtTheBudgetMayBeCompleted) {
   bench.plan.thought_tokens = 2;
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("a</thought>b"));
-  EXPECT_EQ(branch.result().thought_end, "model");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::model);
   EXPECT_EQ(branch.result().thought, "Ta");
   EXPECT_EQ(branch.result().answer, "b");
 }
@@ -176,7 +176,7 @@ TEST(ThoughtRule, ATagBrokenOffBeyondTheBudgetEndsTheThought) {
   bench.plan.thought_tokens = 2;
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("a</thoughts!"));
-  EXPECT_EQ(branch.result().thought_end, "cap");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
   EXPECT_EQ(branch.result().thought, "Ta</thoughts");
   EXPECT_EQ(branch.result().answer, "!");
 }
@@ -186,7 +186,7 @@ TEST(ThoughtRule, TheTagIsNotWaitedForOnceTheBudgetIsReached) {
   bench.plan.thought_tokens = 1;
   RuleDriver branch = bench.drive();
   branch.choose(bench.ids({"a<", "/"}));
-  EXPECT_EQ(branch.result().thought_end, "cap");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
   EXPECT_EQ(branch.result().thought, "Ta<");
   EXPECT_EQ(branch.result().answer, "/");
 }
@@ -198,7 +198,7 @@ TEST(ThoughtRule, TokensWithoutBytesCannotHoldTheBudgetOff) {
   RuleDriver branch = bench.drive();
   const size_t chosen = branch.choose(bench.ids({"<"}) + std::vector<int64_t>(100, beyond));
   EXPECT_EQ(branch.result().thought, "T<");
-  EXPECT_EQ(branch.result().thought_end, "cap");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
   EXPECT_LE(std::ssize(branch.kept()), bench.plan.most_tokens());
   EXPECT_LT(chosen, 100u);
 }
@@ -208,9 +208,9 @@ TEST(ThoughtRule, ALoopEndsTheThoughtAndTheAnswer) {
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("aaaaaaaabbbbbbbbc"));
   EXPECT_EQ(branch.result().thought, "Taaaaaaaa");
-  EXPECT_EQ(branch.result().thought_end, "loop");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::loop);
   EXPECT_EQ(branch.result().answer, "bbbbbbbb");
-  EXPECT_EQ(branch.result().finish, "loop");
+  EXPECT_EQ(branch.result().finish, Finish::loop);
   EXPECT_EQ(branch.result().answer_tokens, 8);
 }
 
@@ -220,8 +220,8 @@ TEST(ThoughtRule, TheLoopRuleSeesOneStageOnly) {
   bench.plan.close_ids = bench.ids({"<"});
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("aaaaa<aaaaaaab"));  // 5, then 7
-  EXPECT_EQ(branch.result().thought_end, "model");
-  EXPECT_EQ(branch.result().finish, "");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::model);
+  EXPECT_EQ(branch.result().finish, std::nullopt);
   EXPECT_EQ(branch.result().answer, "aaaaaaab");
 }
 
@@ -230,8 +230,8 @@ TEST(ThoughtRule, TheLoopRuleCanBeOff) {
   bench.plan.loop_rule = false;
   RuleDriver branch = bench.drive();
   branch.choose(std::vector<int64_t>(30, bench.ids({"a"})[0]));
-  EXPECT_EQ(branch.result().thought_end, "cap");
-  EXPECT_EQ(branch.result().finish, "length");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
+  EXPECT_EQ(branch.result().finish, Finish::length);
 }
 
 TEST(ThoughtRule, EosAsTheLastTokenOfTheBudgetIsEos) {
@@ -239,7 +239,7 @@ TEST(ThoughtRule, EosAsTheLastTokenOfTheBudgetIsEos) {
   RuleDriver branch = bench.drive();
   branch.choose(bench.tokenizer.encode("</thought>012345678") + std::vector<int64_t>{bench.eos()});
   EXPECT_EQ(branch.result().answer_tokens, 10);
-  EXPECT_EQ(branch.result().finish, "eos");
+  EXPECT_EQ(branch.result().finish, Finish::eos);
 }
 
 TEST(ThoughtRule, ABranchWithoutAThoughtAnswersDirectly) {
@@ -247,12 +247,12 @@ TEST(ThoughtRule, ABranchWithoutAThoughtAnswersDirectly) {
   RuleDriver branch = bench.drive({.has_thought = false});
   branch.choose(bench.tokenizer.encode("</thought>"));
   EXPECT_EQ(branch.result().answer, "</thought>");
-  EXPECT_EQ(branch.result().thought_end, "");
-  EXPECT_EQ(branch.result().finish, "length");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::none);
+  EXPECT_EQ(branch.result().finish, Finish::length);
   RuleDriver silent = bench.drive({.has_thought = false});
   silent.choose({bench.eos()});
   EXPECT_EQ(silent.result().answer, "");
-  EXPECT_EQ(silent.result().finish, "eos");
+  EXPECT_EQ(silent.result().finish, Finish::eos);
 }
 
 TEST(ThoughtRule, AFirstTokenTakenIsHeadNotThought) {
@@ -261,7 +261,7 @@ TEST(ThoughtRule, AFirstTokenTakenIsHeadNotThought) {
   RuleDriver branch = bench.drive({.takes_first = true});
   branch.choose(bench.ids({"The", "y", "!", "a"}));
   EXPECT_EQ(branch.result().thought, "They!");
-  EXPECT_EQ(branch.result().thought_end, "cap");
+  EXPECT_EQ(branch.result().thought_end, ThoughtEnd::cap);
   EXPECT_EQ(branch.result().head_tokens, 1);
   EXPECT_DOUBLE_EQ(branch.result().thought_logprob, -2);
   EXPECT_DOUBLE_EQ(branch.result().answer_logprob, -1);

@@ -100,7 +100,7 @@ TEST_F(AdaptersTest, anthropic_is_spoken_to_in_its_own_words) {
   options.first.server.api_key_env = "THOUGHTRANK_ANTHROPIC_KEY";
   const auto judged = run(options, make_tasks(3, 20));
   for (const JudgedPrompt& prompt : judged) {
-    EXPECT_EQ(prompt.best.status, "trained") << prompt.best.reason;
+    EXPECT_EQ(prompt.best.status, SelectionStatus::trained) << prompt.best.reason;
     EXPECT_GE(prompt.best.winner, 17);
     EXPECT_NEAR(prompt.best.usd, 1.02 * static_cast<double>(prompt.best.calls), 1e-9);
   }

@@ -168,7 +168,7 @@ TEST_F(AuditTest, a_judge_that_guesses_trains_on_nothing_and_contradicts_itself)
   EXPECT_LT(std::abs(mean(found["judges"][0]["kendall_tau"])), 0.25);
   EXPECT_LT(found["judges"][0]["sigma"].get<double>(), kUselessSigma);
   EXPECT_NE(findings(found).find("contradicts itself"), std::string::npos) << findings(found);
-  for (const BestOutputRow& row : best_) EXPECT_NE(row.status, "trained");
+  for (const BestOutputRow& row : best_) EXPECT_NE(row.status, SelectionStatus::trained);
   JudgeOptions gated = options_;
   gated.gates.max_flip_rate = 0.5;
   expect_error([&] { check_gates(found, gated); }, ExitCode::kJudge, {"max_flip_rate"});

@@ -22,8 +22,8 @@ inline OutputRow output(const std::string& prompt_id, int64_t branch, const std:
   row.char_ = "a";
   row.thought = "PLANTED-THOUGHT about " + std::to_string(branch);
   row.answer = answer;
-  row.thought_end = "model";
-  row.finish = "eos";
+  row.thought_end = ThoughtEnd::model;
+  row.finish = Finish::eos;
   return row;
 }
 

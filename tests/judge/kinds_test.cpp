@@ -32,12 +32,12 @@ TEST_F(KindsTest, likelihood_takes_the_best_score_and_keeps_the_scores) {
     return by_length(prompt, answers);
   };
   const auto judged = run(of_kind(JudgeKind::likelihood), tasks, scorer);
-  EXPECT_EQ(judged[2].best.status, "trained");
+  EXPECT_EQ(judged[2].best.status, SelectionStatus::trained);
   EXPECT_EQ(judged[2].best.winner, 61);
   EXPECT_EQ(judged[2].best.runner_up, 60);
   EXPECT_EQ(judged[2].best.worst, 0);
   ASSERT_EQ(judged[2].verdicts.size(), 1u);
-  EXPECT_EQ(judged[2].verdicts[0].stage, "pointwise");
+  EXPECT_EQ(judged[2].verdicts[0].stage, VerdictStage::pointwise);
   EXPECT_EQ(calls, 3);
   EXPECT_EQ(bytes_of(run(of_kind(JudgeKind::likelihood), tasks, scorer)), bytes_of(judged));
   EXPECT_EQ(calls, 3) << "scores were computed again";
@@ -46,13 +46,16 @@ TEST_F(KindsTest, likelihood_takes_the_best_score_and_keeps_the_scores) {
 TEST_F(KindsTest, likelihood_respects_min_score_and_refuses_nan) {
   select_.min_score = 1000;
   EXPECT_EQ(run(of_kind(JudgeKind::likelihood), make_tasks(1, 5), by_length)[0].best.status,
-            "uncertain");
+            SelectionStatus::uncertain);
   auto one = make_tasks(1, 1);
-  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status, "no_candidates");
+  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status,
+            SelectionStatus::no_candidates);
   select_.min_score = 1;
-  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status, "trained");
+  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status,
+            SelectionStatus::trained);
   select_.min_score.reset();
-  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status, "no_candidates");
+  EXPECT_EQ(run(of_kind(JudgeKind::likelihood), one, by_length)[0].best.status,
+            SelectionStatus::no_candidates);
   const AnswerScorer broken = [](const PromptRow&, const std::vector<std::string>& answers) {
     return std::vector<double>(answers.size(), std::nan(""));
   };
@@ -85,11 +88,11 @@ TEST_F(KindsTest, reference_trains_where_some_are_right) {
   tasks[2].prompt.answer = "Answer x";
   for (OutputRow& row : tasks[2].outputs) row.answer = " Answer  x";
   const auto judged = run(of_kind(JudgeKind::reference), tasks);
-  EXPECT_EQ(judged[0].best.status, "trained");
+  EXPECT_EQ(judged[0].best.status, SelectionStatus::trained);
   EXPECT_EQ(judged[0].best.winner, 1);
-  EXPECT_EQ(judged[1].best.status, "skipped");
+  EXPECT_EQ(judged[1].best.status, SelectionStatus::skipped);
   EXPECT_EQ(judged[1].best.reason, "no answer is correct");
-  EXPECT_EQ(judged[2].best.status, "skipped");
+  EXPECT_EQ(judged[2].best.status, SelectionStatus::skipped);
   EXPECT_EQ(judged[2].best.reason, "every answer is correct");
   tasks[1].prompt.answer = "";
   expect_error([&] { (void)run(of_kind(JudgeKind::reference), tasks); }, ExitCode::kConfig, {"p1"});
@@ -132,7 +135,7 @@ TEST_F(KindsTest, command_ranks_by_the_program_and_sees_no_thought) {
   options.first.server.concurrency = 2;
   options.first.server.command = {"python3", "-c", kLongestFirst};
   const auto judged = run(options, make_tasks(1, 12));
-  EXPECT_EQ(judged[0].best.status, "trained") << judged[0].best.reason;
+  EXPECT_EQ(judged[0].best.status, SelectionStatus::trained) << judged[0].best.reason;
   EXPECT_EQ(judged[0].best.winner, 11);
   options.first.server.command = {
       "sh", "-c", "tee -a \"$0\" > /dev/null", (folder_ / "seen").string()};
@@ -180,10 +183,10 @@ TEST_F(KindsTest, winners_anew_from_verdicts_are_the_same_or_follow_the_new_rule
   select_.min_confidence = 1;
   select_.max_regret = 0;
   for (const auto& row : select(tasks, rows, options, select_, 7, 1)) {
-    EXPECT_EQ(row.status, "uncertain");
+    EXPECT_EQ(row.status, SelectionStatus::uncertain);
   }
   for (const auto& row : select(tasks, {}, options, select_, 7, 1)) {
-    EXPECT_EQ(row.status, "skipped");
+    EXPECT_EQ(row.status, SelectionStatus::skipped);
     EXPECT_EQ(row.winner, -1);
   }
 }
@@ -194,7 +197,7 @@ TEST_F(KindsTest, one_distinct_answer_is_no_candidate_and_costs_no_call) {
   auto tasks = make_tasks(1, 5);
   for (OutputRow& row : tasks[0].outputs) row.answer = "same";
   const auto judged = run(options, tasks);
-  EXPECT_EQ(judged[0].best.status, "no_candidates");
+  EXPECT_EQ(judged[0].best.status, SelectionStatus::no_candidates);
   EXPECT_EQ(judged[0].best.calls, 0);
 }
 

@@ -52,8 +52,9 @@ TEST(RecordedBytes, of_every_protocols_requests_are_as_ever) {
   ChatProtocol chat(server);
   for (const Dialect& dialect : dialects()) {
     chat.speak(dialect);
-    recorder.add(word_of(dialect.format, kReplyFormats) + " " + dialect.limit_key,
-                 chat.body(three_answers(rubric)));
+    recorder.add(
+        word_of(dialect.format, kReplyFormats) + " " + word_of(dialect.limit_key, kLimitKeys),
+        chat.body(three_answers(rubric)));
   }
   const auto messages = make_protocol(ServerKind::anthropic, server);
   recorder.add("messages", messages->body(three_answers(rubric)));

@@ -22,7 +22,7 @@ TEST_F(ServerTest, the_servers_taste_decides) {
   const auto judged = run(server_options(server.base_url()), tasks);
   ASSERT_EQ(judged.size(), 3u);
   for (const JudgedPrompt& prompt : judged) {
-    EXPECT_EQ(prompt.best.status, "trained") << prompt.best.reason;
+    EXPECT_EQ(prompt.best.status, SelectionStatus::trained) << prompt.best.reason;
     EXPECT_GE(prompt.best.winner, 58);
     EXPECT_LE(prompt.best.worst, 15);
     EXPECT_LE(prompt.best.calls, 21);  // one of them the audit's
@@ -33,7 +33,7 @@ TEST_F(ServerTest, the_servers_taste_decides) {
 TEST_F(ServerTest, the_opposite_taste_makes_other_branches_win) {
   LoopbackServer server(ranks_by(shortest));
   for (const JudgedPrompt& prompt : run(server_options(server.base_url()), make_tasks(3, 62))) {
-    EXPECT_EQ(prompt.best.status, "trained") << prompt.best.reason;
+    EXPECT_EQ(prompt.best.status, SelectionStatus::trained) << prompt.best.reason;
     EXPECT_LE(prompt.best.winner, 3);
   }
 }
@@ -231,7 +231,7 @@ TEST_F(ServerTest, too_many_requests_waits_as_long_as_asked) {
   });
   const double before = clock_.now_s();
   const auto judged = run(server_options(server.base_url()), make_tasks(1, 9));
-  EXPECT_EQ(judged[0].best.status, "trained");
+  EXPECT_EQ(judged[0].best.status, SelectionStatus::trained);
   EXPECT_GE(clock_.now_s() - before, 77);
   EXPECT_LE(clock_.now_s() - before, 90);
 }
@@ -289,7 +289,7 @@ TEST_F(ServerTest, a_server_that_ignores_a_limit_is_asked_with_the_other) {
     return ranks_by(longest)(request);
   });
   const auto judged = run(server_options(server.base_url()), make_tasks(1, 9));
-  EXPECT_EQ(judged[0].best.status, "trained");
+  EXPECT_EQ(judged[0].best.status, SelectionStatus::trained);
   size_t unlimited = 0;
   for (const SeenRequest& request : server.seen()) {
     unlimited += request.body.find("\"max_tokens\"") == std::string::npos ? 1 : 0;
@@ -315,7 +315,7 @@ TEST_F(ServerTest, a_coin_flip_judge_trains_on_nothing) {
     std::vector<VerdictRow> verdicts;
     std::vector<BestOutputRow> best;
     for (const JudgedPrompt& prompt : run(options, tasks)) {
-      EXPECT_EQ(prompt.best.status, "uncertain") << prompt.best.reason;
+      EXPECT_EQ(prompt.best.status, SelectionStatus::uncertain) << prompt.best.reason;
       best.push_back(prompt.best);
       verdicts.insert(verdicts.end(), prompt.verdicts.begin(), prompt.verdicts.end());
     }

@@ -136,7 +136,7 @@ struct PromptTournament {
     Pick pick{.winner = static_cast<size_t>(row.winner),
               .p_best = row.items[0].p_best,
               .regret_over_sigma = row.regret,
-              .is_trained = row.status == "trained"};
+              .is_trained = row.status == SelectionStatus::trained};
     for (const SimulatedJudge& judge : judges) {
       pick.calls += judge.calls;
       pick.reads += judge.reads;

@@ -10,6 +10,7 @@
 #include "judge/reference.h"
 #include "judge/request_text.h"
 #include "thoughtrank/core/utf8.h"
+#include "thoughtrank/llm/tokens.h"
 
 namespace thoughtrank {
 namespace {
@@ -17,24 +18,24 @@ namespace {
 TEST(Candidates, identical_answers_collapse_and_hopeless_ones_are_dropped) {
   JudgeTask task;
   task.prompt = prompt_row("p", "What is it?");
-  const std::vector<std::pair<std::string, std::string>> answers = {
-      {"Paris", "eos"},
-      {" Paris \n", "eos"},
-      {"", "eos"},
-      {"  ...!", "eos"},
-      {"in\n  full", "eos"},
-      {"in full", "eos"},
-      {"cut of", "length"},
-      {"ha ha ha", "loop"},
-      {"what is IT?", "eos"},
-      {"What is it? What is it?", "eos"},
-      {"Thought process:", "eos"},
-      {"**Solution**:", "eos"},
-      {"x", "error"},
-      {"\xE2\x80\xA6", "eos"},
-      {"\xF0\x9F\x98\x80", "eos"},
-      {"\xE6\x97\xA5\xE6\x9C\xAC", "eos"},
-      {"What is it? It is a cat.", "eos"}};
+  const std::vector<std::pair<std::string, Finish>> answers = {
+      {"Paris", Finish::eos},
+      {" Paris \n", Finish::eos},
+      {"", Finish::eos},
+      {"  ...!", Finish::eos},
+      {"in\n  full", Finish::eos},
+      {"in full", Finish::eos},
+      {"cut of", Finish::length},
+      {"ha ha ha", Finish::loop},
+      {"what is IT?", Finish::eos},
+      {"What is it? What is it?", Finish::eos},
+      {"Thought process:", Finish::eos},
+      {"**Solution**:", Finish::eos},
+      {"x", Finish::error},
+      {"\xE2\x80\xA6", Finish::eos},
+      {"\xF0\x9F\x98\x80", Finish::eos},
+      {"\xE6\x97\xA5\xE6\x9C\xAC", Finish::eos},
+      {"What is it? It is a cat.", Finish::eos}};
   for (size_t n = answers.size(); n-- > 0;) {  // any order
     OutputRow row = output("p", static_cast<int64_t>(n), answers[n].first);
     row.finish = answers[n].second;
@@ -99,6 +100,20 @@ TEST(RequestText, is_the_same_for_the_same_work_and_shuffled_for_other_work) {
   EXPECT_GT(labels.size(), 10u);
   EXPECT_EQ(nonces.size(), 50u);
   EXPECT_EQ(user_text(call, shown).find("30"), std::string::npos) << "a branch number leaks";
+}
+
+TEST(RequestText, a_fence_fits_into_what_is_set_aside_for_it) {
+  const PromptRow prompt = prompt_row("p", "Why?");
+  RankCall call{.task = 0, .number = 3, .stage = VerdictStage::pass_a, .prompt = &prompt};
+  for (int64_t n = 0; n < 62; ++n) {
+    call.answers.emplace_back("");
+    call.branches.push_back(n);
+  }
+  const std::string all = user_text(call, show(call, {}, 0));
+  call.answers.resize(1);
+  call.branches.resize(1);
+  const std::string one = user_text(call, show(call, {}, 0));
+  EXPECT_LE(estimated_tokens(all) - estimated_tokens(one), 61 * kFenceTokens);
 }
 
 TEST(RequestText, a_nonce_never_occurs_in_the_answers) {

@@ -42,7 +42,7 @@ TEST(ChatProtocol, sends_the_fewest_fields) {
   EXPECT_EQ(body["messages"].size(), 2u);
   EXPECT_EQ(body["messages"][0]["content"], "Rank.");
   EXPECT_EQ(body["messages"][1]["content"], "A or B?");
-  protocol.speak({.format = ReplyFormat::text, .limit_key = "max_tokens"});
+  protocol.speak({.format = ReplyFormat::text, .limit_key = LimitKey::max_tokens});
   const Json plain = parse_json(protocol.body(question()), "body");
   EXPECT_FALSE(plain.contains("response_format"));
   EXPECT_EQ(plain["max_tokens"], 2048);
@@ -51,7 +51,7 @@ TEST(ChatProtocol, sends_the_fewest_fields) {
 TEST(ChatProtocol, asks_for_the_labels_as_each_format_can) {
   ChatProtocol protocol(options());
   const auto format_of = [&](ReplyFormat format) {
-    protocol.speak({.format = format, .limit_key = "max_tokens"});
+    protocol.speak({.format = format, .limit_key = LimitKey::max_tokens});
     return parse_json(protocol.body(question()), "body")["response_format"];
   };
   const Json labels = Json::array({"B", "A"});

@@ -14,8 +14,8 @@ OutputRow make_row(const std::string& prompt_id, int64_t branch, const std::stri
   row.char_ = "a";
   row.answer = "answer " + std::to_string(branch);
   row.token_ids = {1, 2, 3};
-  row.thought_end = "model";
-  row.finish = "eos";
+  row.thought_end = ThoughtEnd::model;
+  row.finish = Finish::eos;
   row.thought_logprob = -0.1;
   row.model_sha256 = model;
   return row;
@@ -54,7 +54,7 @@ TEST(BranchStore, KeepsHeldOutGenerations) {
   const TemporaryFolder folder;
   OutputRow row = make_row("p", -1, "m");
   row.char_ = "";
-  row.thought_end = "";
+  row.thought_end = ThoughtEnd::none;
   row.round = 0;
   {
     BranchStore store(folder / "heldout.jsonl", "m");

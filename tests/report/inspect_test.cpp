@@ -34,8 +34,8 @@ class Inspect : public DiskRun {
     row.char_ = std::string(1, static_cast<char>('a' + branch));
     row.thought = "thought-" + std::to_string(branch);
     row.answer = "answer-" + std::to_string(branch);
-    row.thought_end = "model";
-    row.finish = "eos";
+    row.thought_end = ThoughtEnd::model;
+    row.finish = Finish::eos;
     row.answer_logprob = -1.25;
     return row;
   }
@@ -44,7 +44,7 @@ class Inspect : public DiskRun {
     BestOutputRow best, skipped;
     best.prompt_id = "p";
     best.round = skipped.round = 1;
-    best.status = "trained";
+    best.status = SelectionStatus::trained;
     best.winner = 7;
     for (int64_t branch = 7; branch >= 2; --branch) {
       best.items.push_back({.branch = branch,
@@ -52,7 +52,7 @@ class Inspect : public DiskRun {
                             .utility = static_cast<double>(branch) - 5});
     }
     skipped.prompt_id = "q";
-    skipped.status = "skipped";
+    skipped.status = SelectionStatus::skipped;
     skipped.reason = "one distinct answer";
     publish<BestOutputRow>(1, "best_outputs.jsonl", {best, skipped});
   }

@@ -20,11 +20,11 @@ class RunStatusTest : public DiskRun {
   }
 };
 
-BestOutputRow best_of(const std::string& outcome, double usd, std::vector<RankedItem> items) {
+BestOutputRow best_of(SelectionStatus status, double usd, std::vector<RankedItem> items) {
   BestOutputRow row;
-  row.prompt_id = outcome;
+  row.prompt_id = word_of(status, kSelectionStatuses);
   row.round = 1;
-  row.status = outcome;
+  row.status = status;
   row.items = std::move(items);
   row.usd = usd;
   return row;
@@ -83,11 +83,11 @@ TEST_F(RunStatusTest, PromptsAreCountedByWhatBecameOfThem) {
   log({{"event", "run_started"}});
   publish<BestOutputRow>(1,
                          "best_outputs.jsonl",
-                         {best_of("trained", 0.5, {}),
-                          best_of("trained", 0.25, {}),
-                          best_of("uncertain", 0.125, {}),
-                          best_of("skipped", 0, {}),
-                          best_of("no_candidates", 0, {})});
+                         {best_of(SelectionStatus::trained, 0.5, {}),
+                          best_of(SelectionStatus::trained, 0.25, {}),
+                          best_of(SelectionStatus::uncertain, 0.125, {}),
+                          best_of(SelectionStatus::skipped, 0, {}),
+                          best_of(SelectionStatus::no_candidates, 0, {})});
   const RoundStatus round = status().history[1];
   EXPECT_EQ(round.trained, 2);
   EXPECT_EQ(round.uncertain, 1);
@@ -151,8 +151,9 @@ TEST_F(RunStatusTest, MoneyIsSpentReservedAndSaved) {
   publish<BestOutputRow>(
       1,
       "best_outputs.jsonl",
-      {best_of(
-          "trained", 0.3, {{.branch = 0, .multiplicity = 4}, {.branch = 1, .multiplicity = 2}})});
+      {best_of(SelectionStatus::trained,
+               0.3,
+               {{.branch = 0, .multiplicity = 4}, {.branch = 1, .multiplicity = 2}})});
   EXPECT_DOUBLE_EQ(status().money.saved_by_deduplication, 0.6);
   EXPECT_TRUE(
       says("usd: 0.1250 spent, 0.2500 reserved, 0.1250 saved by the ledger, about 0.6000 "

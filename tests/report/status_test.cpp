@@ -42,8 +42,8 @@ class FakeRun : public testing::Test {
     row.char_ = branch == 0 ? "a" : "b";
     row.thought = "hm";
     row.answer = answer;
-    row.thought_end = "model";
-    row.finish = "eos";
+    row.thought_end = ThoughtEnd::model;
+    row.finish = Finish::eos;
     return row;
   }
 
@@ -51,7 +51,7 @@ class FakeRun : public testing::Test {
     BestOutputRow best;
     best.prompt_id = "p";
     best.round = 1;
-    best.status = "trained";
+    best.status = SelectionStatus::trained;
     best.winner = 1;
     best.worst = 0;
     best.items = {{.branch = 1, .utility = 1}, {.branch = 0, .utility = 0}};

@@ -54,6 +54,8 @@ class FileWriter {
 // folder.
 void publish_file(const fs::path& path, std::string_view bytes, int mode = 0644);
 
+// The list of a published folder's files, in that folder.
+inline constexpr const char* kManifestName = "MANIFEST.json";
 // {path, bytes, sha256} of a file inside a folder; paths are relative, plain, sorted.
 struct ManifestEntry {
   std::string path;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/core/enum_words.h"
 #include "thoughtrank/core/json.h"
 
 namespace thoughtrank {
@@ -24,8 +25,33 @@ struct PromptRow {
   TokenIds token_ids;  // every token before the branch head; empty in the user's file
 };
 
-// One finished branch. Held-out generations have branch -1 and char ""; without a thought,
-// thought_end "".
+// What closed a branch's thought.
+enum class ThoughtEnd : uint8_t {
+  none,   // the branch has no thought, or still thinks
+  model,  // the model wrote the close tag
+  eos,    // the model ended its text
+  cap,    // the budget of thought tokens was reached
+  loop,   // the model repeated itself
+};
+inline constexpr EnumWords<ThoughtEnd, 5> kThoughtEnds = {{{ThoughtEnd::model, "model"},
+                                                           {ThoughtEnd::eos, "eos"},
+                                                           {ThoughtEnd::cap, "cap"},
+                                                           {ThoughtEnd::loop, "loop"},
+                                                           {ThoughtEnd::none, ""}}};
+
+// What ended a branch's answer.
+enum class Finish : uint8_t {
+  eos,     // the model ended its text
+  length,  // the budget of answer tokens was reached
+  loop,    // the model repeated itself
+  error,   // the model's numbers were not finite
+};
+inline constexpr EnumWords<Finish, 4> kFinishes = {{{Finish::eos, "eos"},
+                                                    {Finish::length, "length"},
+                                                    {Finish::loop, "loop"},
+                                                    {Finish::error, "error"}}};
+
+// One finished branch. Held-out generations have branch -1 and char "".
 struct OutputRow {
   std::string prompt_id;
   int64_t round = 0;
@@ -38,20 +64,41 @@ struct OutputRow {
   int64_t head_len = 0;  // tokens of the head
   int64_t answer_start =
       0;  // index in token_ids of the first token after the one that ends the close tag
-  int64_t answer_offset = 0;   // bytes of that closing token that belong to the answer
-  std::string thought_end;     // model | eos | cap | loop
-  std::string finish;          // eos | length | loop | error
+  int64_t answer_offset = 0;  // bytes of that closing token that belong to the answer
+  ThoughtEnd thought_end = ThoughtEnd::none;
+  Finish finish = Finish::eos;
   double thought_logprob = 0;  // sum over the tokens that were chosen (not forced)
   double answer_logprob = 0;
   double answer_margin = 0;  // mean top-1 − top-2 logit difference over the answer's tokens
   std::string model_sha256;
 };
 
+// The part of a prompt's judging that a call belongs to.
+enum class VerdictStage : uint8_t {
+  pass_a,
+  halve,
+  finals,
+  repeat,     // a set of pass A shown a second time, for the audit
+  planted,    // a set with planted answers, for the audit
+  anchor,     // a held-out answer against its anchor
+  test,       // judge-test; never in a file
+  pointwise,  // scores, no call
+};
+inline constexpr EnumWords<VerdictStage, 8> kVerdictStages = {
+    {{VerdictStage::pass_a, "pass_a"},
+     {VerdictStage::halve, "halve"},
+     {VerdictStage::finals, "finals"},
+     {VerdictStage::repeat, "repeat"},
+     {VerdictStage::planted, "planted"},
+     {VerdictStage::anchor, "anchor"},
+     {VerdictStage::test, "test"},
+     {VerdictStage::pointwise, "pointwise"}}};
+
 // One judge call; pointwise judges: one row per prompt.
 struct VerdictRow {
   std::string prompt_id;
   int64_t round = 0;
-  std::string stage;  // pass_a | halve | finals | repeat | planted | pointwise | anchor
+  VerdictStage stage = VerdictStage::pass_a;
   int64_t call = 0;   // number of the call within its prompt
   std::string judge;  // "openai:some-judge"
   std::string request_sha256;
@@ -78,10 +125,23 @@ struct RankedItem {
   double p_best = 0;
 };
 
+// Whether a prompt has a winner, and whether it is trained on.
+enum class SelectionStatus : uint8_t {
+  trained,        // a winner that the model is trained on
+  uncertain,      // a winner that may be chance
+  skipped,        // no usable verdict, or no difference between the answers
+  no_candidates,  // too few answers to judge
+};
+inline constexpr EnumWords<SelectionStatus, 4> kSelectionStatuses = {
+    {{SelectionStatus::trained, "trained"},
+     {SelectionStatus::uncertain, "uncertain"},
+     {SelectionStatus::skipped, "skipped"},
+     {SelectionStatus::no_candidates, "no_candidates"}}};
+
 struct BestOutputRow {
   std::string prompt_id;
   int64_t round = 0;
-  std::string status;  // trained | uncertain | skipped | no_candidates
+  SelectionStatus status = SelectionStatus::skipped;
   std::string reason;
   int64_t winner = -1;  // branch; -1 = none
   int64_t runner_up = -1;

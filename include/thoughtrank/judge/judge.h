@@ -22,8 +22,8 @@
 
 namespace thoughtrank {
 
-// Pointwise likelihood, given by the pipeline (judge itself knows no model): for each answer
-// mean log p(answer | prompt) − ½ · mean log p(answer | bos).
+// Scores answers by likelihood; the pipeline gives it, since judge itself knows no model. Each
+// score is mean log p(answer | prompt) − ½ · mean log p(answer | bos).
 using AnswerScorer = std::function<std::vector<double>(const PromptRow& prompt,
                                                        const std::vector<std::string>& answers)>;
 
@@ -61,11 +61,12 @@ class Judge {
     std::filesystem::path ledger;  // journal file of this run's judge calls
     // Calls are written to this file instead of being sent; BatchWritten says so.
     std::filesystem::path batch_export = {};
-    AnswerScorer scorer;  // kind likelihood
+    AnswerScorer scorer;  // needed by kind likelihood
     Clock& clock;
     const StopFlag& stop;
   };
-  // Opens the ledger; reads the key. Error(kConfig | kCredentials) for settings that cannot work.
+  // Opens the ledger and reads the key. Throws Error(kConfig | kCredentials) for settings that
+  // cannot work.
   explicit Judge(Setup setup);
   ~Judge();
 
@@ -81,21 +82,22 @@ class Judge {
   // far as the calls do not depend on those others, so that judge() finds the replies in the
   // ledger. Judges that give scores have nothing to ask.
   void overlap(const std::vector<JudgeTask>& tasks, Progress& progress);
-  // Takes the replies of a batch file into the ledger; how many there were.
+  // Takes the replies of a batch file into the ledger and returns how many there were.
   [[nodiscard]] int64_t import_batch(const std::filesystem::path& file);
-  // Calls in batch files whose results never came may be asked again from now on; how many. Without
-  // this they are Error(kConfig) for judge() and evaluate(), since they would be paid twice.
+  // Allows calls in batch files whose results never came to be asked again and returns how many.
+  // Without this they are Error(kConfig) for judge() and evaluate(), since they would be paid
+  // twice.
   [[nodiscard]] int64_t discard_batch();
   [[nodiscard]] std::vector<EvalVerdict> evaluate(const std::vector<EvalTask>& tasks,
                                                   Progress& progress);
 
-  // One tiny request: empty when the judge answered, else the reason. For `plan --probe` and
-  // `doctor`.
+  // Sends one tiny request. Returns nothing when the judge answered, else the reason. For
+  // `plan --probe` and `doctor`.
   [[nodiscard]] std::string probe();
-  // Spent so far by this run, over all rounds (ledger).
+  // Returns what this run has spent so far, over all rounds (ledger).
   [[nodiscard]] double spent_usd() const;
 
-  // judge-test: shows each judge the planted answers of self_test_tasks() in several orders.
+  // Shows each judge the planted answers of self_test_tasks() in several orders.
   struct PlantedAnswer {
     std::string name;       // good | same again | padded | constant | injected
     double mean_place = 0;  // 1 = best
@@ -106,7 +108,7 @@ class Judge {
     std::string judge;
     int64_t calls = 0;
     int64_t abstained = 0;
-    std::string last_reason;             // of an abstention
+    std::string last_reason;             // why the last abstention
     std::vector<PlantedAnswer> answers;  // empty: every call abstained
     std::vector<std::string> faults;     // sentences; empty: nothing speaks against this judge
     double usd = 0;
@@ -119,20 +121,20 @@ class Judge {
   std::unique_ptr<Impl> impl_;
 };
 
-// Easy questions; the branches of each are the planted answers, in the order of TestResult. For a
-// likelihood judge the prompts still need their token_ids.
+// Returns easy questions; the branches of each are the planted answers, in the order of TestResult.
+// For a likelihood judge the prompts still need their token_ids.
 [[nodiscard]] std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options);
 inline constexpr int64_t kSelfTestShowings = 4;  // of each question, by ranking judges
 
-// What a round's verdicts say about its judge: audit.json. Pure; needs no call beside those of the
-// round, which shows some sets twice and plants control answers in others.
+// Returns what a round's verdicts say about its judge: audit.json. Pure; needs no call beside those
+// of the round, which shows some sets twice and plants control answers in others.
 [[nodiscard]] Json audit_round(const std::vector<JudgeTask>& tasks,
                                const std::vector<VerdictRow>& verdicts,
                                const std::vector<BestOutputRow>& best,
                                const JudgeOptions& options,
                                int64_t round);
-// Error(kJudge) naming the gate that the audit does not pass, or when sigma < 0.2 in a round of 16
-// ranked prompts or more: such a judge cannot tell the answers apart.
+// Throws Error(kJudge) naming the gate that the audit does not pass, or when sigma < 0.2 in a round
+// of 16 ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
 
 // Selects the winners from verdict rows, which may have been paid for under another rule or other

@@ -34,8 +34,8 @@ struct ConnectionOptions {
   double max_usd = 0;              // 0: the server has to be free
 };
 
-// Error(kConfig | kCredentials) for settings that cannot work. A replay speaks as the run did that
-// filled the ledger: whether as openai or as anthropic stands there.
+// Throws Error(kConfig | kCredentials) for settings that cannot work. A replay speaks as the run
+// did that filled the ledger: whether as openai or as anthropic stands there.
 [[nodiscard]] Connection open_connection(const ServerOptions& server,
                                          const ConnectionOptions& options,
                                          Ledger& ledger);

@@ -1,8 +1,8 @@
-// The judge's accounts, in a Journal: `intent` before a call leaves (with its worst cost), `result`
-// before its reply is used, `failed` for an attempt that brought none, `void` for a reply that is
-// to be asked for again, `batched` for a call written to a batch file, `discarded` for one whose
-// batch file was given up (spent as reserved, since it may have been worked on), `reused` for a
-// reply that an earlier process paid for. An intent that never got an end (a kill) is charged at
+// The accounts of a run's calls, in a Journal: `intent` before a call leaves (with its worst cost),
+// `result` before its reply is used, `failed` for an attempt that brought none, `void` for a reply
+// that is to be asked for again, `batched` for a call written to a batch file, `discarded` for one
+// whose batch file was given up (spent as reserved, since it may have been worked on), `reused` for
+// a reply that an earlier process paid for. An intent that never got an end (a kill) is charged at
 // its reserved cost. Same request hash: the reply is already here.
 #pragma once
 
@@ -29,7 +29,7 @@ struct PaidReply {
 struct FailedAttempts {
   int64_t attempts = 0;
   double usd = 0;
-  std::string reason;     // of the last one
+  std::string reason;     // why the last one failed
   bool is_final = false;  // the server will never answer it
 };
 
@@ -40,7 +40,7 @@ class Ledger {
 
   [[nodiscard]] const PaidReply* find(const std::string& request) const;
   [[nodiscard]] const FailedAttempts* find_failure(const std::string& request) const;
-  // A reply of an earlier process is used instead of a call; counted once.
+  // Notes that a reply of an earlier process is used instead of a call; each counts once.
   void reuse(const std::string& request);
   void intend(const std::string& request, double reserved_usd);
   void settle(const std::string& request, PaidReply reply);
@@ -48,10 +48,10 @@ class Ledger {
             double usd,
             const std::string& reason,
             bool is_final = false);
-  // The reply was of no use, or there will be none: what was paid stays paid, and the request may
-  // be asked again.
+  // Allows a request to be asked again whose reply was of no use, or that will get none. What was
+  // paid stays paid.
   void forget(const std::string& request);
-  // The request goes into a batch file and stays reserved until its result is imported.
+  // Notes that the request goes into a batch file: it stays reserved until its result is imported.
   void export_call(const std::string& request, double reserved_usd);
   [[nodiscard]] bool is_exported(const std::string& request) const {
     return exported_.contains(request);
@@ -59,11 +59,11 @@ class Ledger {
   [[nodiscard]] bool was_discarded(const std::string& request) const {
     return discarded_.contains(request);
   }
-  // What its call in a batch file may cost, one that was given up included; 0 for others.
+  // Returns what its call in a batch file may cost, one that was given up included; 0 for others.
   [[nodiscard]] double exported_usd(const std::string& request) const;
   [[nodiscard]] int64_t exported() const { return std::ssize(exported_); }
-  // The batch files are given up: their calls count as spent as they were reserved, and may be made
-  // again. How many.
+  // Gives the batch files up and returns how many calls that frees: they count as spent as they
+  // were reserved, and may be made again.
   int64_t discard_exported();
 
   // Small facts found once and remembered (a server's dialect, computed scores), by name.
@@ -84,7 +84,7 @@ class Ledger {
   LedgerAccounts accounts_;
   std::unordered_map<std::string, PaidReply> replies_;
   std::unordered_map<std::string, FailedAttempts> failures_;
-  std::set<std::string> paid_before_;        // by an earlier process, not used yet
+  std::set<std::string> paid_before_;        // requests paid by an earlier process, not used yet
   std::map<std::string, double> exported_;   // what is reserved for each call in a batch file
   std::map<std::string, double> discarded_;  // the same of calls whose file was discarded
   std::map<std::string, Json> notes_;

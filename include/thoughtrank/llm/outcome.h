@@ -12,20 +12,20 @@ enum class Outcome {
   answered,        // a body worth reading
   retry,           // may be better in a while
   failed,          // will fail again the same way
-  too_long,        // 413, or more than the judge's context holds: fewer answers may fit
+  too_long,        // 413, or more than the model's context holds: a shorter question may fit
   no_credentials,  // 401, 403
   no_money,        // 402, quota or billing limits
-  untrusted,       // the server's certificate
+  untrusted,       // the server's certificate is not trusted
 };
 
 struct Classified {
   Outcome outcome = Outcome::answered;
   std::string reason;          // empty when answered
-  bool may_be_billed = false;  // the judge may have worked although nothing arrived
+  bool may_be_billed = false;  // the server may have worked although nothing arrived
 };
 [[nodiscard]] Classified classify(const TransportReply& reply);
 
-// Signs of a server that has too much to do: fewer calls at a time help.
+// Tells a server that has too much to do, so that fewer calls at a time help.
 [[nodiscard]] bool is_overload(const TransportReply& reply);
 
 }  // namespace thoughtrank

@@ -21,13 +21,13 @@ struct Price {
   }
 };
 
-// {input_per_million, output_per_million} as a Price; Error(kConfig) naming `where`.
+// Reads {input_per_million, output_per_million}. Throws Error(kConfig) naming `where`.
 [[nodiscard]] Price read_price(const Json& value, const std::string& where);
 
-// configs/prices.yaml beside the program or one folder up; nullopt where there is none.
+// Returns configs/prices.yaml beside the program or one folder up; nullopt where there is none.
 [[nodiscard]] std::optional<std::filesystem::path> find_price_file();
 
-// Error(kConfig) for a server of unknown price.
+// Throws Error(kConfig) for a server whose price is not known.
 [[nodiscard]] Price price_of(const ServerOptions& options,
                              const std::optional<std::filesystem::path>& price_file);
 

@@ -38,11 +38,16 @@ inline constexpr EnumWords<ReplyFormat, 4> kReplyFormats = {
      {ReplyFormat::json_object_schema, "json_object_schema"},
      {ReplyFormat::json_object, "json_object"},
      {ReplyFormat::text, "text"}}};
+// The key by which a server reads the limit of a reply's length.
+enum class LimitKey : uint8_t { max_completion_tokens, max_tokens };
+inline constexpr EnumWords<LimitKey, 2> kLimitKeys = {
+    {{LimitKey::max_completion_tokens, "max_completion_tokens"},
+     {LimitKey::max_tokens, "max_tokens"}}};
 struct Dialect {
   ReplyFormat format = ReplyFormat::json_schema;
-  std::string limit_key = "max_completion_tokens";  // or max_tokens
+  LimitKey limit_key = LimitKey::max_completion_tokens;
 };
-// All dialects, from the most to the least demanding.
+// Returns all dialects, from the most to the least demanding.
 [[nodiscard]] const std::vector<Dialect>& dialects();
 
 class Protocol {
@@ -50,11 +55,12 @@ class Protocol {
   virtual ~Protocol() = default;
   [[nodiscard]] virtual std::string body(const Question& question) const = 0;
   [[nodiscard]] virtual Completion read_body(const std::string& body) const = 0;
-  // A request as a line of the provider's batch file. Error(kConfig) where there is no such thing.
+  // Returns a request as a line of the provider's batch file. Throws Error(kConfig) where there is
+  // no such thing.
   [[nodiscard]] virtual std::string batch_line(const std::string& id,
                                                const std::string& body) const = 0;
-  // A line of the batch's results as the reply that a call would have brought; a failure where the
-  // batch did not answer.
+  // Returns a line of the batch's results as the reply that a call would have brought; a failure
+  // where the batch did not answer.
   [[nodiscard]] virtual TransportReply batch_reply(const Json& result) const = 0;
 };
 
@@ -62,7 +68,7 @@ class Protocol {
 class ChatProtocol : public Protocol {
  public:
   explicit ChatProtocol(const ServerOptions& options);
-  void speak(Dialect dialect) { dialect_ = std::move(dialect); }
+  void speak(Dialect dialect) { dialect_ = dialect; }
   [[nodiscard]] std::string body(const Question& question) const override;
   [[nodiscard]] Completion read_body(const std::string& body) const override;
   [[nodiscard]] std::string batch_line(const std::string& id,

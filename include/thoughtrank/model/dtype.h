@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "thoughtrank/config/fields.h"
+#include "thoughtrank/core/enum_words.h"
 
 namespace thoughtrank {
 
