@@ -1,10 +1,13 @@
-// The engine of fixed slots, carried by the CPU: it must choose what the CPU's own engine chooses.
+// The engine of fixed slots on tensors of the CPU: it must choose what the CPU's own engine
+// chooses. What is about slots, pages and the lag runs libtorch's forms of the operations; what is
+// about the kernels runs their CUDA sources on the host, thread by thread, in few slots.
 #include "decode/device_run.h"
 
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include "decode/random_llama.h"
+#include "decode/score.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
@@ -32,13 +35,15 @@ BranchStep close_and_stop(const std::vector<TokenChoice>& told, int64_t branch) 
           .forced = {}};
 }
 
-// Prompts of 1, 70 and 140 tokens, 25 branches each: heads of no to three tokens, some with
-// candidates for the first token, some with a rule that forces and stops, some over page borders.
-std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70, 1, 140}) {
+// Prompts of 1, 70 and 140 tokens, 25 branches each, or fewer: heads of no to three tokens, some
+// with candidates for the first token, some with a rule that forces and stops, some over page
+// borders.
+std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70, 1, 140},
+                                      int64_t branches = 25) {
   std::vector<BranchGroup> groups;
   for (const int64_t prompt : prompts) {
     groups.push_back({.group = prompt, .shared_ids = ids_of(prompt, prompt), .branches = {}});
-    for (int64_t b = 0; b < 25; ++b) {
+    for (int64_t b = 0; b < branches; ++b) {
       RecordingRule::Decide decide;
       if (b % 2 == 0) decide = [b](const auto& told) { return close_and_stop(told, b); };
       groups.back().branches.push_back(
@@ -49,13 +54,25 @@ std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70,
   return groups;
 }
 
+const StepKernels kLibtorch(step_kernel_names());
+const StepKernels kCuda;
+
+// Of all operations the named one alone is the CUDA source's.
+StepKernels cuda_only(const std::string& name) {
+  std::vector<std::string> others = step_kernel_names();
+  std::erase(others, name);
+  return StepKernels(others);
+}
+
 std::map<BranchKey, FinishedBranch> run_on_slots(int64_t slots,
                                                  int64_t pages,
                                                  std::vector<BranchGroup> groups,
                                                  int64_t* steps = nullptr,
-                                                 const StepKernels& kernels = StepKernels()) {
+                                                 const StepKernels& kernels = kLibtorch) {
   const at::NoGradGuard no_grad;
   DeviceLlama model(random_llama(), slots, pages, kernels);
+  model.resize_table(/*suffix_pages=*/2,
+                     /*prefix_pages=*/4);  // libtorch's attention reads them all
   const auto queue = open_device_queue(at::kCPU);
   ListSource source(std::move(groups));
   MapSink sink;
@@ -99,13 +116,15 @@ void expect_same_bits(const std::map<BranchKey, FinishedBranch>& expected,
   }
 }
 
-TEST(DeviceRun, PlainOperationsInPlaceOfAKernelChooseTheSame) {
-  const auto expected = run_on_slots(16, 400, mixed_groups({70}));
+// Few branches, one of them over a page border, and few slots: each thread of a kernel runs by
+// itself.
+TEST(DeviceRun, EveryKernelInPlaceOfItsPlainOperationChoosesTheSame) {
+  const auto expected = run_on_slots(4, 30, mixed_groups({70}, 7));
+  expect_same_choices(expected, run_on_slots(4, 30, mixed_groups({70}, 7), nullptr, kCuda));
   for (const std::string& name : step_kernel_names()) {
     SCOPED_TRACE(name);
     expect_same_choices(
-        expected,
-        run_on_slots(16, 400, mixed_groups({70}), /*steps=*/nullptr, StepKernels({name})));
+        expected, run_on_slots(4, 30, mixed_groups({70}, 7), /*steps=*/nullptr, cuda_only(name)));
   }
   EXPECT_THROW(StepKernels({"no_such_kernel"}), Error);
 }
@@ -142,7 +161,7 @@ TEST(DeviceRun, TheLagCostsOneStep) {
 
 TEST(DeviceRun, StopsWhenAsked) {
   const at::NoGradGuard no_grad;
-  DeviceLlama model(random_llama(), 16, 400);
+  DeviceLlama model(random_llama(), 16, 400, kLibtorch);
   const auto queue = open_device_queue(at::kCPU);
   ListSource source(mixed_groups());
   MapSink sink;
@@ -154,6 +173,20 @@ TEST(DeviceRun, StopsWhenAsked) {
   EXPECT_THROW(DeviceRun(model, *queue, {.source = source, .sink = sink, .stop = stop}).run(),
                Error);
   EXPECT_EQ(steps, 15);
+}
+
+TEST(DeviceScore, EqualsPlainForward) {
+  const at::NoGradGuard no_grad;
+  const std::vector<int64_t> shared{3, 1, 4, 1, 5, 9, 2, 6};
+  DeviceLlama model(random_llama(), /*slots=*/16, /*pages=*/1);
+  const auto all = continuations();
+  const auto scores = score_on_device(model, shared, all);
+  ASSERT_EQ(scores.size(), all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(scores[i].tokens, std::ssize(all[i]));
+    EXPECT_NEAR(scores[i].log_probability, plain_score(random_llama(), shared, all[i]), 1e-3) << i;
+  }
+  EXPECT_THROW((void)score_on_device(model, shared, {{kVocabulary}}), Error);
 }
 
 }  // namespace

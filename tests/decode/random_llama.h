@@ -20,6 +20,29 @@ inline at::Tensor plain_logits(const Llama& llama, const std::vector<int64_t>& i
   return all[-1].to(at::kFloat);
 }
 
+// Texts of no to 80 tokens to score.
+inline std::vector<std::vector<int64_t>> continuations() {
+  std::vector<std::vector<int64_t>> all{{}, {5}, {5, 6}};
+  for (int64_t i = 0; i < 12; ++i) {
+    std::vector<int64_t> ids;
+    for (int64_t t = 0; t < 3 + i * 7; ++t) ids.push_back((t * t + i * 13) % kVocabulary);
+    all.push_back(ids);
+  }
+  return all;
+}
+
+// The log-probability of a continuation, by the plain forward pass token by token.
+inline double plain_score(const Llama& llama,
+                          std::vector<int64_t> ids,
+                          const std::vector<int64_t>& continuation) {
+  double sum = 0;
+  for (const int64_t id : continuation) {
+    sum += plain_logits(llama, ids).to(at::kDouble).log_softmax(0)[id].item<double>();
+    ids.push_back(id);
+  }
+  return sum;
+}
+
 // A rule made of a function; keeps what it was told.
 class RecordingRule : public BranchRule {
  public:

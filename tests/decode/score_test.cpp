@@ -1,6 +1,5 @@
 #include "decode/score.h"
 
-#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include "decode/packed_llama.h"
@@ -9,27 +8,6 @@
 
 namespace thoughtrank {
 namespace {
-
-std::vector<std::vector<int64_t>> continuations() {
-  std::vector<std::vector<int64_t>> all{{}, {5}, {5, 6}};
-  for (int64_t i = 0; i < 12; ++i) {
-    std::vector<int64_t> ids;
-    for (int64_t t = 0; t < 3 + i * 7; ++t) ids.push_back((t * t + i * 13) % kVocabulary);
-    all.push_back(ids);
-  }
-  return all;
-}
-
-double plain_score(const Llama& llama,
-                   std::vector<int64_t> ids,
-                   const std::vector<int64_t>& continuation) {
-  double sum = 0;
-  for (const int64_t id : continuation) {
-    sum += plain_logits(llama, ids).to(at::kDouble).log_softmax(0)[id].item<double>();
-    ids.push_back(id);
-  }
-  return sum;
-}
 
 // A pass of 40 rows: long continuations are cut, short ones packed together.
 TEST(Score, EqualsPlainForward) {
@@ -44,20 +22,6 @@ TEST(Score, EqualsPlainForward) {
   }
   EXPECT_EQ(scores[0].log_probability, 0);
   EXPECT_EQ(model.kv_pool().pages_in_use(), 0);
-}
-
-TEST(Score, TheEngineOfADeviceEqualsPlainForward) {
-  const at::NoGradGuard no_grad;
-  const std::vector<int64_t> shared{3, 1, 4, 1, 5, 9, 2, 6};
-  DeviceLlama model(random_llama(), /*slots=*/16, /*pages=*/1);
-  const auto all = continuations();
-  const auto scores = score_on_device(model, shared, all);
-  ASSERT_EQ(scores.size(), all.size());
-  for (size_t i = 0; i < all.size(); ++i) {
-    EXPECT_EQ(scores[i].tokens, std::ssize(all[i]));
-    EXPECT_NEAR(scores[i].log_probability, plain_score(random_llama(), shared, all[i]), 1e-3) << i;
-  }
-  EXPECT_THROW((void)score_on_device(model, shared, {{kVocabulary}}), Error);
 }
 
 TEST(Score, PackingChangesNoBit) {

@@ -119,7 +119,7 @@ Scene make_scene(const SceneSpec& spec) {
     table.prefix_pages[b].copy_(prefix_pages[prefix]);
   }
   fill_tiles(spec, table);
-  return scene;
+  return scene.on(step_device());
 }
 
 Scene Scene::on(at::Device device) const {
@@ -155,7 +155,7 @@ at::Tensor attend_by_pytorch(const Scene& scene) {
     };
     const at::Tensor query = scene.qkv[b]
                                  .narrow(0, 0, s.heads * s.head_dim)
-                                 .to(at::kDouble)
+                                 .to(at::kCPU, at::kDouble)
                                  .view({1, s.heads, 1, s.head_dim});
     out[b].copy_(at::scaled_dot_product_attention(query,
                                                   heads_first(prefix.keys, suffix.keys),

@@ -10,6 +10,10 @@
 
 namespace thoughtrank {
 
+// Where the tests of this program run the operations: a GPU, or the CPU where it links the emulator
+// (gpu_step_device.cpp, emulated_cuda/emulated_step_device.cpp).
+[[nodiscard]] at::Device step_device();
+
 inline constexpr int64_t kSceneLayer = 1;  // of two
 
 struct SceneSlot {
@@ -38,11 +42,12 @@ struct Scene {
   }
 };
 
+// Makes it on step_device().
 [[nodiscard]] Scene make_scene(const SceneSpec& spec);
 
-// attend_prefixes and attend_suffixes: (B, H·D).
+// Runs attend_prefixes and attend_suffixes: (B, H·D).
 [[nodiscard]] at::Tensor attend(const Scene& scene);
-// The same by PyTorch in float64.
+// Does the same by PyTorch in float64, on the CPU.
 [[nodiscard]] at::Tensor attend_by_pytorch(const Scene& scene);
 
 // The largest difference that two ways to the same value may have, relative to 1 or to the value;

@@ -19,13 +19,19 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-at::Tensor ints(const std::vector<int32_t>& values) { return at::tensor(values, at::kInt); }
+// Tensors where the operations run.
+at::Tensor here(const at::Tensor& t) { return t.to(step_device()); }
+at::Tensor ints(const std::vector<int32_t>& values) { return here(at::tensor(values, at::kInt)); }
+at::Tensor randoms(const std::vector<int64_t>& sizes, uint64_t seed) {
+  return here(random_tensor(sizes, seed));
+}
+at::TensorOptions here(at::ScalarType dtype) { return at::device(step_device()).dtype(dtype); }
 
 class DecodeStep : public testing::TestWithParam<at::ScalarType> {};
 
 TEST(SlotTables, AreViewsOfOneTensor) {
   const SlotTable table = make_slot_table(
-      {.slots = 3, .suffix_pages = 4, .prefix_pages = 2, .slots_of_tile = 5}, at::kCPU);
+      {.slots = 3, .suffix_pages = 4, .prefix_pages = 2, .slots_of_tile = 5}, step_device());
   EXPECT_EQ(table.memory.numel(), 3 * (4 + 4 + 2 + 5));
   EXPECT_TRUE(table.token.eq(-1).all().item<bool>());
   EXPECT_TRUE(table.prefix_tiles.eq(-1).all().item<bool>());
@@ -48,24 +54,26 @@ TEST(SlotTables, AreViewsOfOneTensor) {
 
 TEST_P(DecodeStep, EmbeddingsAreRowsOfTheTable) {
   const SlotTable slots = make_slot_table(
-      {.slots = 4, .suffix_pages = 1, .prefix_pages = 1, .slots_of_tile = 1}, at::kCPU);
+      {.slots = 4, .suffix_pages = 1, .prefix_pages = 1, .slots_of_tile = 1}, step_device());
   slots.token.copy_(ints({3, -1, 2, -1}));
   slots.length.copy_(ints({1, 7, 0, 0}));
-  const at::Tensor table = random_tensor({6, 24}, 1).to(GetParam());
-  const at::Tensor x = at::full({4, 24}, kNan);
-  embed_slots(slots, ints({0, 5, 0, 1 << 30}), table, x);
-  EXPECT_TRUE(at::equal(x[0], table[3].to(at::kFloat)));
-  EXPECT_TRUE(at::equal(x[1], table[5].to(at::kFloat)));
-  EXPECT_TRUE(x.narrow(0, 2, 2).eq(0).all().item<bool>());
+  for (const int64_t C : {24, 1032}) {
+    const at::Tensor table = randoms({6, C}, 1).to(GetParam());
+    const at::Tensor x = at::full({4, C}, kNan, here(at::kFloat));
+    embed_slots(slots, ints({0, 5, 0, 1 << 30}), table, x);
+    EXPECT_TRUE(at::equal(x[0], table[3].to(at::kFloat))) << C;
+    EXPECT_TRUE(at::equal(x[1], table[5].to(at::kFloat))) << C;
+    EXPECT_TRUE(x.narrow(0, 2, 2).eq(0).all().item<bool>()) << C;
+  }
 }
 
 TEST_P(DecodeStep, NormAddsTheResidualAndScales) {
   const double eps = 0.1;  // large enough to be seen
   for (const int64_t C : {8, 576, 1032}) {
-    const at::Tensor x = random_tensor({3, C}, 1), before = x.clone();
-    const at::Tensor delta = random_tensor({3, C}, 2).to(GetParam());
-    const at::Tensor weight = random_tensor({C}, 3).to(GetParam());
-    const at::Tensor out = at::empty({3, C}, GetParam());
+    const at::Tensor x = randoms({3, C}, 1), before = x.clone();
+    const at::Tensor delta = randoms({3, C}, 2).to(GetParam());
+    const at::Tensor weight = randoms({C}, 3).to(GetParam());
+    const at::Tensor out = at::empty({3, C}, here(GetParam()));
     const at::Tensor sum = before + delta.to(at::kFloat);
     const at::Tensor expected = at::rms_norm(sum.to(at::kDouble), {C}, weight.to(at::kDouble), eps);
     add_rms_norm_rows(x, delta, weight, eps, out);
@@ -80,16 +88,17 @@ TEST_P(DecodeStep, NormAddsTheResidualAndScales) {
 
 TEST_P(DecodeStep, SiluTimesUp) {
   for (const int64_t F : {8, 1536}) {
-    const at::Tensor gate_up = (random_tensor({3, 2 * F}, 1) * 20).to(GetParam());
+    const at::Tensor gate_up = (randoms({3, 2 * F}, 1) * 20).to(GetParam());
     const at::Tensor gate = gate_up.narrow(1, 0, F).to(at::kDouble);
-    const at::Tensor out = at::empty({3, F}, GetParam());
+    const at::Tensor out = at::empty({3, F}, here(GetParam()));
     silu_mul_rows(gate_up, out);
     EXPECT_TRUE(is_close(out, at::silu(gate) * gate_up.narrow(1, F, F))) << F;
   }
 }
 
 TEST_P(DecodeStep, SiluOfExtremes) {
-  const at::Tensor gate_up = at::ones({1, 16}, GetParam()), out = at::empty({1, 8}, GetParam());
+  const at::Tensor gate_up = at::ones({1, 16}, here(GetParam()));
+  const at::Tensor out = at::empty({1, 8}, here(GetParam()));
   gate_up[0][0] = kNan;
   gate_up[0][1] = -1e30;
   gate_up[0][2] = 1e30;
@@ -100,16 +109,16 @@ TEST_P(DecodeStep, SiluOfExtremes) {
 }
 
 RowPlaces empty_places(int64_t rows) {
-  const at::Tensor numbers = at::full({3, rows}, -7, at::kInt);
+  const at::Tensor numbers = at::full({3, rows}, -7, here(at::kInt));
   return {numbers[0], numbers[1], numbers[2]};
 }
 
 TEST(Places, AreThoseOfTheLastTokens) {
   const SlotTable slots = make_slot_table(
-      {.slots = 4, .suffix_pages = 3, .prefix_pages = 1, .slots_of_tile = 1}, at::kCPU);
+      {.slots = 4, .suffix_pages = 3, .prefix_pages = 1, .slots_of_tile = 1}, step_device());
   slots.position.copy_(ints({40, 41, 42, 43}));
   slots.length.copy_(ints({1, 64, 0, 65}));
-  slots.suffix_pages.copy_(at::arange(20, 32, at::kInt).view({4, 3}));
+  slots.suffix_pages.copy_(at::arange(20, 32, here(at::kInt)).view({4, 3}));
   const RowPlaces places = empty_places(4);
   find_places(slots, places);
   EXPECT_TRUE(at::equal(places.position, ints({40, 41, 42, 43})));
@@ -126,17 +135,18 @@ at::Tensor rotated(const at::Tensor& x, const at::Tensor& cos, const at::Tensor&
   return x * cos.unsqueeze(1) + turned * sin.unsqueeze(1);
 }
 
-TEST_P(DecodeStep, RotatesAndStores) {
-  const int64_t R = 3, H = 4, K = 2, D = 24, layers = 2;
-  const at::Tensor qkv = random_tensor({R, (H + 2 * K) * D}, 1).to(GetParam());
-  const at::Tensor cos = random_tensor({9, D}, 2), sin = random_tensor({9, D}, 3);
-  const DeviceKv kv = {at::full({5, layers, K, 2, 64, D}, kNan, GetParam())};
+void expect_rotated_and_stored(at::ScalarType dtype, const HeadShape& shape) {
+  const int64_t R = 3, layers = 2;
+  const auto [H, K, D] = shape;
+  const at::Tensor qkv = randoms({R, (H + 2 * K) * D}, 1).to(dtype);
+  const at::Tensor cos = randoms({9, D}, 2), sin = randoms({9, D}, 3);
+  const DeviceKv kv = {at::full({5, layers, K, 2, 64, D}, kNan, here(dtype))};
   const RowPlaces places = {ints({8, 0, 3}), ints({4, -1, 2}), ints({63, 5, 0})};
   const at::Tensor heads = qkv.view({R, H + 2 * K, D}), values = heads.narrow(1, H + K, K).clone();
   const at::Tensor expected = rotated(heads.narrow(1, 0, H + K).to(at::kDouble),
                                       cos.index_select(0, places.position).to(at::kDouble),
                                       sin.index_select(0, places.position).to(at::kDouble));
-  rotate_and_store({.qkv = qkv, .shape = {H, K, D}, .kv = kv, .layer = 1}, places, cos, sin);
+  rotate_and_store({.qkv = qkv, .shape = shape, .kv = kv, .layer = 1}, places, cos, sin);
   EXPECT_TRUE(is_close(heads.narrow(1, 0, H + K), expected));
   EXPECT_TRUE(at::equal(heads.narrow(1, H + K, K), values));
   for (const int64_t row : {0, 2}) {
@@ -148,23 +158,29 @@ TEST_P(DecodeStep, RotatesAndStores) {
   EXPECT_EQ(kv.pages.isnan().logical_not().sum().item<int64_t>(), 2 * K * 2 * D);
 }
 
+// Heads that a block of the kernel turns at once, and more of them.
+TEST_P(DecodeStep, RotatesAndStores) {
+  expect_rotated_and_stored(GetParam(), {4, 2, 24});
+  expect_rotated_and_stored(GetParam(), {24, 8, 128});
+}
+
 SlotChoices choose(const at::Tensor& logits) {
-  const SlotChoices choices = {at::full({logits.size(0)}, -7, at::kInt),
-                               at::full({logits.size(0), 3}, kNan)};
+  const SlotChoices choices = {at::full({logits.size(0)}, -7, here(at::kInt)),
+                               at::full({logits.size(0), 3}, kNan, here(at::kFloat))};
   choose_tokens(logits, choices);
   return choices;
 }
 
 TEST(Choices, AreTheHighestLogits) {
   for (const int64_t V : {2, 7, 1000, 9001, 12288}) {
-    const at::Tensor logits = random_tensor({3, V}, static_cast<uint64_t>(V)) * 4;
+    const at::Tensor logits = randoms({3, V}, static_cast<uint64_t>(V)) * 4;
     const SlotChoices found = choose(logits);
     const auto [best, ids] = logits.to(at::kDouble).topk(2);
     const at::Tensor log_probabilities = logits.to(at::kDouble).log_softmax(-1);
     const at::Tensor expected =
         at::stack({log_probabilities.gather(1, ids.narrow(1, 0, 1)).squeeze(1),
                    best.select(1, 0) - best.select(1, 1),
-                   at::ones({3}, at::kDouble)},
+                   at::ones({3}, here(at::kDouble))},
                   1);
     EXPECT_TRUE(at::equal(found.chosen, ids.select(1, 0).to(at::kInt))) << V;
     EXPECT_TRUE(is_close(found.scores, expected)) << V << "\n" << found.scores << expected;
@@ -173,7 +189,7 @@ TEST(Choices, AreTheHighestLogits) {
 
 TEST(Choices, TheLowestIdWinsTies) {
   for (const int64_t V : {4096, 4097}) {
-    const at::Tensor logits = random_tensor({2, V}, 1);
+    const at::Tensor logits = randoms({2, V}, 1);
     for (const int64_t id : {4001, 77, 1029}) logits[0][id] = 50;
     logits[1].zero_();
     const SlotChoices found = choose(logits);
@@ -184,13 +200,13 @@ TEST(Choices, TheLowestIdWinsTies) {
 }
 
 TEST(Choices, SayWhereLogitsAreNotFinite) {
-  const at::Tensor logits = random_tensor({5, 2000}, 1);
+  const at::Tensor logits = randoms({5, 2000}, 1);
   logits[1][1500] = kNan;
   logits[2][1501] = kInfinity;
   logits[3][3] = -kInfinity;
   logits[4].fill_(kNan);
   const SlotChoices found = choose(logits);
-  const at::Tensor expected = at::tensor(std::vector<float>{1, 0, 0, 0, 0});
+  const at::Tensor expected = here(at::tensor(std::vector<float>{1, 0, 0, 0, 0}));
   EXPECT_TRUE(at::equal(found.scores.select(1, 2), expected));
   EXPECT_EQ(found.chosen[2].item<int>(), 1501);
   EXPECT_EQ(found.chosen[4].item<int>(), 0);
@@ -203,17 +219,19 @@ void expect_refused(const Function& function, const std::string& part) {
 }
 
 TEST(Checks, TensorsThatDoNotFitAreRefused) {
-  const at::Tensor x = at::zeros({2, 16}), weight = at::ones({16});
+  const auto floats = here(at::kFloat);
+  const at::Tensor x = at::zeros({2, 16}, floats), weight = at::ones({16}, floats);
+  const auto empty = [&](const std::vector<int64_t>& sizes) { return at::empty(sizes, floats); };
   expect_refused(
       [&] {
-        add_rms_norm_rows(x, {}, weight, 1e-5, at::empty({2, 24}));
+        add_rms_norm_rows(x, {}, weight, 1e-5, empty({2, 24}));
       },
-      "add_rms_norm_rows: out should be Float 2 × 16, contiguous, aligned and on cpu, "
-      "found Float 2 × 24");
+      "add_rms_norm_rows: out should be Float 2 × 16, contiguous, aligned and on " +
+          step_device().str() + ", found Float 2 × 24");
   expect_refused([&] { add_rms_norm_rows(x.to(at::kDouble), {}, weight, 1e-5, x); }, "x should be");
-  expect_refused([&] { silu_mul_rows(x.t(), at::empty({16, 8})); }, "gate_up should be");
-  expect_refused([&] { silu_mul_rows(at::empty({2, 10}), at::empty({2, 5})); }, "multiples of 8");
-  expect_refused([&] { choose_tokens(x, {at::empty({2}), at::empty({2, 3})}); }, "chosen");
+  expect_refused([&] { silu_mul_rows(x.t(), empty({16, 8})); }, "gate_up should be");
+  expect_refused([&] { silu_mul_rows(empty({2, 10}), empty({2, 5})); }, "multiples of 8");
+  expect_refused([&] { choose_tokens(x, {empty({2}), empty({2, 3})}); }, "chosen");
   Scene scene = make_scene({at::kFloat, {4, 2, 16}, {5}, {{1, 3, 0}}});
   expect_refused(
       [&] {

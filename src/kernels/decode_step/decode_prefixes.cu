@@ -317,12 +317,12 @@ void run_plain(const AttendPrefixes<T>& o, cuda::Stream stream) {
 }  // namespace
 
 template <>
-void on_cuda::run(const AttendPrefixes<float>& o, Stream stream) {
+void launch(const AttendPrefixes<float>& o, cuda::Stream stream) {
   run_plain(o, stream);
 }
 
 template <>
-void on_cuda::run(const AttendPrefixes<Bf16>& o, Stream stream) {
+void launch(const AttendPrefixes<Bf16>& o, cuda::Stream stream) {
   if (o.kv.heads.size == 64) return run_tiles<64>(o, stream);
   if (o.kv.heads.size == 128) return run_tiles<128>(o, stream);
   run_plain(o, stream);

@@ -2,13 +2,11 @@
 
 #include <ATen/core/Formatting.h>
 #include <ATen/ops/empty.h>
-#include <c10/core/DeviceGuard.h>
 
 #include <string_view>
 #include <vector>
 
-#include "kernels/decode_step/decode_step_operations.h"
-#include "kernels/machine/cuda_stream.h"
+#include "kernels/decode_step/enqueue.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/kernels/kv_pages.h"
 
@@ -16,6 +14,7 @@ namespace thoughtrank {
 namespace {
 
 using decode_step::Bf16;
+using decode_step::enqueue;
 using decode_step::Heads;
 using decode_step::KvLayer;
 using decode_step::Slots;
@@ -75,13 +74,6 @@ class Checker {
   std::string_view name_;
   at::Device device_;
 };
-
-template <class Operation>
-void run_on(at::Device device, const Operation& operation) {
-  if (!device.is_cuda()) return decode_step::on_cpu::run(operation);
-  const c10::DeviceGuard guard(device);
-  decode_step::on_cuda::run(operation, cuda::current_stream(device.index()));
-}
 
 // function(T{}) with T the element type of `dtype`.
 template <class Function>
@@ -200,12 +192,12 @@ void embed_slots(const SlotTable& slots,
   check.expect("table", table, {-1, x.size(1)}, table.scalar_type());
   check.expect("x", x, {view.count, -1}, at::kFloat);
   with_type(table.scalar_type(), [&]<class T>(T) {
-    run_on(x.device(),
-           decode_step::EmbedSlots<T>{.slots = view,
-                                      .chosen = const_data<int32_t>(chosen),
-                                      .table = const_data<T>(table),
-                                      .x = data<float>(x),
-                                      .width = static_cast<int>(x.size(1))});
+    enqueue(x.device(),
+            decode_step::EmbedSlots<T>{.slots = view,
+                                       .chosen = const_data<int32_t>(chosen),
+                                       .table = const_data<T>(table),
+                                       .x = data<float>(x),
+                                       .width = static_cast<int>(x.size(1))});
   });
 }
 
@@ -223,14 +215,14 @@ void add_rms_norm_rows(const at::Tensor& x,
   check.expect("weight", weight, {x.size(1)}, dtype);
   check.expect("out", out, {x.size(0), x.size(1)}, dtype);
   with_type(dtype, [&]<class T>(T) {
-    run_on(x.device(),
-           decode_step::NormRows<T>{.x = data<float>(x),
-                                    .delta = const_data<T>(delta),
-                                    .weight = const_data<T>(weight),
-                                    .out = data<T>(out),
-                                    .rows = x.size(0),
-                                    .width = static_cast<int>(x.size(1)),
-                                    .eps = static_cast<float>(eps)});
+    enqueue(x.device(),
+            decode_step::NormRows<T>{.x = data<float>(x),
+                                     .delta = const_data<T>(delta),
+                                     .weight = const_data<T>(weight),
+                                     .out = data<T>(out),
+                                     .rows = x.size(0),
+                                     .width = static_cast<int>(x.size(1)),
+                                     .eps = static_cast<float>(eps)});
   });
 }
 
@@ -241,11 +233,11 @@ void silu_mul_rows(const at::Tensor& gate_up, const at::Tensor& out) {
   check.expect("gate_up", gate_up, {out.size(0), 2 * out.size(1)}, out.scalar_type());
   check.expect("out", out, {-1, -1}, out.scalar_type());
   with_type(out.scalar_type(), [&]<class T>(T) {
-    run_on(out.device(),
-           decode_step::SiluRows<T>{.gate_up = const_data<T>(gate_up),
-                                    .out = data<T>(out),
-                                    .rows = out.size(0),
-                                    .width = static_cast<int>(out.size(1))});
+    enqueue(out.device(),
+            decode_step::SiluRows<T>{.gate_up = const_data<T>(gate_up),
+                                     .out = data<T>(out),
+                                     .rows = out.size(0),
+                                     .width = static_cast<int>(out.size(1))});
   });
 }
 
@@ -253,11 +245,11 @@ void find_places(const SlotTable& slots, const RowPlaces& places) {
   const Checker check("find_places", places.page.device());
   const Slots view = checked(check, slots);
   check_places(check, places, view.count);
-  run_on(places.page.device(),
-         decode_step::FindPlaces{.slots = view,
-                                 .position = data<int32_t>(places.position),
-                                 .page = data<int32_t>(places.page),
-                                 .place = data<int32_t>(places.place)});
+  enqueue(places.page.device(),
+          decode_step::FindPlaces{.slots = view,
+                                  .position = data<int32_t>(places.position),
+                                  .page = data<int32_t>(places.page),
+                                  .place = data<int32_t>(places.place)});
 }
 
 void rotate_and_store(const LayerRows& rows,
@@ -270,15 +262,15 @@ void rotate_and_store(const LayerRows& rows,
   check.expect("cos", cos, {-1, rows.shape.head_dim}, at::kFloat);
   check.expect("sin", sin, {cos.size(0), rows.shape.head_dim}, at::kFloat);
   with_type(qkv.scalar_type(), [&]<class T>(T) {
-    run_on(qkv.device(),
-           decode_step::RotateRows<T>{.qkv = data<T>(qkv),
-                                      .rows = qkv.size(0),
-                                      .position = const_data<int32_t>(places.position),
-                                      .page = const_data<int32_t>(places.page),
-                                      .place = const_data<int32_t>(places.place),
-                                      .cos = const_data<float>(cos),
-                                      .sin = const_data<float>(sin),
-                                      .kv = checked<T>(check, rows, /*count=*/-1)});
+    enqueue(qkv.device(),
+            decode_step::RotateRows<T>{.qkv = data<T>(qkv),
+                                       .rows = qkv.size(0),
+                                       .position = const_data<int32_t>(places.position),
+                                       .page = const_data<int32_t>(places.page),
+                                       .place = const_data<int32_t>(places.place),
+                                       .cos = const_data<float>(cos),
+                                       .sin = const_data<float>(sin),
+                                       .kv = checked<T>(check, rows, /*count=*/-1)});
   });
 }
 
@@ -292,12 +284,12 @@ void attend_prefixes(const LayerRows& rows, const SlotTable& slots, const Prefix
   }
   check_part(check, part, view, heads);
   with_type(qkv.scalar_type(), [&]<class T>(T) {
-    run_on(qkv.device(),
-           decode_step::AttendPrefixes<T>{.qkv = const_data<T>(qkv),
-                                          .slots = view,
-                                          .kv = checked<const T>(check, rows, view.count),
-                                          .sums = data<float>(part.sums),
-                                          .states = data<float>(part.states)});
+    enqueue(qkv.device(),
+            decode_step::AttendPrefixes<T>{.qkv = const_data<T>(qkv),
+                                           .slots = view,
+                                           .kv = checked<const T>(check, rows, view.count),
+                                           .sums = data<float>(part.sums),
+                                           .states = data<float>(part.states)});
   });
 }
 
@@ -312,13 +304,13 @@ void attend_suffixes(const LayerRows& rows,
   check_part(check, prefix, view, heads);
   check.expect("out", out, {view.count, int64_t{heads.query} * heads.size}, qkv.scalar_type());
   with_type(qkv.scalar_type(), [&]<class T>(T) {
-    run_on(qkv.device(),
-           decode_step::AttendSuffixes<T>{.qkv = const_data<T>(qkv),
-                                          .slots = view,
-                                          .kv = checked<const T>(check, rows, view.count),
-                                          .sums = const_data<float>(prefix.sums),
-                                          .states = const_data<float>(prefix.states),
-                                          .out = data<T>(out)});
+    enqueue(qkv.device(),
+            decode_step::AttendSuffixes<T>{.qkv = const_data<T>(qkv),
+                                           .slots = view,
+                                           .kv = checked<const T>(check, rows, view.count),
+                                           .sums = const_data<float>(prefix.sums),
+                                           .states = const_data<float>(prefix.states),
+                                           .out = data<T>(out)});
   });
 }
 
@@ -327,12 +319,12 @@ void choose_tokens(const at::Tensor& logits, const SlotChoices& choices) {
   check.expect("logits", logits, {-1, -1}, at::kFloat);
   check.expect("chosen", choices.chosen, {logits.size(0)}, at::kInt);
   check.expect("scores", choices.scores, {logits.size(0), 3}, at::kFloat);
-  run_on(logits.device(),
-         decode_step::ChooseTokens{.logits = const_data<float>(logits),
-                                   .slots = static_cast<int>(logits.size(0)),
-                                   .vocabulary = static_cast<int>(logits.size(1)),
-                                   .chosen = data<int32_t>(choices.chosen),
-                                   .scores = data<float>(choices.scores)});
+  enqueue(logits.device(),
+          decode_step::ChooseTokens{.logits = const_data<float>(logits),
+                                    .slots = static_cast<int>(logits.size(0)),
+                                    .vocabulary = static_cast<int>(logits.size(1)),
+                                    .chosen = data<int32_t>(choices.chosen),
+                                    .scores = data<float>(choices.scores)});
 }
 
 }  // namespace thoughtrank

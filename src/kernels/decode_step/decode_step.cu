@@ -174,49 +174,44 @@ unsigned blocks_of(int64_t items, int64_t per_block) {
   return static_cast<unsigned>((items + per_block - 1) / per_block);
 }
 
-}  // namespace
-
 template <class T>
-void on_cuda::run(const EmbedSlots<T>& o, Stream stream) {
+void launch(const EmbedSlots<T>& o, cuda::Stream stream) {
   const auto slots = static_cast<unsigned>(o.slots.count);
   cuda::launch("embed_slots", embed_slots_kernel<T>, slots, kThreads, o, stream);
 }
 
 template <class T>
-void on_cuda::run(const NormRows<T>& o, Stream stream) {
+void launch(const NormRows<T>& o, cuda::Stream stream) {
   const auto rows = static_cast<unsigned>(o.rows);
   cuda::launch("add_rms_norm_rows", norm_rows_kernel<T>, rows, kThreads, o, stream);
 }
 
 template <class T>
-void on_cuda::run(const SiluRows<T>& o, Stream stream) {
+void launch(const SiluRows<T>& o, cuda::Stream stream) {
   const dim3 blocks(static_cast<unsigned>(o.rows), blocks_of(o.width, kThreads * kVector));
   cuda::launch("silu_mul_rows", silu_rows_kernel<T>, blocks, kThreads, o, stream);
 }
 
-void on_cuda::run(const FindPlaces& o, Stream stream) {
+void launch(const FindPlaces& o, cuda::Stream stream) {
   cuda::launch(
       "find_places", find_places_kernel, blocks_of(o.slots.count, kThreads), kThreads, o, stream);
 }
 
 template <class T>
-void on_cuda::run(const RotateRows<T>& o, Stream stream) {
+void launch(const RotateRows<T>& o, cuda::Stream stream) {
   const auto rows = static_cast<unsigned>(o.rows);
   cuda::launch("rotate_and_store", rotate_rows_kernel<T>, rows, kThreads, o, stream);
 }
 
-void on_cuda::run(const ChooseTokens& o, Stream stream) {
+void launch(const ChooseTokens& o, cuda::Stream stream) {
   const auto slots = static_cast<unsigned>(o.slots);
   cuda::launch("choose_tokens", choose_tokens_kernel, slots, kChooseThreads, o, stream);
 }
 
-template void on_cuda::run(const EmbedSlots<float>&, Stream);
-template void on_cuda::run(const EmbedSlots<Bf16>&, Stream);
-template void on_cuda::run(const NormRows<float>&, Stream);
-template void on_cuda::run(const NormRows<Bf16>&, Stream);
-template void on_cuda::run(const SiluRows<float>&, Stream);
-template void on_cuda::run(const SiluRows<Bf16>&, Stream);
-template void on_cuda::run(const RotateRows<float>&, Stream);
-template void on_cuda::run(const RotateRows<Bf16>&, Stream);
+}  // namespace
+
+void run_on_cuda(const Operation& operation, cuda::Stream stream) {
+  std::visit([stream](const auto& o) { launch(o, stream); }, operation);
+}
 
 }  // namespace thoughtrank::decode_step

@@ -1,5 +1,5 @@
-// The arithmetic and the indices of a decoding step, element by element: shared by the loops for
-// the CPU and the CUDA kernels (nvcc compiles constexpr functions for the device with
+// The arithmetic and the indices of a decoding step, element by element, for the CUDA kernels and
+// the tests of their indices (nvcc compiles constexpr functions for the device with
 // --expt-relaxed-constexpr). Knows no tensors. What a step computes is said in
 // thoughtrank/kernels/decode_step.h.
 #pragma once

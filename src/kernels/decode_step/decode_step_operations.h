@@ -1,11 +1,11 @@
-// The operations of a decoding step as values: raw pointers and sizes, checked by decode_step.cpp.
-// Both sides run the same values: on_cpu in plain loops (decode_step_cpu.cpp), on_cuda as kernels
-// on a stream (decode_step.cu, decode_suffixes.cu, decode_prefixes.cu, or
-// decode_step_without_cuda.cpp in builds without nvcc). No tensors here: CUDA sources stay free of
-// ATen. T is float or Bf16.
+// The operations of a decoding step as values: raw pointers and sizes, checked by decode_step.cpp
+// and run as kernels on a stream (decode_step.cu, or decode_step_without_cuda.cpp in builds without
+// nvcc). No tensors here: CUDA sources stay free of ATen. T is float or Bf16. A new operation is a
+// struct, a member of the variant, its checks and its kernel.
 #pragma once
 
 #include <cstdint>
+#include <variant>
 
 #include "kernels/decode_step/decode_step_element.h"
 #include "kernels/machine/cuda_stream.h"
@@ -78,41 +78,30 @@ struct ChooseTokens {
   float* scores;    // (B, 3)
 };
 
-namespace on_cpu {
-template <class T>
-void run(const EmbedSlots<T>& operation);
-template <class T>
-void run(const NormRows<T>& operation);
-template <class T>
-void run(const SiluRows<T>& operation);
-template <class T>
-void run(const RotateRows<T>& operation);
-template <class T>
-void run(const AttendPrefixes<T>& operation);
-template <class T>
-void run(const AttendSuffixes<T>& operation);
-void run(const FindPlaces& operation);
-void run(const ChooseTokens& operation);
-}  // namespace on_cpu
+// Any of them: what enqueue.h takes.
+using Operation = std::variant<EmbedSlots<float>,
+                               EmbedSlots<Bf16>,
+                               NormRows<float>,
+                               NormRows<Bf16>,
+                               SiluRows<float>,
+                               SiluRows<Bf16>,
+                               FindPlaces,
+                               RotateRows<float>,
+                               RotateRows<Bf16>,
+                               AttendPrefixes<float>,
+                               AttendPrefixes<Bf16>,
+                               AttendSuffixes<float>,
+                               AttendSuffixes<Bf16>,
+                               ChooseTokens>;
 
-namespace on_cuda {
-using cuda::Stream;
+// Enqueues the kernel of an operation. Throws Error(kDevice) where it cannot be launched.
+void run_on_cuda(const Operation& operation, cuda::Stream stream);
 
-// Enqueue the operation. Error(kDevice) where a kernel cannot be launched.
+// The same for the operations that have a source of their own: decode_prefixes.cu and
+// decode_suffixes.cu.
 template <class T>
-void run(const EmbedSlots<T>& operation, Stream stream);
+void launch(const AttendPrefixes<T>& operation, cuda::Stream stream);
 template <class T>
-void run(const NormRows<T>& operation, Stream stream);
-template <class T>
-void run(const SiluRows<T>& operation, Stream stream);
-template <class T>
-void run(const RotateRows<T>& operation, Stream stream);
-template <class T>
-void run(const AttendPrefixes<T>& operation, Stream stream);
-template <class T>
-void run(const AttendSuffixes<T>& operation, Stream stream);
-void run(const FindPlaces& operation, Stream stream);
-void run(const ChooseTokens& operation, Stream stream);
-}  // namespace on_cuda
+void launch(const AttendSuffixes<T>& operation, cuda::Stream stream);
 
 }  // namespace thoughtrank::decode_step

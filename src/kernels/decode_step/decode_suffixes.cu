@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kAttendThreads, Shape::kBlocks)
 }  // namespace
 
 template <class T>
-void on_cuda::run(const AttendSuffixes<T>& o, Stream stream) {
+void launch(const AttendSuffixes<T>& o, cuda::Stream stream) {
   with_attend_shape<T>(o.kv.heads, [&]<class Shape>(Shape) {
     const int parts = (o.kv.heads.group() + Shape::kRows - 1) / Shape::kRows;
     const dim3 blocks(static_cast<unsigned>(o.slots.count),
@@ -46,7 +46,7 @@ void on_cuda::run(const AttendSuffixes<T>& o, Stream stream) {
   });
 }
 
-template void on_cuda::run(const AttendSuffixes<float>&, Stream);
-template void on_cuda::run(const AttendSuffixes<Bf16>&, Stream);
+template void launch(const AttendSuffixes<float>&, cuda::Stream);
+template void launch(const AttendSuffixes<Bf16>&, cuda::Stream);
 
 }  // namespace thoughtrank::decode_step

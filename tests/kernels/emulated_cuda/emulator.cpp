@@ -1,6 +1,5 @@
 #include "kernels/emulated_cuda/emulator.h"
 
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -14,20 +13,28 @@ namespace thoughtrank::emulated {
 namespace {
 
 constexpr size_t kStackBytes = 128 * 1024;
+constexpr size_t kStackStep =
+    448;  // bytes, so that the stacks of a warp share no line of the cache
 constexpr size_t kWarp = 32;
 
 enum class Waits { kNot, kForWarp, kForBlock, kDone };
+
+// What the compiler's own setjmp keeps: unlike that of libc, and swapcontext(), it makes no call.
+struct Place {
+  void* words[5];
+};
 
 struct Copy {
   char* to;
   const void* from;  // nullptr: zeros
 };
 
+// One thread of a block, and then of the next: what makes a fiber costs two system calls.
 struct Fiber {
   ucontext_t beginning;
   bool has_begun = false;
-  jmp_buf here;  // where it goes on: unlike swapcontext() a jump makes no system call
-  std::vector<char> stack = std::vector<char>(kStackBytes);
+  Place here;  // where it goes on
+  std::unique_ptr<char[]> stack{new char[kStackBytes]};
   Waits waits = Waits::kNot;
   std::vector<Copy> group;               // not ended yet
   std::deque<std::vector<Copy>> groups;  // ended
@@ -35,8 +42,9 @@ struct Fiber {
 
 // The block that runs; there is one at a time.
 struct Block {
-  jmp_buf scheduler;
-  std::vector<std::unique_ptr<Fiber>> fibers;
+  Place scheduler;
+  size_t threads = 0;
+  std::vector<std::unique_ptr<Fiber>> fibers;  // those from `threads` on are idle
   std::vector<Lanes> warps;
   std::unique_ptr<char[]> shared;
   const std::function<void()>* body = nullptr;
@@ -45,36 +53,44 @@ Block block;
 
 Fiber& running() { return *block.fibers[threadIdx.x]; }
 
-void start_fiber() {
-  (*block.body)();
-  running().waits = Waits::kDone;
-  _longjmp(block.scheduler, 1);
-}
+// A function of its own: none may both keep a place and jump.
+[[gnu::noipa]] void go_on_at(Place& place) { __builtin_longjmp(place.words, 1); }
 
-// Back to run_until_it_waits().
-void wait(Waits what) {
+// Goes back to run_until_it_waits().
+[[gnu::noipa]] void wait(Waits what) {
   Fiber& fiber = running();
   fiber.waits = what;
-  if (_setjmp(fiber.here) == 0) _longjmp(block.scheduler, 1);
+  if (__builtin_setjmp(fiber.here.words) == 0) go_on_at(block.scheduler);
 }
 
-void run_until_it_waits(Fiber& fiber) {
-  if (_setjmp(block.scheduler) != 0) return;
-  if (fiber.has_begun) _longjmp(fiber.here, 1);
+void run_block_after_block() {
+  while (true) {
+    (*block.body)();
+    wait(Waits::kDone);
+  }
+}
+
+[[gnu::noipa]] void run_until_it_waits(Fiber& fiber) {
+  if (__builtin_setjmp(block.scheduler.words) != 0) return;
+  if (fiber.has_begun) go_on_at(fiber.here);
   fiber.has_begun = true;
   setcontext(&fiber.beginning);
 }
 
-void prepare(Fiber& fiber) {
+std::unique_ptr<Fiber> make_fiber() {
+  auto fiber = std::make_unique<Fiber>();
+  getcontext(&fiber->beginning);
+  fiber->beginning.uc_stack.ss_sp = fiber->stack.get();
+  fiber->beginning.uc_stack.ss_size = kStackBytes - block.fibers.size() % 32 * kStackStep;
+  fiber->beginning.uc_link = nullptr;
+  makecontext(&fiber->beginning, run_block_after_block, 0);
+  return fiber;
+}
+
+void begin_block(Fiber& fiber) {
   fiber.waits = Waits::kNot;
   fiber.group.clear();
   fiber.groups.clear();
-  fiber.has_begun = false;
-  getcontext(&fiber.beginning);
-  fiber.beginning.uc_stack.ss_sp = fiber.stack.data();
-  fiber.beginning.uc_stack.ss_size = fiber.stack.size();
-  fiber.beginning.uc_link = nullptr;
-  makecontext(&fiber.beginning, start_fiber, 0);
 }
 
 // Lets the fibers [first, first + count) go on where all of them wait for the same.
@@ -88,32 +104,36 @@ bool release(size_t first, size_t count, Waits what) {
   return true;
 }
 
-// Runs every fiber that does not wait up to where it does. False: all are done.
+// Runs the threads of a warp until they wait for the block or are done.
+void run_warp(size_t first, bool from_the_last) {
+  do {
+    for (size_t i = 0; i < kWarp; ++i) {
+      const size_t thread = first + (from_the_last ? kWarp - 1 - i : i);
+      Fiber& fiber = *block.fibers[thread];
+      if (fiber.waits != Waits::kNot) continue;
+      threadIdx.x = static_cast<unsigned>(thread);
+      run_until_it_waits(fiber);
+    }
+  } while (release(first, kWarp, Waits::kForWarp));
+}
+
+// Runs all threads up to the next barrier of the block. False: they are done.
 bool run_once(bool from_the_last) {
-  const size_t threads = block.fibers.size();
-  for (size_t i = 0; i < threads; ++i) {
-    const size_t thread = from_the_last ? threads - 1 - i : i;
-    Fiber& fiber = *block.fibers[thread];
-    if (fiber.waits != Waits::kNot) continue;
-    threadIdx.x = static_cast<unsigned>(thread);
-    run_until_it_waits(fiber);
+  const size_t warps = block.warps.size();
+  for (size_t i = 0; i < warps; ++i) {
+    run_warp((from_the_last ? warps - 1 - i : i) * kWarp, from_the_last);
   }
-  bool goes_on = release(0, threads, Waits::kForBlock);
-  for (size_t first = 0; first < threads; first += kWarp) {
-    goes_on |= release(first, kWarp, Waits::kForWarp);
-  }
-  const bool is_done = std::all_of(block.fibers.begin(), block.fibers.end(), [](const auto& fiber) {
-    return fiber->waits == Waits::kDone;
-  });
-  if (!goes_on && !is_done) throw std::logic_error("not all threads reach a barrier");
-  return !is_done;
+  if (release(0, block.threads, Waits::kForBlock)) return true;
+  if (release(0, block.threads, Waits::kDone)) return false;
+  block.fibers.clear();  // they are in the middle of this block
+  throw std::logic_error("not all threads reach a barrier");
 }
 
 void run_block(int shared_bytes, bool from_the_last) {
   const auto bytes = static_cast<size_t>(shared_bytes);
   block.shared.reset(new char[bytes + 1]);
   std::memset(block.shared.get(), 0xFF, bytes);  // NaN in every format
-  for (const auto& fiber : block.fibers) prepare(*fiber);
+  for (size_t i = 0; i < block.threads; ++i) begin_block(*block.fibers[i]);
   while (run_once(from_the_last)) {
   }
 }
@@ -121,11 +141,9 @@ void run_block(int shared_bytes, bool from_the_last) {
 }  // namespace
 
 void run_blocks(dim3 blocks, int threads, int shared_bytes, const std::function<void()>& body) {
-  block.fibers.resize(static_cast<size_t>(threads));
-  for (auto& fiber : block.fibers) {
-    if (!fiber) fiber = std::make_unique<Fiber>();
-  }
-  block.warps.resize(static_cast<size_t>(threads) / kWarp);
+  block.threads = static_cast<size_t>(threads);
+  while (block.fibers.size() < block.threads) block.fibers.push_back(make_fiber());
+  block.warps.assign(block.threads / kWarp, {});
   block.body = &body;
   gridDim = blocks;
   bool from_the_last = false;  // every other block runs its threads in reverse

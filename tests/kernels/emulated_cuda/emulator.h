@@ -28,6 +28,8 @@ void* dynamic_shared();
 struct Lanes {
   uint32_t words[32][8];
   const uint16_t* rows[32];
+  float shown[2][32];
+  unsigned shuffles[32];  // of each lane so far
 };
 Lanes& lanes();
 

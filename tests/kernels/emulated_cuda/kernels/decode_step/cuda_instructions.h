@@ -20,11 +20,11 @@ inline void __syncwarp() { thoughtrank::emulated::sync_warp(); }
 inline float __shfl_xor_sync(unsigned, float value, int mask) {
   thoughtrank::emulated::Lanes& lanes = thoughtrank::emulated::lanes();
   const unsigned lane = threadIdx.x % 32;
-  lanes.words[lane][0] = std::bit_cast<uint32_t>(value);
+  // Shuffles take turns at two rows: who writes a row again has met all lanes since they read it.
+  float* shown = lanes.shown[lanes.shuffles[lane]++ % 2];
+  shown[lane] = value;
   __syncwarp();
-  const float other = std::bit_cast<float>(lanes.words[lane ^ static_cast<unsigned>(mask)][0]);
-  __syncwarp();
-  return other;
+  return shown[lane ^ static_cast<unsigned>(mask)];
 }
 
 namespace thoughtrank::cuda {
