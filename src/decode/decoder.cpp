@@ -26,12 +26,7 @@ constexpr int64_t kRowsOfChunk = 256;     // of prompts and scored texts
 
 // As many slots as half of the memory left holds at the expected length: 16 to 64.
 int64_t slots_for_memory(const Llama& model) {
-  const LlamaConfig& config = model.config;
-  const int64_t slot_bytes =
-      kExpectedTokens * pool_bytes_per_token({config.num_hidden_layers,
-                                              config.num_key_value_heads,
-                                              config.head_dim,
-                                              model.embed_tokens.scalar_type()});
+  const int64_t slot_bytes = kExpectedTokens / kPageTokens * KvPool(kv_shape(model)).page_bytes();
   const std::optional<int64_t> left = available_memory();
   if (!left) return kDefaultSlots;
   const int64_t fitting = *left / 2 / slot_bytes / kSlotStep * kSlotStep;

@@ -1,7 +1,8 @@
 // A Llama for decoding in a fixed number of slots on a GPU: plain weights with q, k, v and gate, up
 // side by side, one memory of KV pages, and one step for all slots that enqueues the same
-// operations on the same tensors every time. The same operations on the CPU carry it where there is
-// no GPU (for tests). The residual stream and the logits are float32.
+// operations on the same tensors every time. On tensors of the CPU, which only tests give it, it
+// runs with libtorch's forms of the operations (step_kernels.h), or with the CUDA sources through
+// their emulator. The residual stream and the logits are float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -10,7 +10,6 @@
 #include "thoughtrank/kernels/row_ops.h"
 
 namespace thoughtrank {
-namespace {
 
 KvShape kv_shape(const Llama& model) {
   if (!model.embed_tokens.device().is_cpu()) {
@@ -23,6 +22,8 @@ KvShape kv_shape(const Llama& model) {
           .head_dim = model.config.head_dim,
           .dtype = model.embed_tokens.scalar_type()};
 }
+
+namespace {
 
 at::Tensor wide(const at::Tensor& weight) { return weight.detach().to(at::kFloat).contiguous(); }
 

@@ -17,6 +17,10 @@
 
 namespace thoughtrank {
 
+// Returns the shape of the model's keys and values. Throws Error(kConfig) for a model that is not
+// on the CPU.
+[[nodiscard]] KvShape kv_shape(const Llama& model);
+
 class PackedLlama {
  public:
   // Packs layer after layer and releases the plain tensors that nobody else holds. `most_rows`

@@ -1,7 +1,7 @@
-// The operations of a step as kernels of our own, each of which can be replaced by plain tensor
-// operations of libtorch that do the same work: what a kernel is measured against (`bench decode
-// --without`). On a GPU the plain ones allocate, so that they run in a recorded step, too, but not
-// without memory of their own.
+// The operations of a step as kernels of our own, which run on CUDA only, each of which can be
+// replaced by plain tensor operations of libtorch that do the same work: what a kernel is tested
+// and measured against (`bench decode --without`). On a GPU the plain ones allocate, so that they
+// run in a recorded step, too, but not without memory of their own.
 #pragma once
 
 #include <array>

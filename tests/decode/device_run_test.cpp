@@ -39,7 +39,8 @@ BranchStep close_and_stop(const std::vector<TokenChoice>& told, int64_t branch) 
 // with candidates for the first token, some with a rule that forces and stops, some over page
 // borders.
 std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70, 1, 140},
-                                      int64_t branches = 25) {
+                                      int64_t branches = 25,
+                                      int64_t most_tokens = 90) {
   std::vector<BranchGroup> groups;
   for (const int64_t prompt : prompts) {
     groups.push_back({.group = prompt, .shared_ids = ids_of(prompt, prompt), .branches = {}});
@@ -47,7 +48,7 @@ std::vector<BranchGroup> mixed_groups(const std::vector<int64_t>& prompts = {70,
       RecordingRule::Decide decide;
       if (b % 2 == 0) decide = [b](const auto& told) { return close_and_stop(told, b); };
       groups.back().branches.push_back(
-          start_of(b, ids_of(b % 4, 50 + b), b % 5 == 0 ? 90 : 8 + b, std::move(decide)));
+          start_of(b, ids_of(b % 4, 50 + b), b % 5 == 0 ? most_tokens : 8 + b, std::move(decide)));
       if (b % 6 == 0) groups.back().branches.back().first_of = {3, 14, 15, 92};
     }
   }
@@ -64,15 +65,31 @@ StepKernels cuda_only(const std::string& name) {
   return StepKernels(others);
 }
 
-std::map<BranchKey, FinishedBranch> run_on_slots(int64_t slots,
-                                                 int64_t pages,
-                                                 std::vector<BranchGroup> groups,
-                                                 int64_t* steps = nullptr,
-                                                 const StepKernels& kernels = kLibtorch) {
-  const at::NoGradGuard no_grad;
-  DeviceLlama model(random_llama(), slots, pages, kernels);
+struct Setup {
+  int64_t slots = 16;
+  int64_t pages = 400;
+  int64_t layers = 1;
+  const StepKernels& kernels = kLibtorch;
+};
+
+Llama llama_of(int64_t layers) {
+  LlamaConfig config = small_config();
+  config.num_hidden_layers = layers;
+  return random_llama(at::kFloat, config);
+}
+
+DeviceLlama device_llama(const Setup& setup) {
+  DeviceLlama model(llama_of(setup.layers), setup.slots, setup.pages, setup.kernels);
   model.resize_table(/*suffix_pages=*/2,
                      /*prefix_pages=*/4);  // libtorch's attention reads them all
+  return model;
+}
+
+std::map<BranchKey, FinishedBranch> run_on_slots(const Setup& setup,
+                                                 std::vector<BranchGroup> groups,
+                                                 int64_t* steps = nullptr) {
+  const at::NoGradGuard no_grad;
+  DeviceLlama model = device_llama(setup);
   const auto queue = open_device_queue(at::kCPU);
   ListSource source(std::move(groups));
   MapSink sink;
@@ -100,11 +117,11 @@ void expect_same_choices(const std::map<BranchKey, FinishedBranch>& expected,
 }
 
 TEST(DeviceRun, ChoosesWhatTheEngineOfTheCpuChooses) {
-  Decoder decoder(random_llama(), {.slots = 16, .threads = 2});
+  Decoder decoder(llama_of(3), {.slots = 16, .threads = 2});
   const auto expected = run_groups(decoder, mixed_groups());
   ASSERT_EQ(expected.size(), 75u);
-  expect_same_choices(expected, run_on_slots(16, 400, mixed_groups()));
-  expect_same_choices(expected, run_on_slots(64, 400, mixed_groups()));
+  expect_same_choices(expected, run_on_slots({.layers = 3}, mixed_groups()));
+  expect_same_choices(expected, run_on_slots({.slots = 64, .layers = 3}, mixed_groups()));
 }
 
 void expect_same_bits(const std::map<BranchKey, FinishedBranch>& expected,
@@ -119,25 +136,29 @@ void expect_same_bits(const std::map<BranchKey, FinishedBranch>& expected,
 // Few branches, one of them over a page border, and few slots: each thread of a kernel runs by
 // itself.
 TEST(DeviceRun, EveryKernelInPlaceOfItsPlainOperationChoosesTheSame) {
-  const auto expected = run_on_slots(4, 30, mixed_groups({70}, 7));
-  expect_same_choices(expected, run_on_slots(4, 30, mixed_groups({70}, 7), nullptr, kCuda));
+  const auto found = [](const StepKernels& kernels) {
+    return run_on_slots({.slots = 3, .pages = 30, .layers = 2, .kernels = kernels},
+                        mixed_groups({70}, /*branches=*/7, /*most_tokens=*/70));
+  };
+  const auto expected = found(kLibtorch);
+  ASSERT_EQ(expected.size(), 7u);
+  expect_same_choices(expected, found(kCuda));
   for (const std::string& name : step_kernel_names()) {
     SCOPED_TRACE(name);
-    expect_same_choices(
-        expected, run_on_slots(4, 30, mixed_groups({70}, 7), /*steps=*/nullptr, cuda_only(name)));
+    expect_same_choices(expected, found(cuda_only(name)));
   }
   EXPECT_THROW(StepKernels({"no_such_kernel"}), Error);
 }
 
 TEST(DeviceRun, BranchesThatArePutOffGiveTheSameBits) {
-  const auto expected = run_on_slots(16, 400, mixed_groups());
+  const auto expected = run_on_slots({}, mixed_groups());
   for (const int64_t pages : {6, 9, 20}) {
-    expect_same_bits(expected, run_on_slots(16, pages, mixed_groups()));
+    expect_same_bits(expected, run_on_slots({.pages = pages}, mixed_groups()));
   }
 }
 
 TEST(DeviceRun, WhatFitsNowhereComesBackAndTheOthersGoOn) {
-  const auto found = run_on_slots(16, 4, mixed_groups());
+  const auto found = run_on_slots({.pages = 4}, mixed_groups());
   ASSERT_EQ(found.size(), 75u);
   for (const auto& [key, branch] : found) {
     // Three pages for the 139 tokens of the prefix, two for a branch of 90 without a rule.
@@ -155,13 +176,13 @@ TEST(DeviceRun, TheLagCostsOneStep) {
   groups.push_back({.group = 0, .shared_ids = ids_of(9, 1), .branches = {}});
   groups[0].branches.push_back(start_of(0, {5}, 41));
   int64_t steps = 0;
-  run_on_slots(16, 10, std::move(groups), &steps);
+  run_on_slots({.pages = 10}, std::move(groups), &steps);
   EXPECT_EQ(steps, 41);  // the last shared token, the head and 39 of the 40 new ones are read
 }
 
 TEST(DeviceRun, StopsWhenAsked) {
   const at::NoGradGuard no_grad;
-  DeviceLlama model(random_llama(), 16, 400, kLibtorch);
+  DeviceLlama model = device_llama({});
   const auto queue = open_device_queue(at::kCPU);
   ListSource source(mixed_groups());
   MapSink sink;

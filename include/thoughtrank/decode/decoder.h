@@ -20,21 +20,21 @@
 
 namespace thoughtrank {
 
-// A token of a branch as it was added.
+// Tells how a token of a branch was added.
 struct TokenChoice {
   int64_t id = 0;
   bool is_forced = false;
-  double log_probability = 0;  // of a chosen token, natural log; 0 when forced
+  double log_probability = 0;  // natural log of a chosen token's probability; 0 when forced
   double margin = 0;           // top-1 minus top-2 logit; 0 when forced
 };
 
-// What a branch does after a token.
+// Says what a branch does after a token.
 struct BranchStep {
   enum class Kind { go_on, force, stop };
   Kind kind = Kind::go_on;
   // The token just chosen is discarded: only with force or stop, never a forced token.
   bool drops_token = false;
-  std::vector<int64_t> forced;  // kind force: these ids come next, in order
+  std::vector<int64_t> forced;  // ids that come next, in order, where the kind is force
 };
 
 // A rule is told every token after the head, chosen or forced, in order. It runs on the host and
@@ -47,7 +47,7 @@ class BranchRule {
 
 struct BranchStart {
   int64_t branch = 0;  // the caller's number, given back in FinishedBranch
-  // What follows the group's shared ids: at least one, unless first_of is given.
+  // The ids follow the group's shared ones: at least one, unless first_of is given.
   std::vector<int64_t> head_ids;
   // Where it is not empty, the most probable of these tokens is taken first after head_ids.
   std::vector<int64_t> first_of;
@@ -61,17 +61,17 @@ struct BranchGroup {
   std::vector<BranchStart> branches;
 };
 
-// Why a branch was broken off: its prompt is too long for the model, its logits were not finite
-// numbers, or this machine had no memory for it now.
+// Tells why a branch was broken off: its prompt is too long for the model, its logits were not
+// finite numbers, or this machine had no memory for it now.
 enum class BreakCause { none, context, not_finite, memory };
 
 struct FinishedBranch {
   int64_t group = 0;
   int64_t branch = 0;
   std::vector<int64_t> token_ids;    // everything after shared_ids: head, then every kept token
-  std::unique_ptr<BranchRule> rule;  // given back, with what it has counted
+  std::unique_ptr<BranchRule> rule;  // the branch's rule again, with what it has counted
   BreakCause cause = BreakCause::none;
-  std::string error;  // "" or the cause in words
+  std::string error;  // the cause in words, "" without one
 };
 
 // A source is asked for the next group when slots are free; nullopt says that there is no more
@@ -91,24 +91,24 @@ class BranchSink {
 };
 
 struct DecodeOptions {
-  std::optional<int64_t> slots = {};    // nullopt: chosen from memory; a multiple of 16
-  std::optional<int64_t> threads = {};  // nullopt: as many as libtorch uses
-  // Most memory for keys and values; nullopt: what is left once the weights are packed, less a
-  // sixteenth. Where it does not last for all slots, branches are put off and go on later.
+  std::optional<int64_t> slots = {};    // slots, a multiple of 16; nullopt: chosen from memory
+  std::optional<int64_t> threads = {};  // threads; nullopt: as many as libtorch uses
+  // Limits the memory for keys and values; nullopt: to what is left once the weights are packed,
+  // less a sixteenth. Where it does not last for all slots, branches are put off and go on later.
   std::optional<int64_t> kv_bytes = {};
   // On CUDA a step is recorded in a graph and replayed; false: enqueued anew each time.
   bool records_steps = true;
-  // On CUDA: of step_kernel_names(), the kernels to do without, for measurements.
+  // Names kernels of step_kernel_names() to do without on CUDA, for measurements.
   std::vector<std::string> without = {};
 };
 
 // Names the kernels of our own that plain tensor operations can replace.
 [[nodiscard]] const std::vector<std::string>& step_kernel_names();
 
-// Log-likelihoods of one continuation.
+// Holds the log-likelihood of one continuation.
 struct ContinuationScore {
-  double log_probability = 0;  // sum over its tokens, natural log
-  int64_t tokens = 0;
+  double log_probability = 0;  // natural log, the sum over its tokens
+  int64_t tokens = 0;          // tokens of the continuation
 };
 
 class Decoder {

@@ -1,4 +1,4 @@
-// Groups that are all there from the start, as a source.
+// Hands out groups that are all there from the start.
 #pragma once
 
 #include <optional>

@@ -20,15 +20,15 @@ namespace thoughtrank {
 // Elements that share a scale where moments have 8 bits.
 inline constexpr int64_t kMomentBlock = 256;
 
-// Flat, contiguous tensors of one length on one device.
+// Holds flat, contiguous tensors of one length on one device.
 struct AdamWArena {
   at::Tensor weights;        // (N) float32 or bfloat16
-  at::Tensor gradients;      // (N) as weights
+  at::Tensor gradients;      // (N) of the weights' type
   at::Tensor first_moment;   // (N) float32, bfloat16, or uint8; zeros before the first update
-  at::Tensor second_moment;  // (N) as first_moment
+  at::Tensor second_moment;  // (N) of the first moment's type
   at::Tensor master = {};    // (N) float32 of bfloat16 weights, or undefined; moments are float32
   at::Tensor first_scale = {};   // (N / kMomentBlock, rounded up) float32 where moments are uint8
-  at::Tensor second_scale = {};  // as first_scale
+  at::Tensor second_scale = {};  // the same of the second moment
 };
 
 struct AdamWUpdate {
@@ -36,13 +36,14 @@ struct AdamWUpdate {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0;          // decoupled, on every weight
-  double gradient_scale = 1;        // factor on the gradients: clipping
-  int64_t update = 1;               // 1 for the first update; for the bias correction
-  RandomStream::Key rounding = {};  // a key of its own for each update
+  double weight_decay = 0;          // decay of every weight, decoupled from the gradient
+  double gradient_scale = 1;        // factor on the gradients, which clips them
+  int64_t update = 1;               // number of the update, from 1: the bias correction needs it
+  RandomStream::Key rounding = {};  // key of the random bits, another one for each update
 };
 
-// Updates weights and moments in place. Error(kInternal) when the tensors do not fit together.
+// Updates weights and moments in place. Throws Error(kInternal) when the tensors do not fit
+// together.
 void apply_adamw(const AdamWArena& arena, const AdamWUpdate& update);
 
 }  // namespace thoughtrank

@@ -16,16 +16,16 @@
 
 namespace thoughtrank {
 
-// Rows [first_row, first_row + rows) read all of `prefix`.
+// Says that the rows [first_row, first_row + rows) read all of `prefix`.
 struct PrefixRun {
   const KvSequence* prefix = nullptr;
   int64_t first_row = 0;
   int64_t rows = 0;
 };
 
-// Rows [first_row, first_row + rows) are the next tokens of `sequence`, which is extended by them:
-// each reads the sequence up to and with itself. `first_position` is the position of the first of
-// them in the text (prefix included), for the rotary embedding.
+// Says that the rows [first_row, first_row + rows) are the next tokens of `sequence`, which is
+// extended by them: each reads the sequence up to and with itself. `first_position` is the position
+// of the first of them in the text (prefix included), for the rotary embedding.
 struct SequenceRun {
   KvSequence* sequence = nullptr;
   int64_t first_row = 0;
@@ -36,7 +36,7 @@ struct SequenceRun {
 // A sequence whose rows read a prefix has first_place() = the prefix's length % 64.
 // Every row is in exactly one of `sequences` and in at most one of `prefixes`.
 struct AttentionBatch {
-  int64_t rows = 0;  // M
+  int64_t rows = 0;  // M, rows of the batch
   std::vector<PrefixRun> prefixes;
   std::vector<SequenceRun> sequences;
 };
@@ -48,15 +48,15 @@ struct AttentionShape {
 
 class Attention {
  public:
-  // At most `most_rows` rows in one batch.
+  // Makes room for batches of at most `most_rows` rows.
   Attention(AttentionShape shape, int64_t most_rows);
   ~Attention();
 
-  // Takes the batch's runs and extends its sequences; apply() then runs once per layer.
+  // Takes the batch's runs and extends its sequences; the caller then calls apply() once per layer.
   void begin(const AttentionBatch& batch);
-  // qkv (M, (H + 2·K)·D) float32 before the rotary embedding; cos, sin (positions, D) float32;
-  // out (M, H·D) in activation_dtype() of the KV's type. Writes this layer's keys and values into
-  // the sequences.
+  // Writes one layer's attention to out (M, H·D) in activation_dtype() of the KV's type, and its
+  // keys and values into the sequences. qkv (M, (H + 2·K)·D) float32 is as before the rotary
+  // embedding; cos, sin (positions, D) are float32.
   void apply(ThreadPool& pool,
              int64_t layer,
              const at::Tensor& qkv,

@@ -12,15 +12,15 @@ namespace thoughtrank {
 
 class HugePageArena {
  public:
-  // A contiguous tensor of undefined content on the CPU. It keeps its chunk alive: a chunk is freed
-  // with the last of its pieces. std::bad_alloc when the system has no memory left.
+  // Returns a contiguous tensor of undefined content on the CPU. It keeps its chunk alive: a chunk
+  // is freed with the last of its pieces. Throws std::bad_alloc when the system has no memory left.
   [[nodiscard]] at::Tensor take(at::IntArrayRef sizes, at::ScalarType dtype);
 
  private:
   void open_chunk(size_t bytes);
 
   std::shared_ptr<char> chunk_;
-  size_t used_ = 0, size_ = 0;  // bytes of the chunk
+  size_t used_ = 0, size_ = 0;  // bytes of the chunk that are taken, and all
 };
 
 }  // namespace thoughtrank

@@ -9,14 +9,15 @@ namespace thoughtrank {
 
 enum class InstructionSet { portable, avx2, avx512, avx512_bf16 };
 
+// Tells whether this machine has the instructions.
 [[nodiscard]] bool is_supported(InstructionSet set);
-// The fastest one of this machine. vdpbf16ps does twice the work of float32 FMA on AMD's Zen 4 and
-// half of it on Intel's Xeons (measured: 459 against 230, 172 against 349 GFLOP/s on two cores).
-// THOUGHTRANK_INSTRUCTION_SET in the environment names another one, for tests and to repeat another
-// machine's bits; Error(kConfig) when this machine lacks it.
+// Returns the fastest one of this machine. vdpbf16ps does twice the work of float32 FMA on AMD's
+// Zen 4 and half of it on Intel's Xeons (measured: 459 against 230, 172 against 349 GFLOP/s on two
+// cores). THOUGHTRANK_INSTRUCTION_SET in the environment names another one, for tests and to repeat
+// another machine's bits; throws Error(kConfig) when this machine lacks it.
 [[nodiscard]] InstructionSet instruction_set();
-// Whether this process behaves as on a machine with `set`: this one has it, and the environment
-// names no lesser one.
+// Tells whether this process behaves as on a machine with `set`: this one has it, and the
+// environment names no lesser one.
 [[nodiscard]] bool may_use(InstructionSet set);
 [[nodiscard]] std::string_view name_of(InstructionSet set);
 [[nodiscard]] std::vector<InstructionSet> supported_instruction_sets();

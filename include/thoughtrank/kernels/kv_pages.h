@@ -14,17 +14,14 @@
 
 namespace thoughtrank {
 
-inline constexpr int64_t kPageTokens = 64;  // tokens of one page
+inline constexpr int64_t kPageTokens = 64;  // tokens that one page holds
 
 struct KvShape {
-  int64_t layers = 0;                 // L
-  int64_t kv_heads = 0;               // K
-  int64_t head_dim = 0;               // D, even
+  int64_t layers = 0;                 // L, layers of the model
+  int64_t kv_heads = 0;               // K, key/value heads of a layer
+  int64_t head_dim = 0;               // D, elements of a head, even
   at::ScalarType dtype = at::kFloat;  // float32 or bfloat16
 };
-
-// Bytes that the pool takes for one token over all layers; its values are padded to whole panels.
-[[nodiscard]] int64_t pool_bytes_per_token(const KvShape& shape);
 
 class KvPool {
  public:
@@ -33,19 +30,22 @@ class KvPool {
   KvPool& operator=(const KvPool&) = delete;
 
   [[nodiscard]] const KvShape& shape() const { return shape_; }
-  // From now on takes no memory beyond `bytes`; without a limit the system's is met.
+  // Takes no memory beyond `bytes` from now on. Without a limit the pool meets the system's.
   void limit_to(int64_t bytes) { most_pages_ = bytes / page_bytes(); }
-  // Has `pages` free ones ready for take(); false where the limit or the system does not allow it.
+  // Makes `pages` free ones ready for take(). Returns false where the limit or the system does not
+  // allow it.
   [[nodiscard]] bool reserve(int64_t pages);
-  // Error(kInternal) where there is no free page and no memory for another.
+  // Returns the number of a free page. Throws Error(kInternal) where there is none and no memory
+  // for another.
   [[nodiscard]] int64_t take();
   void give_back(int64_t page) { free_.push_back(page); }
-  // The keys of one page, layer and head, followed at `values_offset()` elements by the values:
-  // keys (2 panels, D, 32), values (ceil(D / 32) panels, 64, 32); bfloat16 in pairs of D and of
-  // tokens.
+  // Returns where the keys of one page, layer and head lie; the values follow at values_offset()
+  // elements. Keys are (2 panels, D, 32), values (ceil(D / 32) panels, 64, 32), bfloat16 in pairs
+  // of D and of tokens.
   [[nodiscard]] void* keys(int64_t page, int64_t layer, int64_t head) const;
   [[nodiscard]] int64_t values_offset() const;
   [[nodiscard]] int64_t pages_in_use() const;
+  // Counts the bytes of a page over all layers; its values are padded to whole panels.
   [[nodiscard]] int64_t page_bytes() const;
   [[nodiscard]] int64_t most_pages() const { return most_pages_; }
 
@@ -55,10 +55,10 @@ class KvPool {
   KvShape shape_;
   int64_t most_pages_ = std::numeric_limits<int64_t>::max();
   HugePageArena memory_;
-  std::vector<at::Tensor> pages_;   // each (L, K, elements)
-  std::vector<char*> first_bytes_;  // of the pages
-  int64_t head_bytes_ = 0;          // of one page, layer and head
-  std::vector<int64_t> free_;
+  std::vector<at::Tensor> pages_;   // each page (L, K, elements)
+  std::vector<char*> first_bytes_;  // where each page begins
+  int64_t head_bytes_ = 0;          // bytes of one page, layer and head
+  std::vector<int64_t> free_;       // numbers of the pages that no sequence has
 };
 
 class KvSequence {
@@ -72,14 +72,15 @@ class KvSequence {
   KvSequence(KvSequence&& other) noexcept;
   KvSequence& operator=(KvSequence&& other) noexcept;
 
-  [[nodiscard]] int64_t length() const { return length_; }  // tokens
-  // Pages that extend(tokens) will take.
+  // Counts the tokens.
+  [[nodiscard]] int64_t length() const { return length_; }
+  // Counts the pages that extend(tokens) will take.
   [[nodiscard]] int64_t pages_for(int64_t tokens) const;
   // Makes room for `tokens` more; their keys and values are written by attention.
   void extend(int64_t tokens);
   void clear();
   [[nodiscard]] int64_t first_place() const { return first_place_; }
-  // The page of a place; token t has place first_place() + t.
+  // Returns the number of the page of a place; token t has place first_place() + t.
   [[nodiscard]] int64_t page(int64_t place) const;
   [[nodiscard]] KvPool& pool() const { return *pool_; }
 

@@ -13,18 +13,18 @@ namespace thoughtrank {
 // to one of another type, at a time: what stays in a core's cache until it is used.
 inline constexpr int64_t kLinearBlock = int64_t{1} << 18;
 
-// (ΣN_i, C) over weights (N_i, C): a view where they lie one after the other, else a copy.
+// Stacks weights (N_i, C) to (ΣN_i, C): a view where they lie one after the other, else a copy.
 [[nodiscard]] at::Tensor stack_weights(const std::vector<at::Tensor>& weights);
 
-// x (T, C) · weightᵀ -> (T, N), plus `residual` (T, N) where defined.
+// Returns x (T, C) · weightᵀ -> (T, N), plus `residual` (T, N) where defined.
 [[nodiscard]] at::Tensor apply_linear(const at::Tensor& x,
                                       const at::Tensor& weight,
                                       const at::Tensor& residual = {});
 
-// ∂/∂x = d_y (T, N) · weight -> (T, C).
+// Returns ∂/∂x = d_y (T, N) · weight -> (T, C).
 [[nodiscard]] at::Tensor linear_input_gradient(const at::Tensor& d_y, const at::Tensor& weight);
 
-// target (N, C) += d_yᵀ · x: ∂/∂weight.
+// Adds ∂/∂weight = d_yᵀ · x to target (N, C).
 void add_linear_gradient(const at::Tensor& target, const at::Tensor& d_y, const at::Tensor& x);
 // Adds ∂/∂weight = d_yᵀ · x to the .grad of the weights, N_i rows to each.
 void add_linear_weight_gradient(const at::Tensor& d_y,

@@ -12,8 +12,8 @@
 
 namespace thoughtrank {
 
-// x (M, C) float32 += delta (M, C) float32, where defined; then out (M, C) = x / rms(x) · weight
-// (C) float32. x holds the sum afterwards.
+// Adds delta (M, C) float32, where defined, to x (M, C) float32, which holds the sum afterwards,
+// and writes out (M, C) = x / rms(x) · weight (C) float32.
 void add_rms_norm(ThreadPool& pool,
                   const at::Tensor& x,
                   const at::Tensor& delta,
@@ -21,10 +21,10 @@ void add_rms_norm(ThreadPool& pool,
                   double eps,
                   const at::Tensor& out);
 
-// out (n, C) float32 = the rows `places` of `rows` (N, C), float32 or bfloat16.
+// Writes to out (n, C) float32 the rows `places` of `rows` (N, C), float32 or bfloat16.
 void widen_rows(const at::Tensor& rows, const std::vector<int64_t>& places, const at::Tensor& out);
 
-// The rows `places` of `rows` (N, C): (n, C) of the same type.
+// Returns the rows `places` of `rows` (N, C): (n, C) of the same type.
 [[nodiscard]] at::Tensor copy_rows(const at::Tensor& rows, const std::vector<int64_t>& places);
 
 }  // namespace thoughtrank

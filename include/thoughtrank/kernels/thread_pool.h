@@ -11,7 +11,8 @@ namespace thoughtrank {
 
 class ThreadPool {
  public:
-  // `threads` including the caller's; at least 1. Error(kInternal) when they cannot be started.
+  // Starts the threads: `threads` counts the caller's, too, and is at least 1. Throws
+  // Error(kInternal) when they cannot be started.
   explicit ThreadPool(int64_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -36,7 +37,7 @@ class ThreadPool {
   struct Loop {
     const void* body = nullptr;
     void (*call)(const void* body, int64_t begin, int64_t end) = nullptr;
-    int64_t count = 0;  // below 2^32
+    int64_t count = 0;  // items, below 2^32
   };
   void run(const Loop& loop);
 

@@ -14,10 +14,11 @@ namespace thoughtrank {
 struct VocabularyRow {
   int64_t best_id = 0;  // the lowest id of the highest logit
   float best_logit = 0;
-  float second_logit = 0;  // −∞ when there is one token only
-  double log_sum_exp = 0;  // over the vocabulary, so that log p = logit − log_sum_exp
-  float wanted_logit = 0;  // of the id asked for
-  bool is_finite = true;   // false: some logit is NaN or infinite; the rest means nothing
+  float second_logit = 0;  // the logit after it, −∞ when there is one token only
+  double log_sum_exp = 0;  // log Σ exp(logit) of the vocabulary: log p = logit − log_sum_exp
+  float wanted_logit = 0;  // the logit of the id asked for
+  bool is_finite =
+      true;  // whether all logits are finite; the rest means nothing where they are not
 };
 
 // Reads hidden (M, C), in activation_dtype() of lm_head's type. `wanted` is empty or names one

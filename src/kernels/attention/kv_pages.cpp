@@ -22,11 +22,6 @@ int64_t page_elements(const KvShape& shape) {  // of one layer and head
 
 }  // namespace
 
-int64_t pool_bytes_per_token(const KvShape& shape) {
-  return shape.layers * shape.kv_heads * page_elements(shape) / kPageTokens *
-         static_cast<int64_t>(c10::elementSize(shape.dtype));
-}
-
 KvPool::KvPool(KvShape shape)
     : shape_(shape),
       head_bytes_(page_elements(shape) * static_cast<int64_t>(c10::elementSize(shape.dtype))) {
