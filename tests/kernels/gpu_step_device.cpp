@@ -6,14 +6,17 @@
 namespace thoughtrank {
 namespace {
 
-// Skips the whole program where there is no GPU.
-class NeedsGpu : public testing::Environment {
- public:
-  void SetUp() override {
+// Skips every test of the program where there is no GPU; an Environment would let them pass.
+class SkipsWithoutGpu : public testing::EmptyTestEventListener {
+  void OnTestStart(const testing::TestInfo& /*test*/) override {
     if (c10::cuda::device_count() == 0) GTEST_SKIP() << "no CUDA device on this machine";
   }
 };
-const testing::Environment* const kNeedsGpu = testing::AddGlobalTestEnvironment(new NeedsGpu);
+
+const bool kListens = [] {
+  testing::UnitTest::GetInstance()->listeners().Append(new SkipsWithoutGpu);
+  return true;
+}();
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// src/kernels/cuda_instructions.h for the host: what the instructions do, from the PTX ISA, in
+// src/kernels/decode_step/cuda_instructions.h for the host: what the instructions do, from the PTX ISA, in
 // terms of the emulator. Knows nothing of mma_lanes.h, which it tests.
 #pragma once
 
