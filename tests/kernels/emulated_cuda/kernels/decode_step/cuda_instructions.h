@@ -1,5 +1,5 @@
-// src/kernels/decode_step/cuda_instructions.h for the host: what the instructions do, from the PTX ISA, in
-// terms of the emulator. Knows nothing of mma_lanes.h, which it tests.
+// src/kernels/decode_step/cuda_instructions.h for the host: what the instructions do, from the PTX
+// ISA, in terms of the emulator. Knows nothing of mma_lanes.h, which it tests.
 #pragma once
 
 #include <bit>
