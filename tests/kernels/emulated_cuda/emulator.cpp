@@ -13,8 +13,8 @@ namespace thoughtrank::emulated {
 namespace {
 
 constexpr size_t kStackBytes = 128 * 1024;
-constexpr size_t kStackStep =
-    448;  // bytes, so that the stacks of a warp share no line of the cache
+// Stacks begin so many bytes apart, lest those of a warp fall on the same lines of the cache.
+constexpr size_t kStackStep = 448;
 constexpr size_t kWarp = 32;
 
 enum class Waits { kNot, kForWarp, kForBlock, kDone };
