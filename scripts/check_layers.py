@@ -59,10 +59,10 @@ def words_after(keyword, call):
 def room_names(root):
     """The rooms that exist, in the order in which the top CMakeLists.txt adds them."""
     top = without_comments((root / "CMakeLists.txt").read_text(encoding="utf-8"))
-    listed = re.search(r"foreach\(name((?:\s+\w+)+)\)", top)
-    if listed is None:
-        sys.exit("CMakeLists.txt: no foreach(name <rooms>)")
-    return [name for name in listed[1].split() if (root / "src" / name / "CMakeLists.txt").is_file()]
+    listed = re.findall(r"\bset\(ROOMS_WITH(?:OUT)?_TORCH((?:\s+\w+)+)\)", top)
+    if not listed:
+        sys.exit("CMakeLists.txt: no set(ROOMS_WITHOUT_TORCH <rooms>), set(ROOMS_WITH_TORCH <rooms>)")
+    return [name for name in " ".join(listed).split() if (root / "src" / name / "CMakeLists.txt").is_file()]
 
 
 @dataclass

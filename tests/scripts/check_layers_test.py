@@ -13,7 +13,8 @@ ROOMS = {
     "pipeline": "core data text model decode generate judge train",
 }
 CLEAN = {
-    "CMakeLists.txt": "# foreach(name top core)\nforeach(name {} bench app) # ground floor first\n".format(" ".join(ROOMS)),
+    "CMakeLists.txt": "# set(ROOMS_WITH_TORCH top core)\nset(ROOMS_WITHOUT_TORCH core data text)  # ground floor first\n"
+                      "set(ROOMS_WITH_TORCH {} bench app)\n".format(" ".join(list(ROOMS)[3:])),
     **{f"src/{room}/CMakeLists.txt": f"room({room}  # a room\n  SOURCES a.cpp ${{B}}\n  STANDS_ON {below}\n  USES TorchWheel::torch)\n"
        for room, below in ROOMS.items()},
     "src/app/CMakeLists.txt": "add_executable(thoughtrank main.cpp)\n",

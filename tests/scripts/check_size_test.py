@@ -37,7 +37,7 @@ class CheckSize(unittest.TestCase):
     def measured(self, files, rooms="none"):
         """What check_size measures in a tree of these files, and its rooms."""
         with tempfile.TemporaryDirectory() as folder:
-            for name, text in {"CMakeLists.txt": f"foreach(name {rooms})\n", **files}.items():
+            for name, text in {"CMakeLists.txt": f"set(ROOMS_WITHOUT_TORCH {rooms})\n", **files}.items():
                 path = Path(folder) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
