@@ -5,6 +5,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <optional>
 #include <sstream>
 
@@ -24,11 +25,31 @@ struct SyntaxError {
   YamlProblem problem;
 };
 
+// The offset of the quote that closes the one at text[open]; npos where none does.
+size_t closing_quote(std::string_view text, size_t open) {
+  const char quote = text[open];
+  for (size_t i = open + 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;  // \" closes nothing
+    } else if (text[i] == quote) {
+      if (quote == '"' || text.substr(i + 1, 1) != "'") return i;
+      ++i;  // '' is an apostrophe
+    }
+  }
+  return std::string_view::npos;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::vector<YamlProblem>& problems) : problems_(problems) {}
+  TreeBuilder(std::string_view text, std::vector<YamlProblem>& problems)
+      : text_(text), problems_(problems) {}
 
-  void OnDocumentStart(const YAML::Mark& mark) override { started_ = place_of(mark); }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (has_started_) {
+      throw SyntaxError{{place_of(mark), "a second document begins here. Keep one of them"}};
+    }
+    has_started_ = true;
+  }
   void OnDocumentEnd() override {}
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
     throw SyntaxError{{place_of(mark), "aliases (*name) are not supported; repeat the value"}};
@@ -42,6 +63,7 @@ class TreeBuilder : public YAML::EventHandler {
                 YAML::anchor_t anchor,
                 const std::string& value) override {
     check(mark, tag, anchor);
+    if (tag == "!") check_quotes(mark);
     add({.kind = YamlValue::Kind::scalar,
          .place = place_of(mark),
          .text = value,
@@ -63,7 +85,33 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
   YamlValue root;
-  [[nodiscard]] YamlPlace started() const { return started_; }
+
+  // What yaml-cpp stopped at, told by the bracket or quote that was opened before, where one was.
+  [[nodiscard]] YamlProblem explain(const YAML::ParserException& error) const {
+    const YamlPlace found = place_of(error.mark);
+    const bool is_list = error.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW;
+    if (!stack_.empty() && (is_list || error.msg == YAML::ErrorMsg::END_OF_MAP_FLOW)) {
+      return {stack_.back().value.place,
+              fmt::format("not valid YAML: '{}' is not closed: expected ',' or '{}' on line {}",
+                          is_list ? '[' : '{',
+                          is_list ? ']' : '}',
+                          found.line)};
+    }
+    if (error.msg == YAML::ErrorMsg::FLOW_END) {
+      return {found,
+              fmt::format("not valid YAML: '{}' does not close what is open here",
+                          text_[static_cast<size_t>(error.mark.pos)])};
+    }
+    // A quote left open ends at the next one, lines below.
+    if (quote_.line < quote_ends_on_ && quote_ends_on_ == found.line) {
+      return {quote_,
+              fmt::format("not valid YAML: the quote opened here ends on line {} only: expected "
+                          "its end on line {}",
+                          found.line,
+                          quote_.line)};
+    }
+    return {found, "not valid YAML: " + shorten(error.msg, 200)};
+  }
 
  private:
   // A list or map that is still being read.
@@ -79,6 +127,23 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
+  // yaml-cpp takes the end of the file for a missing quote.
+  void check_quotes(const YAML::Mark& mark) {
+    // The mark stands at the quote, or at the tag ! before it.
+    const size_t open = text_.find_first_not_of("! ", static_cast<size_t>(mark.pos));
+    if (open == std::string_view::npos || (text_[open] != '"' && text_[open] != '\'')) return;
+    const size_t close = closing_quote(text_, open);
+    if (close == std::string_view::npos) {
+      throw SyntaxError{{place_of(mark),
+                         fmt::format("not valid YAML: the quote opened here is never closed: "
+                                     "expected {} at the end of the value",
+                                     text_[open])}};
+    }
+    const auto lines = std::ranges::count(text_.substr(open, close - open), '\n');
+    quote_ = place_of(mark);
+    quote_ends_on_ = quote_.line + static_cast<int>(lines);
+  }
+
   [[nodiscard]] bool awaits_key() const {
     return !stack_.empty() && stack_.back().value.kind == YamlValue::Kind::map &&
            !stack_.back().key;
@@ -89,7 +154,14 @@ class TreeBuilder : public YAML::EventHandler {
             const std::string& tag,
             YAML::anchor_t anchor) {
     check(mark, tag, anchor);
-    if (awaits_key()) throw SyntaxError{{place_of(mark), "a key should be a plain word"}};
+    if (awaits_key()) {  // what an open bracket at the top looks like, too
+      const char bracket = text_.substr(static_cast<size_t>(mark.pos)).front();
+      throw SyntaxError{{place_of(mark),
+                         fmt::format("a key should be a plain word{}",
+                                     bracket == '{'   ? ". Is a '}' missing?"
+                                     : bracket == '[' ? ". Is a ']' missing?"
+                                                      : "")}};
+    }
     if (stack_.size() == kDeepest) {
       throw SyntaxError{{place_of(mark), fmt::format("nested deeper than {}", kDeepest)}};
     }
@@ -132,9 +204,12 @@ class TreeBuilder : public YAML::EventHandler {
     entries.push_back(std::move(entry));
   }
 
+  std::string_view text_;
   std::vector<YamlProblem>& problems_;
   std::vector<Frame> stack_;
-  YamlPlace started_;
+  YamlPlace quote_;        // the last one that was opened
+  int quote_ends_on_ = 0;  // its line
+  bool has_started_ = false;
 };
 
 // What yaml-cpp reads without complaint.
@@ -153,13 +228,19 @@ void check_bytes(const std::string& text, std::vector<YamlProblem>& problems) {
 }
 
 YamlValue parse(const std::string& text, std::vector<YamlProblem>& problems) {
+  const size_t known = problems.size();
   std::istringstream stream(text);
-  YAML::Parser parser(stream);
-  TreeBuilder document(problems);
-  if (!parser.HandleNextDocument(document)) return {};
-  TreeBuilder second(problems);
-  if (parser.HandleNextDocument(second)) {
-    throw SyntaxError{{second.started(), "a second document begins here. Keep one of them"}};
+  TreeBuilder document(text, problems);
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(document)) {  // a second one is refused where it begins
+    }
+  } catch (const YAML::ParserException& error) {
+    if (error.msg != YAML::ErrorMsg::EOF_IN_SCALAR) throw SyntaxError{document.explain(error)};
+    // The scanner saw that a quote is missing. Behind one more line it does not, and our own check
+    // says where.
+    problems.resize(known);
+    return parse(text + '\n', problems);
   }
   return std::move(document.root);
 }
@@ -180,8 +261,6 @@ YamlValue read_yaml(const std::string& text, std::vector<YamlProblem>& problems)
     return parse(text, problems);
   } catch (const SyntaxError& error) {
     problems.push_back(error.problem);
-  } catch (const YAML::ParserException& error) {
-    problems.push_back({place_of(error.mark), "not valid YAML: " + shorten(error.msg, 200)});
   }
   return {};
 }

@@ -82,13 +82,73 @@ TEST(YamlTree, EveryProblemNamesItsPlace) {
   EXPECT_EQ(problem_of("a: &x 1\n"), "1:4 anchors (&name) are not supported");
   EXPECT_EQ(problem_of("a: !!str 1\n").substr(0, 9), "1:4 tags ");
   EXPECT_EQ(problem_of("a: 1\n---\nb: 2\n"), "2:1 a second document begins here. Keep one of them");
-  EXPECT_EQ(problem_of("a:\n  ? [x]\n  : 1\n").substr(4), "a key should be a plain word");
+  EXPECT_EQ(problem_of("a:\n  ? [x]\n  : 1\n"),
+            "2:5 a key should be a plain word. Is a ']' missing?");
+  EXPECT_EQ(problem_of("a:\n  ? - x\n  : 1\n"), "2:5 a key should be a plain word");
   EXPECT_EQ(problem_of("a: x\ty\n"), "1:5 tab character. Use spaces");
   EXPECT_EQ(problem_of(std::string("a: 1\nb\0: 2", 10)), "2:2 NUL byte. Is this a text file?");
   EXPECT_EQ(problem_of("a: \xC3\n"), "1:1 is not valid UTF-8");
   EXPECT_EQ(problem_of("\xEF\xBB\xBF"
                        "a: 1\n"),
             "1:1 begins with a byte order mark. Save it as UTF-8 without BOM");
+}
+
+TEST(YamlTree, AQuoteIsClosed) {
+  const auto never = [](const char* place, char quote) {
+    return fmt::format(
+        "{} not valid YAML: the quote opened here is never closed: expected {} at "
+        "the end of the value",
+        place,
+        quote);
+  };
+  for (const char* end : {"", "\n", "\nb: 2\n", "\n\n  more\n# 'a' comment\n"}) {
+    EXPECT_EQ(problem_of(std::string("a: \"x") + end), never("1:4", '"')) << end;
+  }
+  EXPECT_EQ(problem_of("a: 1\nb: 'x\nc: 2\n"), never("2:4", '\''));
+  EXPECT_EQ(problem_of("a: 1\nb: 'it''s\n"), never("2:4", '\''));
+  EXPECT_EQ(problem_of("a: 'it''"), never("1:4", '\''));
+  EXPECT_EQ(problem_of("a: \"x\\\"\n"), never("1:4", '"'));
+  EXPECT_EQ(problem_of("a: [x, 'y]\nb: 2\n"), never("1:8", '\''));
+  EXPECT_EQ(problem_of("a: {x: \"y}\n"), never("1:8", '"'));
+  EXPECT_EQ(problem_of("\"a: 1\nb: 2\n"), never("1:1", '"'));
+  EXPECT_EQ(problem_of("a: ! \"x\n"), never("1:4", '"'));
+  EXPECT_EQ(problem_of("é: ü\nb: \"x\n"), never("2:4", '"'));
+}
+
+TEST(YamlTree, AQuoteThatEndsAtTheNextOneIsNamed) {
+  const char* expected =
+      "1:4 not valid YAML: the quote opened here ends on line 3 only: expected its end on line 1";
+  EXPECT_EQ(problem_of("a: \"x\nb: 2\nc: \"y\"\nd: 4\n"), expected);
+  EXPECT_EQ(problem_of("a: 'x\nb: 2\nc: y # that's\n"), expected);
+}
+
+TEST(YamlTree, WhatIsInQuotesIsLeftAlone) {
+  const YamlValue root = read_clean(
+      "a: 'it''s'\nb: \"\\\"\\\\\"\nc: \"two\n  lines\"\nd: it's \"so\"\ne: |\n  \"open\n'f': "
+      "''\n");
+  EXPECT_EQ(root.find("a")->text, "it's");
+  EXPECT_EQ(root.find("b")->text, "\"\\");
+  EXPECT_EQ(root.find("c")->text, "two lines");
+  EXPECT_EQ(root.find("d")->text, "it's \"so\"");
+  EXPECT_EQ(root.find("e")->text, "\"open\n");
+  EXPECT_EQ(root.find("f")->text, "");
+}
+
+TEST(YamlTree, ABracketIsClosed) {
+  EXPECT_EQ(problem_of("a: [1, 2\n"),
+            "1:4 not valid YAML: '[' is not closed: expected ',' or ']' on line 2");
+  EXPECT_EQ(problem_of("a: [1, 2"),
+            "1:4 not valid YAML: '[' is not closed: expected ',' or ']' on line 1");
+  EXPECT_EQ(problem_of("a: [1, [2]\nb: 3\n"),
+            "1:4 not valid YAML: '[' is not closed: expected ',' or ']' on line 2");
+  EXPECT_EQ(problem_of("a: {x: 1\nb: 2\n"),
+            "1:4 not valid YAML: '{' is not closed: expected ',' or '}' on line 2");
+  EXPECT_EQ(problem_of("{\n  a: 1,\n  b: 2\n"),
+            "1:1 a key should be a plain word. Is a '}' missing?");
+  EXPECT_EQ(problem_of("b: 0\na: {x: [1, 2}\n"),
+            "2:13 not valid YAML: '}' does not close what is open here");
+  EXPECT_EQ(problem_of("a: 1]\nb: ]\n"),
+            "2:4 not valid YAML: ']' does not close what is open here");
 }
 
 TEST(YamlTree, ASyntaxErrorLeavesNothingThatCouldBeUsed) {
