@@ -21,7 +21,7 @@ constexpr std::string_view kBeforeSeq = "{\"seq\":";
 constexpr std::string_view kBeforeCrc = ",\"crc32c\":\"";
 constexpr std::string_view kBeforeBody = "\",\"body\":";
 constexpr size_t kCrcDigits = 8;
-constexpr int kDeepestBody = 63;  // one level below what parse_json takes
+constexpr int kDeepestBody = kDeepestJson - 1;  // the record around it is one level
 
 // The checksum covers seq and body, so that no flipped bit of a line goes unseen.
 std::string checksum(int64_t seq, std::string_view body) {

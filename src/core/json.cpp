@@ -9,8 +9,6 @@
 namespace thoughtrank {
 namespace {
 
-constexpr size_t kDeepest = 64;
-
 // "[json.exception.parse_error.101] parse error at line 1, …" -> "parse error at line 1, …"
 std::string reason_of(const nlohmann::detail::exception& error) {
   std::string_view text = error.what();
@@ -82,8 +80,8 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
     return true;
   }
   bool open(Json value) {
-    if (levels_.size() >= kDeepest) {
-      fail(code_, "{}: JSON is nested deeper than {}", where_, kDeepest);
+    if (levels_.size() >= size_t{kDeepestJson}) {
+      fail(code_, "{}: JSON is nested deeper than {}", where_, kDeepestJson);
     }
     levels_.push_back({.value = place(std::move(value)), .keys = {}});
     return true;

@@ -7,7 +7,6 @@
 namespace thoughtrank {
 namespace {
 
-constexpr int kDeepest = 64;
 constexpr size_t kShown = 200;
 
 // Sees every event of the parser: refuses duplicate keys and deep nesting, which the library lets
@@ -18,8 +17,9 @@ class Watcher {
 
   bool operator()(int depth, BigJson::parse_event_t event, BigJson& parsed) {
     using Event = BigJson::parse_event_t;
-    if (depth > kDeepest) {
-      fail(ExitCode::kBadData, "{}: JSON is nested deeper than {}", where_, kDeepest);
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    if (opens && depth >= kDeepestJson) {  // the depth around it: 0 for the outermost
+      fail(ExitCode::kBadData, "{}: JSON is nested deeper than {}", where_, kDeepestJson);
     }
     if (event == Event::object_start) keys_.emplace_back();
     if (event == Event::object_end) keys_.pop_back();

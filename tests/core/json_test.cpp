@@ -26,8 +26,8 @@ TEST(Json, RefusesDuplicateKeysOnlyWithinOneObject) {
   EXPECT_EQ(parse_json(R"([{"a":1},{"a":{"a":2}}])", "a.json").size(), 2u);
 }
 
-TEST(Json, RefusesDepthOver64) {
-  const std::string deepest = std::string(64, '[') + std::string(64, ']');
+TEST(Json, RefusesWhatIsTooDeep) {
+  const std::string deepest = std::string(kDeepestJson, '[') + std::string(kDeepestJson, ']');
   EXPECT_TRUE(parse_json(deepest, "a.json").is_array());
   expect_refused("[" + deepest + "]", "nested deeper than 64");
   expect_refused(std::string(100000, '['), "nested deeper than 64");

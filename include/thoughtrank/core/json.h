@@ -1,5 +1,6 @@
-// Strict JSON over nlohmann_json: duplicate keys, depth over 64, invalid UTF-8, trailing text are
-// errors that name `where`. Key order is kept, so that the same record always gives the same bytes.
+// Strict JSON over nlohmann_json: duplicate keys, depth over kDeepestJson, invalid UTF-8, trailing
+// text are errors that name `where`. Key order is kept, so that the same record always gives the
+// same bytes.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,9 @@
 namespace thoughtrank {
 
 using Json = nlohmann::ordered_json;
+
+// How many lists and objects of a text may stand in one another: [[1]] is two deep.
+inline constexpr int kDeepestJson = 64;
 
 // Parses one document. Throws Error(code) whose message begins with `where` (a path, or
 // "path:line").
