@@ -44,15 +44,32 @@ run_quietly() {
   fi
 }
 
-# download LOG WHAT MEND COMMAND...: run_logged; ends the script with one message where the command fails: the last error,
-# and what helps.
+# The cause of the last try's failure as pip and apt-get tell it in the file LOG: the exception under a traceback, or the
+# last error; with the connection that broke where pip goes on to find no package.
+error_in() {
+  awk '
+    /^Failed, trying again in / { error = broken = last = "" }
+    /^WARNING: .*connection broken by / { broken = $0; sub(/.*connection broken by ./, "", broken) }
+    /^Traceback \(most recent call last\):/ { traced = 1 }
+    traced && /^[A-Za-z_][A-Za-z0-9_.]*(:|$)/ { error = $0; traced = 0 }
+    /^(ERROR|E|W): ?/ && !/Exception:$/ { error = $0 }
+    NF { last = $0 }
+    END {
+      sub(/<[^>]*>: /, "", broken)  # an object of Python
+      sub(/.: [^ ]*$/, "", broken)  # what was asked for
+      if (error == "") error = last
+      print error (error ~ /No matching distribution/ && broken != "" ? ", after " broken : "")
+    }' "$1"
+}
+
+# download LOG WHAT MEND COMMAND...: run_logged; ends the script with one message where the command fails: the cause, and
+# what helps.
 download() {
-  local log=$1 what=$2 mend=$3 error
+  local log=$1 what=$2 mend=$3
   shift 3
   run_logged "$log" "$what" "$@"
   if ((logged_status != 0)); then
-    error=$(grep -E '^(ERROR|E|W): ?' "$log" | grep -v 'Exception:$' | tail -n 1 || true)
-    die "$what: not installed, in four tries. ${error:-$(tail -n 1 "$log")}"$'\n'"   $mend"$'\n'"   All of it: $log"
+    die "$what: not installed, in four tries. $(error_in "$log")"$'\n'"   $mend"$'\n'"   All of it: $log"
   fi
 }
 
@@ -61,7 +78,7 @@ retry() {
   local wait_s
   for wait_s in 5 20 60; do
     if "$@"; then return 0; fi
-    echo "$1 failed, trying again in $wait_s s"
+    echo "Failed, trying again in $wait_s s"
     sleep "$wait_s"
   done
   "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a run needs of third_party/ and builds the program into build/. What is in place already is left alone.
-#   scripts/setup.sh            the program, for the GPU where this machine has an NVIDIA driver
+#   scripts/setup.sh            the program, for the GPU where this machine has one of NVIDIA's
 #   scripts/setup.sh --tests    what the tests need, too, and the whole build; CUDA kernels where nvcc is found
 # THOUGHTRANK_CUDA=ON or OFF in the environment says whether CUDA's libraries and kernels belong to it.
 set -euo pipefail
@@ -15,11 +15,18 @@ while (($#)); do
   esac
 done
 
+# A driver alone is none: a container sees its host's in /proc, and no card unless it was given one.
+has_gpu() {
+  [[ -e /dev/nvidiactl || -e /dev/nvidia0 ]] ||
+    [[ -e /dev/dxg && -e /usr/lib/wsl/lib/libcuda.so.1 ]] || # WSL, where any maker's card is /dev/dxg
+    [[ $(timeout 30 nvidia-smi -L 2>/dev/null) == "GPU "* ]]
+}
+
 wants_cuda() {
   case ${THOUGHTRANK_CUDA:-AUTO} in
     ON) ;;
     OFF) return 1 ;;
-    AUTO) [[ -e /proc/driver/nvidia/version ]] || command -v nvidia-smi >/dev/null ;;
+    AUTO) has_gpu ;;
     *) die "THOUGHTRANK_CUDA is '$THOUGHTRANK_CUDA', expected ON, OFF or AUTO" ;;
   esac
 }
@@ -56,51 +63,119 @@ ensure_packages() {
     install_packages "${missing[@]}"
 }
 
-# A folder that pip once finished with and has not begun to change since; with an interpreter that starts.
+# A folder in which pip finished a list, with an interpreter that starts.
 venv_is_sound() {
-  compgen -G '.deps/venv/*.sha256' >/dev/null && [[ ! -e .deps/venv/incomplete ]] && .deps/venv/bin/python -c '' 2>/dev/null
+  compgen -G '.deps/venv/*.sha256' >/dev/null && .deps/venv/bin/python -c '' 2>/dev/null
 }
 
 has_list() {
-  sha256sum --check --status ".deps/venv/$1.sha256" 2>/dev/null &&
+  venv_is_sound && sha256sum --check --status ".deps/venv/$1.sha256" 2>/dev/null &&
     compgen -G '.deps/venv/lib/python3*/site-packages/torch/lib/libtorch_cpu.so' >/dev/null
 }
 
-# install_list LIST OPTIONS...: the stamp, from which has_list knows, comes last.
-install_list() {
-  local list=$1
-  shift
-  if ! venv_is_sound; then
-    rm -rf .deps/venv
-    python3 -m venv .deps/venv
-  fi
-  touch .deps/venv/incomplete
-  # Compiled Python and a cache of wheels would take a minute and a gigabyte, and nobody comes back for them.
-  retry .deps/venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --progress-bar off \
-    --no-compile --no-cache-dir "$@" --requirement "third_party/$list.txt"
-  sha256sum "third_party/$list.txt" >".deps/venv/$list.sha256"
-  rm .deps/venv/incomplete
+# pip takes a package for installed once it has written a part of it. So while pip changes .deps/venv, .deps/venv.before is
+# the environment as the last finished list left it; in hard links, since pip replaces files and never writes into them.
+keep_venv() { cp -al .deps/venv .deps/scrap && mv .deps/scrap .deps/venv.before; }
+
+# Takes back what a list that was not finished has changed.
+restore_venv() {
+  rm -rf .deps/scrap
+  [[ ! -d .deps/venv.before ]] || { rm -rf .deps/venv && mv .deps/venv.before .deps/venv; }
 }
 
-# ensure_list LIST GIB WHAT COST PIP-OPTIONS...
+# From here on the changed environment is the one that counts.
+accept_venv() {
+  rm -rf .deps/scrap
+  [[ ! -d .deps/venv.before ]] || mv .deps/venv.before .deps/scrap # at one stroke, unlike rm
+  rm -rf .deps/scrap
+}
+
+# try_list LIST PIP-OPTIONS...: in a sound environment or, where there is none, a new one.
+try_list() {
+  local list=$1
+  shift
+  restore_venv || return
+  if venv_is_sound; then
+    keep_venv || return
+  else
+    rm -rf .deps/venv
+    python3 -m venv .deps/venv || return
+  fi
+  # Compiled Python and a cache of wheels would take a minute and a gigabyte, and nobody comes back for them. The wheels are
+  # loaded to the disk on which require_disk has looked.
+  mkdir .deps/scrap && TMPDIR=$PWD/.deps/scrap .deps/venv/bin/python -m pip install --quiet --no-input \
+    --disable-pip-version-check --progress-bar off --no-compile --no-cache-dir "$@" --requirement "third_party/$list.txt"
+}
+
+# install_list LIST PIP-OPTIONS...: the stamp, from which has_list knows, comes last.
+install_list() {
+  retry try_list "$@"
+  accept_venv
+  sha256sum "third_party/$1.txt" >".deps/venv/$1.sha256"
+}
+
+# Whether one of LIST... brings the CUDA libraries: both later lists depend on them, and the first that comes loads them.
+brings_cuda_libraries() { [[ "$*" == *requirements-* ]] && ! compgen -G '.deps/venv/requirements-*.sha256' >/dev/null; }
+
+# What LIST... and the build take at most, in MiB by du: the packages, and the wheels or else the build.
+needed_mib() {
+  local list packages=0 wheels=50 build=700
+  if $tests; then build=1300; fi
+  [[ ! -d build ]] || build=$((build - $(du -sm build | cut -f 1)))
+  for list in "$@"; do
+    case $list in
+      requirements) packages=$((packages + 1400)) wheels=700 ;;
+      requirements-cuda) packages=$((packages + 300)) wheels=$((wheels + 150)) ;;
+      requirements-test) packages=$((packages + 150)) ;;
+    esac
+  done
+  if brings_cuda_libraries "$@"; then packages=$((packages + 3400)) wheels=2200; fi
+  echo $((packages + (wheels > build ? wheels : build)))
+}
+
+require_disk() {
+  local needed free
+  needed=$(needed_mib "$@")
+  free=$(df --output=avail --block-size=1M . | tail -n 1)
+  ((free >= needed)) || die "what is missing in .deps and build needs $needed MiB of disk, $PWD has $((free)) MiB free"
+}
+
+what_is() {
+  case $1 in
+    requirements) echo "Python packages with libtorch" ;;
+    requirements-cuda) echo "CUDA libraries and compiler" ;;
+    requirements-test) echo "Python packages of the tests" ;;
+  esac
+}
+
+# ensure_list LIST PIP-OPTIONS...
 ensure_list() {
-  local list=$1 gib=$2 what=$3 cost=$4 free_gib
-  shift 4
-  if venv_is_sound && has_list "$list"; then
+  local what cost="at most 0.1 GB to load, 1 to 3 minutes"
+  what=$(what_is "$1")
+  if has_list "$1"; then
     echo "   $what: in place"
     return
   fi
-  free_gib=$(df --output=avail --block-size=1G . | tail -n 1)
-  ((free_gib >= gib)) || die "$what and the build need $gib GiB of disk, $PWD has $((free_gib)) GiB free"
-  download ".deps/$list.log" "$what ($cost)" \
+  if [[ $1 == requirements ]]; then cost="0.7 GB to load, 1 to 3 minutes"; fi
+  if brings_cuda_libraries "$1"; then cost="2.5 GB to load, 2 to 8 minutes"; fi
+  download ".deps/$1.log" "$what ($cost)" \
     "Is the network there? A proxy: https_proxy=…; a mirror: PIP_INDEX_URL=…; then start this script again." \
-    install_list "$list" "$@"
+    install_list "$@"
 }
 
 ensure_venv() {
-  ensure_list requirements 3 "Python packages with libtorch" "0.7 GB to load, 1 to 3 minutes" --no-deps
-  if wants_cuda; then ensure_list requirements-cuda 10 "CUDA libraries and compiler" "2.5 GB to load, 2 to 8 minutes"; fi
-  if $tests; then ensure_list requirements-test 10 "Python packages of the tests" "2.5 GB to load, 2 to 8 minutes"; fi
+  local list lists=(requirements) missing=()
+  if wants_cuda; then lists+=(requirements-cuda); fi
+  if $tests; then lists+=(requirements-test); fi
+  restore_venv
+  for list in "${lists[@]}"; do
+    has_list "$list" || missing+=("$list")
+  done
+  if ((${#missing[@]} > 0)); then require_disk "${missing[@]}"; fi
+  ensure_list requirements --no-deps
+  for list in "${lists[@]:1}"; do
+    ensure_list "$list"
+  done
 }
 
 # What cmake is told: a first set-up is for a run. What the folder was made for later stays, so that nothing is built twice.
@@ -123,17 +198,22 @@ configure_options() {
 
 # build WHAT CPU-MINUTES TARGET...
 build() {
-  local what=$1 minutes=$((($2 + $(nproc) - 1) / $(nproc))) options
+  local what=$1 minutes=$2 plan options
   shift 2
   mapfile -t options < <(configure_options)
   run_quietly build/configure.log "configure" cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release "${options[@]}"
   if [[ -t 1 ]]; then
     ninja -C build "$@"
-  elif ! ninja -C build -n "$@" | grep -q 'no work to do'; then
-    run_quietly build/build.log "$what (from nothing about $minutes min on $(nproc) cores)" ninja -C build "$@"
-  else
-    echo "   $what: in place"
+    return
   fi
+  plan=$(ninja -C build -n "$@")
+  if [[ $plan == *"no work to do"* ]]; then
+    echo "   $what: in place"
+    return
+  fi
+  if [[ $plan == *"Building CUDA object"* ]]; then minutes=$((minutes + 2)); fi
+  minutes=$(((minutes + $(nproc) - 1) / $(nproc)))
+  run_quietly build/build.log "$what (from nothing about $minutes min on $(nproc) cores)" ninja -C build "$@"
 }
 
 heading "Set-up"
