@@ -63,7 +63,6 @@ if(THOUGHTRANK_HAS_CUDA)
   target_link_libraries(TorchWheel::cuda INTERFACE
     "-Wl,--push-state,--no-as-needed,${TORCH_WHEEL}/lib/libtorch_cuda.so,--pop-state"
     ${TORCH_WHEEL}/lib/libc10_cuda.so ${CUDA_WHEELS}/lib/libcudart.so.13)
-  target_link_options(TorchWheel::cuda INTERFACE -Wl,-rpath,${CUDA_WHEELS}/lib)
 endif()
 
 # cuda_objects(RESULT sources…): the object files of .cu sources of this folder.

@@ -24,4 +24,3 @@ target_compile_options(TorchWheel::torch INTERFACE
   "SHELL:-idirafter ${TORCH_WHEEL}/include/torch/csrc/api/include")
 target_link_libraries(TorchWheel::torch INTERFACE
   ${TORCH_WHEEL}/lib/libtorch_cpu.so ${TORCH_WHEEL}/lib/libc10.so)
-target_link_options(TorchWheel::torch INTERFACE -Wl,-rpath,${TORCH_WHEEL}/lib)

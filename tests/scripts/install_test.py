@@ -40,12 +40,14 @@ class Install(unittest.TestCase):
 
     def test_it_looks_for_libraries_where_torch_is_only(self):
         self.install(self.folder / "prefix")
-        text = subprocess.run(["readelf", "--dynamic", "--wide", self.folder / "prefix/lib/thoughtrank/bin/thoughtrank"],
-                              capture_output=True, text=True, check=True).stdout
-        paths = [line.split("[")[1].rstrip("]") for line in text.splitlines() if "RUNPATH" in line or "RPATH" in line]
         wheel = Path(os.environ["TORCH_WHEEL"])
-        for path in ":".join(paths).split(":"):
-            self.assertTrue(path.startswith(str(wheel.parent)), path)
+        for program in [Path(os.environ["THOUGHTRANK"]), self.folder / "prefix/lib/thoughtrank/bin/thoughtrank"]:
+            text = subprocess.run(["readelf", "--dynamic", "--wide", program], capture_output=True, text=True, check=True).stdout
+            path, = [line.split("[")[1].rstrip("]") for line in text.splitlines() if "RUNPATH" in line or "RPATH" in line]
+            for folder in path.split(":"):  # an empty one would be the working directory
+                self.assertTrue(folder.startswith(str(wheel.parent)), f"{program}: {path}")
+            self.assertIn(f"{wheel}/lib", path.split(":"))
+            self.assertEqual("libcudart" in text, any("nvidia" in folder for folder in path.split(":")))
 
     def test_a_package_is_made_under_destdir(self):
         self.install("/usr", DESTDIR=str(self.folder / "root"))
