@@ -22,3 +22,8 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$out"
 run_quietly "$out/bundle.log" "bundle" scripts/bundle.sh --build "$build" "$scratch"
 python3 scripts/make_wheel.py "$scratch/thoughtrank-linux-x86_64" "$out"
+echo "   pip install FILE brings torch with its CUDA libraries, 4.7 GB in all"
+if [[ $(readelf --dynamic "$build/thoughtrank") != *libtorch_cuda* ]]; then
+  libraries=$(grep -E '^(torch|nvidia-[a-z-]+)==' third_party/requirements.txt | paste -sd ' ')
+  echo "   for the CPU alone, 1.3 GB: pip install --no-deps FILE $libraries"
+fi

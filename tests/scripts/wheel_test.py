@@ -52,6 +52,7 @@ class Wheel(unittest.TestCase):
         if made.returncode:
             raise AssertionError(f"wheel.sh failed:\n{made.stdout}{made.stderr}")
         cls.wheel, = (cls.folder / "out").glob("*.whl")
+        cls.said = made.stdout
 
     def installed(self, name, has_torch=True):
         environment = Environment(self.folder / name, has_torch)
@@ -62,6 +63,18 @@ class Wheel(unittest.TestCase):
     def test_the_name_says_version_and_system(self):
         said = subprocess.run([os.environ["THOUGHTRANK"], "--version"], capture_output=True, text=True, check=True).stdout
         self.assertEqual(self.wheel.name, f"thoughtrank-{said.strip()}-py3-none-manylinux_2_35_x86_64.whl")
+
+    def test_it_says_what_the_cpu_alone_needs(self):
+        needs = subprocess.run(["ldd", os.environ["THOUGHTRANK"]], capture_output=True, text=True, check=True).stdout
+        if "libtorch_cuda" in needs:
+            self.assertNotIn("--no-deps", self.said)
+            return
+        packages = self.said.partition("pip install --no-deps FILE ")[2].split()
+        self.assertEqual([package.split("==")[0] for package in packages],
+                         ["torch", "nvidia-cuda-cupti", "nvidia-cuda-runtime"])
+        folders = {SITE_PACKAGES / "torch/lib", SITE_PACKAGES / "nvidia/cu13/lib"}  # what these three bring
+        for path in re.findall(r"=> (\S+) \(0x", needs):
+            self.assertTrue(Path(path).resolve().parent in folders or SITE_PACKAGES not in Path(path).resolve().parents, path)
 
     def test_the_record_has_every_file(self):
         with zipfile.ZipFile(self.wheel) as wheel:
