@@ -100,7 +100,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (error.msg == YAML::ErrorMsg::FLOW_END) {
       return {found,
               fmt::format("not valid YAML: '{}' does not close what is open here",
-                          text_[static_cast<size_t>(error.mark.pos)])};
+                          char_at(error.mark))};
     }
     // A quote left open ends at the next one, lines below.
     if (quote_.line < quote_ends_on_ && quote_ends_on_ == found.line) {
@@ -125,6 +125,11 @@ class TreeBuilder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") {
       problems_.push_back({place_of(mark), "tags (" + shorten(tag) + ") are not supported"});
     }
+  }
+
+  [[nodiscard]] char char_at(const YAML::Mark& mark) const {
+    const auto at = static_cast<size_t>(mark.pos);
+    return at < text_.size() ? text_[at] : '\n';
   }
 
   // yaml-cpp takes the end of the file for a missing quote.
@@ -155,7 +160,7 @@ class TreeBuilder : public YAML::EventHandler {
             YAML::anchor_t anchor) {
     check(mark, tag, anchor);
     if (awaits_key()) {  // what an open bracket at the top looks like, too
-      const char bracket = text_.substr(static_cast<size_t>(mark.pos)).front();
+      const char bracket = char_at(mark);
       throw SyntaxError{{place_of(mark),
                          fmt::format("a key should be a plain word{}",
                                      bracket == '{'   ? ". Is a '}' missing?"
