@@ -5,10 +5,10 @@
 
 #include <chrono>
 #include <optional>
-#include <thread>
 
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/processors.h"
 #include "thoughtrank/model/compute.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/plan.h"
@@ -49,7 +49,7 @@ std::string describe_processor() {
   const bool has_avx512 = __builtin_cpu_supports("avx512f") != 0;
   return fmt::format(
       "{} threads, {}, bfloat16 {}",
-      std::thread::hardware_concurrency(),
+      usable_processors(),
       has_avx512 ? "AVX-512" : (__builtin_cpu_supports("avx2") != 0 ? "AVX2" : "no AVX2: slow"),
       has_fast_bfloat16() ? "in hardware" : "not in hardware (float32 is used)");
 }

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "core/control_groups.h"
+
 namespace thoughtrank {
 namespace {
 
@@ -22,13 +24,6 @@ std::optional<int64_t> number_after(const fs::path& path, const std::string& key
   return std::nullopt;
 }
 
-// The number that is all of a file; nothing for "max" or no such file.
-std::optional<int64_t> number_in(const fs::path& path) {
-  int64_t number = 0;
-  if (std::ifstream(path) >> number) return number;
-  return std::nullopt;
-}
-
 struct LimitFiles {
   const char *most, *used, *reclaimable;  // the last: key in memory.stat, pages that can be dropped
 };
@@ -40,15 +35,6 @@ std::optional<int64_t> left_in(const fs::path& group, const LimitFiles& files) {
   return std::max<int64_t>(0, *most - *used + reclaimable);
 }
 
-// "/user.slice/job" of the line "0::/user.slice/job".
-std::string group_of_process(const fs::path& root) {
-  std::ifstream file(root / "proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("0::/")) return line.substr(4);
-  }
-  return "";
-}
-
 }  // namespace
 
 std::optional<int64_t> available_memory(const fs::path& root) {
@@ -58,13 +44,14 @@ std::optional<int64_t> available_memory(const fs::path& root) {
   };
   const auto kilobytes = number_after(root / "proc/meminfo", "MemAvailable:");
   if (kilobytes) consider(*kilobytes * 1024);
-  const fs::path groups = root / "sys/fs/cgroup";
-  for (fs::path name = group_of_process(root);; name = name.parent_path()) {
-    consider(left_in(groups / name, {"memory.max", "memory.current", "inactive_file"}));
-    if (name.empty()) break;
+  const ControlGroups groups = control_groups(root, "memory");
+  for (const fs::path& group : groups.unified) {
+    consider(left_in(group, {"memory.max", "memory.current", "inactive_file"}));
   }
-  consider(left_in(groups / "memory",
-                   {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
+  for (const fs::path& group : groups.legacy) {
+    consider(
+        left_in(group, {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
+  }
   return least;
 }
 

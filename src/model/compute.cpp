@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <thread>
 
 #include "model/gpu.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/memory.h"
+#include "thoughtrank/core/processors.h"
 
 namespace thoughtrank {
 namespace {
@@ -68,7 +68,7 @@ ComputeSetup resolve_compute(const ComputeOptions& options) {
   const Dtype fastest = is_gpu || has_fast_bfloat16() ? Dtype::bfloat16 : Dtype::float32;
   compute.dtype = options.dtype.value_or(fastest);
   compute.train_dtype = options.train_dtype.value_or(compute.dtype);
-  compute.threads = options.threads.value_or(std::max(1u, std::thread::hardware_concurrency()));
+  compute.threads = options.threads.value_or(usable_processors());
   return compute;
 }
 

@@ -47,7 +47,10 @@ void RunConfig::visit(FieldVisitor& v) {
   v.integer("rounds", rounds, {1, 99}, "rounds of generate, judge, train, evaluate");
   v.integer("seed", seed, {0, INT64_MAX}, "every random choice of the run follows from it");
   v.may_change().text("device", device, "auto | cpu | cuda | cuda:N");
-  v.may_change().auto_integer("threads", threads, {1, 1024}, "CPU threads; auto: one per core");
+  v.may_change().auto_integer("threads",
+                              threads,
+                              {1, 1024},
+                              "CPU threads; auto: one per processor that the process may use");
   v.boolean("private",
             is_private,
             "true: no publishing rules for the checkpoint's name and licence files");

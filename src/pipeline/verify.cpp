@@ -1,9 +1,9 @@
 #include "thoughtrank/pipeline/verify.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "pipeline/session.h"
+#include "thoughtrank/core/processors.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/pipeline/model_setup.h"
 
@@ -19,10 +19,10 @@ std::vector<PromptRow> first_prompts(const RunConfig& config,
   return prompts;
 }
 
-// 1, 2 and all of this machine's, beside those of the config.
+// 1, 2 and all that the process may use, beside those of the config.
 std::vector<int64_t> other_threads() {
   std::vector<int64_t> threads{1, 2};
-  const int64_t all = std::thread::hardware_concurrency();
+  const int64_t all = usable_processors();
   if (all > 2) threads.push_back(all);
   return threads;
 }

@@ -51,6 +51,14 @@ TEST_F(AvailableMemory, KnowsTheOlderGroups) {
   EXPECT_EQ(found(), 501000);
 }
 
+TEST_F(AvailableMemory, IsLimitedByOlderGroupsOfTheProcessAndThoseAbove) {
+  write("proc/meminfo", "MemAvailable:   3000 kB\n");
+  write("proc/self/cgroup", "7:cpu,cpuacct:/x\n3:memory:/slurm/job_1/step_0\n0::/\n");
+  write("sys/fs/cgroup/memory/slurm/job_1/memory.limit_in_bytes", "700000\n");
+  write("sys/fs/cgroup/memory/slurm/job_1/memory.usage_in_bytes", "300000\n");
+  EXPECT_EQ(found(), 400000);
+}
+
 TEST(AvailableMemoryHere, IsReadable) { EXPECT_GT(available_memory().value_or(0), 0); }
 
 TEST(ResidentMemory, GrowsWithWhatIsWrittenAndKeepsItsPeak) {
