@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <random>
+#include <set>
 
 #include "core/nonce.h"
 #include "core/system_call.h"
@@ -26,35 +26,53 @@ bool is_plain(const std::string& path) {
          !path.ends_with('/');
 }
 
-// Size of each regular file below `folder`, by relative path; the manifest itself is left out.
-std::map<std::string, uint64_t> list_files(const fs::path& folder) {
-  std::map<std::string, uint64_t> sizes;
+// Every path below `folder` that is no folder, relative to it; the manifest itself is left out.
+std::set<std::string> list_files(const fs::path& folder) {
+  std::set<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    const fs::file_status status = entry.symlink_status();
-    if (fs::is_directory(status)) continue;
+    if (fs::is_directory(entry.symlink_status())) continue;
     const std::string name = fs::path(entry.path()).lexically_relative(folder).string();
-    if (!fs::is_regular_file(status)) {
-      fail(ExitCode::kBadData, "{} is not a regular file", entry.path().string());
-    }
-    if (name != kManifestName) sizes[name] = entry.file_size();
+    if (name != kManifestName) names.insert(name);
   }
-  return sizes;
+  return names;
 }
 
-// Empty when exactly the listed files are there with their sizes; else the reason.
-std::string compare_sizes(const fs::path& folder, const std::vector<ManifestEntry>& files) {
-  std::map<std::string, uint64_t> there = list_files(folder);
+// Why a file is not as the manifest says, by what can be told without reading it; else nothing. A
+// link to a file of the same bytes is as good as the file.
+std::string size_problem(const fs::path& folder, const ManifestEntry& file) {
+  const fs::path path = folder / file.path;
+  if (!fs::exists(path)) return fmt::format("{} is missing", path.string());
+  if (!fs::is_regular_file(path)) return fmt::format("{} is not a regular file", path.string());
+  const uint64_t bytes = fs::file_size(path);
+  if (bytes == file.bytes) return "";
+  return fmt::format("{} has {} bytes, the manifest says {}", path.string(), bytes, file.bytes);
+}
+
+// Why a file is not as the manifest says; else nothing.
+std::string problem_with(const fs::path& folder, const ManifestEntry& file) {
+  if (std::string problem = size_problem(folder, file); !problem.empty()) return problem;
+  const std::string found = sha256_file(folder / file.path);
+  if (found == file.sha256) return "";
+  return fmt::format("{} has SHA-256 {}, the manifest says {}",
+                     (folder / file.path).string(),
+                     found,
+                     shorten(file.sha256, 64));
+}
+
+// Error(kIo) unless exactly the listed files are in `temporary`, with their sizes.
+void require_exactly(const fs::path& temporary,
+                     const std::vector<ManifestEntry>& files,
+                     const fs::path& final_path) {
+  const auto refuse = [&](const std::string& reason) {
+    fail(ExitCode::kIo, "{}: cannot publish: {}", final_path.string(), reason);
+  };
+  std::set<std::string> unlisted = list_files(temporary);
   for (const ManifestEntry& file : files) {
-    const auto found = there.find(file.path);
-    const std::string name = (folder / file.path).string();
-    if (found == there.end()) return fmt::format("{} is missing", name);
-    if (found->second != file.bytes) {
-      return fmt::format("{} has {} bytes, the manifest says {}", name, found->second, file.bytes);
-    }
-    there.erase(found);
+    if (const std::string reason = size_problem(temporary, file); !reason.empty()) refuse(reason);
+    unlisted.erase(file.path);
   }
-  if (there.empty()) return "";
-  return fmt::format("{} is not in the manifest", (folder / there.begin()->first).string());
+  if (unlisted.empty()) return;
+  refuse(fmt::format("{} is not in the manifest", (temporary / *unlisted.begin()).string()));
 }
 
 void check_entries(const fs::path& folder, const std::vector<ManifestEntry>& sorted) {
@@ -133,6 +151,18 @@ fs::path beside(const fs::path& path, std::string_view prefix) {
   return folder_of(path) / fmt::format("{}{:08x}{:08x}", prefix, device(), device());
 }
 
+bool rename_without_replacing(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  int error = errno;
+  const bool knows_no_flags = error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+  if (knows_no_flags) {
+    error = fs::exists(fs::symlink_status(to)) ? EEXIST : 0;
+    if (error == 0 && ::rename(from.c_str(), to.c_str()) != 0) error = errno;
+  }
+  if (error != 0) fail_io(to, fmt::format("rename {} to it", from.string()), error);
+  return false;
+}
+
 std::string publish_folder(const fs::path& temporary,
                            const fs::path& final_path,
                            const std::vector<ManifestEntry>& files,
@@ -142,34 +172,35 @@ std::string publish_folder(const fs::path& temporary,
     return a.path < b.path;
   });
   check_entries(temporary, sorted);
-  if (const std::string reason = compare_sizes(temporary, sorted); !reason.empty()) {
-    fail(ExitCode::kIo, "{}: cannot publish: {}", final_path.string(), reason);
-  }
+  require_exactly(temporary, sorted, final_path);
   FileWriter manifest(temporary / kManifestName);
   manifest.write(manifest_text(sorted, extra));
   manifest.close();
   sync_tree(temporary);
-  if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, final_path.c_str(), RENAME_NOREPLACE) !=
-      0) {
-    fail_io(final_path, fmt::format("rename {} to it", temporary.string()), errno);
-  }
+  rename_without_replacing(temporary, final_path);
   sync_folder(folder_of(final_path));
   return manifest.sha256();
 }
 
+std::vector<ChangedFile> changed_files(const fs::path& folder) {
+  std::vector<ChangedFile> changed;
+  for (const ManifestEntry& file : read_manifest(folder)) {
+    std::string problem = problem_with(folder, file);
+    if (!problem.empty()) changed.push_back({.path = file.path, .reason = std::move(problem)});
+  }
+  return changed;
+}
+
+std::vector<std::string> foreign_files(const fs::path& folder) {
+  std::set<std::string> names = list_files(folder);
+  for (const ManifestEntry& file : read_manifest(folder)) names.erase(file.path);
+  return {names.begin(), names.end()};
+}
+
 std::string verify_folder(const fs::path& folder) {
   try {
-    const std::vector<ManifestEntry> files = read_manifest(folder);
-    if (std::string reason = compare_sizes(folder, files); !reason.empty()) return reason;
-    for (const ManifestEntry& file : files) {
-      const std::string found = sha256_file(folder / file.path);
-      if (found == file.sha256) continue;
-      return fmt::format("{} has SHA-256 {}, the manifest says {}",
-                         (folder / file.path).string(),
-                         found,
-                         shorten(file.sha256, 64));
-    }
-    return "";
+    const std::vector<ChangedFile> changed = changed_files(folder);
+    return changed.empty() ? "" : changed.front().reason;
   } catch (const Error& error) {
     return error.what();
   } catch (const fs::filesystem_error& error) {
@@ -177,11 +208,34 @@ std::string verify_folder(const fs::path& folder) {
   }
 }
 
-void sync_folder(const fs::path& folder) {
+bool sync_folder(const fs::path& folder) {
   const FileHandle handle = open_file(folder, O_RDONLY | O_DIRECTORY);
-  if (retry_interrupted([&] { return ::fsync(handle.fd()); }) != 0) {
-    fail_io(folder, "fsync", errno);
+  if (retry_interrupted([&] { return ::fsync(handle.fd()); }) == 0) return true;
+  // Some file systems over a network or in user space have no such operation for folders.
+  const bool knows_none = errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+  if (!knows_none) fail_io(folder, "fsync", errno);
+  return false;
+}
+
+FileSystemTraits try_file_system(const fs::path& folder) {
+  const fs::path first = beside(folder / "x", ".tmp-try-"),
+                 second = beside(folder / "x", ".tmp-try-");
+  FileSystemTraits traits;
+  {
+    FileWriter file(first);
+    file.write("x");
+    file.close();
   }
+  try {
+    traits.renames_at_once = rename_without_replacing(first, second);
+    traits.syncs_folders = sync_folder(folder);
+  } catch (const Error&) {
+    ::unlink(first.c_str());
+    ::unlink(second.c_str());
+    throw;
+  }
+  if (::unlink(second.c_str()) != 0) fail_io(second, "remove", errno);
+  return traits;
 }
 
 void require_free_space(const fs::path& folder, uint64_t bytes) {

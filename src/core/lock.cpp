@@ -6,54 +6,52 @@
 
 #include <array>
 
+#include "core/name_lock.h"
 #include "core/system_call.h"
-#include "thoughtrank/core/clock.h"
 #include "thoughtrank/core/json.h"
-#include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {
 namespace {
 
 constexpr const char* kFile = "LOCK";
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
-  return name.data();
-}
+constexpr const char* kNameFile = "LOCK.held";  // where there is no flock
 
 // What the holder wrote about itself; a holder of this very moment may not have written yet.
 std::string describe_holder(int fd, const std::filesystem::path& path) {
   std::array<char, 1024> buffer{};
   const size_t length = read_some(fd, buffer.data(), buffer.size(), /*offset=*/0, path);
   try {
-    const Json holder = parse_json({buffer.data(), length}, path.string());
-    return fmt::format("process {} on {}, started {}",
-                       dump_json(require(holder, "pid", path.string())),
-                       shorten(require_string(holder, "host", path.string())),
-                       shorten(require_string(holder, "started", path.string())));
+    return holder_text(parse_json({buffer.data(), length}, path.string()), path);
   } catch (const Error&) {
     return "another process";
   }
 }
 
 void write_holder(int fd, const std::filesystem::path& path) {
-  const Json holder = {
-      {"pid", ::getpid()}, {"host", host_name()}, {"started", SystemClock().utc_time()}};
   if (::ftruncate(fd, 0) != 0) fail_io(path, "truncate", errno);
-  write_all(fd, dump_json(holder) + "\n", path);
+  write_all(fd, dump_json(describe_this_process()) + "\n", path);
+}
+
+enum class FlockResult { taken, held, unknown };
+
+// What a file system says that has no flock: NFS without a lock service, Lustre without -o flock.
+bool is_unknown(int error) {
+  return error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
 }
 
 // Who only looks (lock_holder) has the lock for a moment.
-bool try_lock(int fd) {
+FlockResult take_flock(int fd, const std::filesystem::path& path) {
   constexpr int kTries = 5;
   constexpr useconds_t kPause_us = 20'000;
   for (int n = 0; n < kTries; ++n) {
     if (n > 0) ::usleep(kPause_us);
-    if (retry_interrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) return true;
-    if (errno != EWOULDBLOCK) break;
+    if (retry_interrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) == 0) {
+      return FlockResult::taken;
+    }
+    if (is_unknown(errno)) return FlockResult::unknown;
+    if (errno != EWOULDBLOCK) fail_io(path, "lock", errno);
   }
-  return false;
+  return FlockResult::held;
 }
 
 }  // namespace
@@ -61,12 +59,17 @@ bool try_lock(int fd) {
 RunLock::RunLock(const std::filesystem::path& run_dir) {
   const std::filesystem::path path = run_dir / kFile;
   FileHandle file = open_file(path, O_CREAT | O_RDWR, 0644);
-  if (!try_lock(file.fd())) {
-    if (errno != EWOULDBLOCK) fail_io(path, "lock (is it on a network disk without locks?)", errno);
+  const FlockResult result = take_flock(file.fd(), path);
+  if (result == FlockResult::held) {
     fail(ExitCode::kLocked,
          "{}: locked by {}. Wait for it or stop it",
          run_dir.string(),
          describe_holder(file.fd(), path));
+  }
+  if (result == FlockResult::unknown) {
+    take_name_lock(run_dir / kNameFile);
+    name_ = run_dir / kNameFile;
+    return;
   }
   write_holder(file.fd(), path);
   fd_ = file.release();
@@ -77,11 +80,14 @@ std::string lock_holder(const std::filesystem::path& run_dir) {
   if (!std::filesystem::exists(path)) return {};
   const FileHandle file = open_file(path, O_RDONLY);
   if (retry_interrupted([&] { return ::flock(file.fd(), LOCK_SH | LOCK_NB); }) == 0) return {};
+  if (is_unknown(errno)) return name_lock_holder(run_dir / kNameFile);
   return errno == EWOULDBLOCK ? describe_holder(file.fd(), path) : std::string();
 }
 
 // Unlocks explicitly: a child that was forked meanwhile shares the lock until it closes its copy.
 RunLock::~RunLock() {
+  if (!name_.empty()) free_name_lock(name_);
+  if (fd_ < 0) return;
   ::flock(fd_, LOCK_UN);
   ::close(fd_);
 }

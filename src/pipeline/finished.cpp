@@ -2,6 +2,7 @@
 
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/train/checkpoint.h"
 
 namespace thoughtrank {
 
@@ -30,23 +31,45 @@ void require_unchanged(const Session& session, int64_t round, const Json& files)
 
 }  // namespace
 
-bool has_good_checkpoint(Session& session, int64_t round) {
+std::string checkpoint_problem(const Session& session, int64_t round) {
   const fs::path checkpoint = session.folder.checkpoint(round);
-  if (!fs::exists(checkpoint)) return false;
-  const std::string damage = verify_folder(checkpoint);
-  if (damage.empty()) return true;
+  if (!fs::exists(checkpoint)) return fmt::format("{} is gone", checkpoint.string());
+  const CheckpointState state = check_checkpoint(checkpoint);
+  for (const std::string& remark : state.remarks) log_warning("{}; it is left alone", remark);
+  if (state.damage.empty()) return "";
+  return fmt::format("{} is damaged ({})", checkpoint.string(), state.damage);
+}
+
+bool has_good_checkpoint(const Session& session, int64_t round) {
+  return fs::exists(session.folder.checkpoint(round)) && checkpoint_problem(session, round).empty();
+}
+
+void set_damaged_checkpoint_aside(const Session& session, int64_t round) {
+  const fs::path checkpoint = session.folder.checkpoint(round);
+  if (!fs::exists(checkpoint)) return;
+  const std::string problem = checkpoint_problem(session, round);
+  if (problem.empty()) return;
   // Kept, not removed: someone may want to know what a disk did to it.
   const fs::path aside = session.folder.round(round) / (".corrupt-" + session.clock.utc_time());
   fs::rename(checkpoint, aside);
   sync_folder(session.folder.round(round));
-  log_warning("{} is damaged ({}); moved to {}, the round is trained again",
-              checkpoint.string(),
-              damage,
-              aside.filename().string());
-  return false;
+  log_warning("{}; moved to {}, the round is trained again", problem, aside.filename().string());
 }
 
-bool is_finished(Session& session, int64_t round, Stage stage) {
+void require_wish_to_train_again(const Session& session, int64_t round) {
+  const bool is_last = round == session.config.rounds;
+  const bool was_trained = session.log.finished(round, Stage::train) != nullptr;
+  const bool has_ended = session.log.finished(round, Stage::evaluate) != nullptr;
+  if (!is_last || !was_trained || !has_ended) return;
+  fail(
+      ExitCode::kBadData,
+      "{}. This run has finished and trains nothing again unasked: put the file back as it was, or "
+      "ask for it with `thoughtrank train --round {}` and the same config",
+      checkpoint_problem(session, round),
+      round);
+}
+
+bool is_finished(const Session& session, int64_t round, Stage stage) {
   const Json* record = session.log.finished(round, stage);
   if (record == nullptr) return false;
   require_unchanged(session, round, require(*record, "files", session.folder.journal().string()));
@@ -54,7 +77,7 @@ bool is_finished(Session& session, int64_t round, Stage stage) {
   // Nothing reads the weights of a round that is evaluated and whose successor is trained.
   const bool is_behind = session.log.finished(round, Stage::evaluate) != nullptr &&
                          session.log.finished(round + 1, Stage::train) != nullptr;
-  return is_behind || has_good_checkpoint(session, round);
+  return is_behind || checkpoint_problem(session, round).empty();
 }
 
 }  // namespace thoughtrank

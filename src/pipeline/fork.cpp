@@ -71,7 +71,7 @@ void require_published(const RunFolder& from, const RunLog& log, int64_t round) 
   }
   if (round == 1) return;
   const fs::path checkpoint = from.checkpoint(round - 1);
-  const std::string damage = verify_folder(checkpoint);
+  const std::string damage = check_checkpoint(checkpoint).damage;
   if (damage.empty()) return;
   fail(ExitCode::kMissingInput,
        "round {} starts from {}, which is not whole ({}){}",

@@ -1,5 +1,7 @@
 #include "pipeline/purge.h"
 
+#include <algorithm>
+
 #include "pipeline/finished.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -8,11 +10,13 @@ namespace thoughtrank {
 
 namespace {
 
-bool is_weight_file(const fs::path& file) { return file.extension() == ".safetensors"; }
-
 void remove_weights(const fs::path& checkpoint) {
+  const std::vector<std::string> foreign = foreign_files(checkpoint);
   for (const auto& entry : fs::directory_iterator(checkpoint)) {
-    if (is_weight_file(entry.path())) remove_durably(entry.path());
+    const fs::path& file = entry.path();
+    const bool is_ours =
+        std::find(foreign.begin(), foreign.end(), file.filename()) == foreign.end();
+    if (is_ours && file.extension() == ".safetensors") remove_durably(file);
   }
   remove_leftovers(checkpoint);
 }

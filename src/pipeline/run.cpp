@@ -147,6 +147,7 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const Bat
     if (!is_finished(*session, round, stage)) {
       // Settings, key and program are looked at now and not when hours have been generated.
       if (!has_worked) require_judge(*session, round);
+      if (stage == Stage::train) require_wish_to_train_again(*session, round);
       run_stage(*session, round, stage);
       has_worked = true;
     }

@@ -101,7 +101,8 @@ StageReport report_of_published(const Session& session, int64_t round) {
 }  // namespace
 
 StageReport train_stage(Session& session, int64_t round) {
-  if (has_good_checkpoint(session, round)) return report_of_published(session, round);
+  set_damaged_checkpoint_aside(session, round);
+  if (fs::exists(session.folder.checkpoint(round))) return report_of_published(session, round);
   TrainingPlan plan = plan_training(session, round);
   Json card = model_card(session, plan, round);
   (void)train_checkpoint({.config = session.config,

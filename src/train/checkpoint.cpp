@@ -110,6 +110,27 @@ struct TemporaryFolder {
 
 }  // namespace
 
+CheckpointState check_checkpoint(const fs::path& folder) {
+  CheckpointState state;
+  try {
+    for (const ChangedFile& file : changed_files(folder)) {
+      if (is_document(file.path)) {
+        state.remarks.push_back(file.reason);
+      } else if (state.damage.empty()) {
+        state.damage = file.reason;
+      }
+    }
+    for (const std::string& name : foreign_files(folder)) {
+      state.remarks.push_back(fmt::format("{} is not this run's", (folder / name).string()));
+    }
+  } catch (const Error& error) {
+    state.damage = error.what();
+  } catch (const fs::filesystem_error& error) {
+    state.damage = error.what();
+  }
+  return state;
+}
+
 uint64_t checkpoint_bytes(const Llama& model, Dtype dtype) {
   constexpr uint64_t kOtherFiles = 64 << 20;  // tokenizer, card, licence
   uint64_t elements = 0;

@@ -63,15 +63,20 @@ Json generation_config(const CheckpointSetup& setup,
 }
 
 Json with_stop_token(Json config, const ChatTemplate& chat_template) {
-  config.erase("chat_template");
   config["eos_token"] = chat_template.stop.at(0);
   return config;
 }
 
+// The template stands in a file of its own and, for readers of 2024 (transformers before 4.48,
+// text-generation-inference), here.
+Json tokenizer_config(const CheckpointSetup& setup) {
+  Json config = read_json(setup.base_folder / "tokenizer_config.json");
+  config["chat_template"] = setup.chat_template.jinja;
+  return with_stop_token(std::move(config), setup.chat_template);
+}
+
 void write_tokenizer(FolderWriter& writer, const CheckpointSetup& setup) {
-  writer.write(
-      "tokenizer_config.json",
-      with_stop_token(read_json(setup.base_folder / "tokenizer_config.json"), setup.chat_template));
+  writer.write("tokenizer_config.json", tokenizer_config(setup));
   const fs::path special = setup.base_folder / "special_tokens_map.json";
   if (fs::is_regular_file(special)) {
     writer.write("special_tokens_map.json",
@@ -92,6 +97,11 @@ void write_notice(FolderWriter& writer, const fs::path& base_folder) {
 }
 
 }  // namespace
+
+bool is_document(const std::string& name) {
+  return name == "README.md" || name == "NOTICE" || name == "USE_POLICY.md" ||
+         name.starts_with("LICENSE");
+}
 
 std::vector<ManifestEntry> write_checkpoint_files(const fs::path& folder,
                                                   const CheckpointSetup& setup,

@@ -71,8 +71,34 @@ TEST_F(PublishedFolder, CatchesOtherDamage) {
   fs::remove(final_path() / "weights.safetensors");
   write_plainly(final_path() / "weights.safetensors", "12345");
   EXPECT_EQ(verify_folder(final_path()), "");
+}
+
+TEST_F(PublishedFolder, LeavesFilesOfOthersToThem) {
+  EXPECT_TRUE(foreign_files(final_path()).empty());
   write_plainly(final_path() / "original/extra", "");
-  expect_reason("original/extra is not in the manifest");
+  write_plainly(final_path() / "model.gguf", "");
+  EXPECT_EQ(verify_folder(final_path()), "");
+  EXPECT_EQ(foreign_files(final_path()),
+            (std::vector<std::string>{"model.gguf", "original/extra"}));
+}
+
+TEST_F(PublishedFolder, TakesALinkToTheSameBytesForTheFile) {
+  fs::rename(final_path() / "weights.safetensors", folder_ / "elsewhere");
+  fs::create_symlink(folder_ / "elsewhere", final_path() / "weights.safetensors");
+  EXPECT_EQ(verify_folder(final_path()), "");
+  write_plainly(folder_ / "elsewhere", "12346");
+  expect_reason("weights.safetensors has SHA-256");
+  fs::remove(folder_ / "elsewhere");
+  expect_reason("weights.safetensors is missing");
+}
+
+TEST_F(PublishedFolder, NamesEveryChangedFile) {
+  write_plainly(final_path() / "weights.safetensors", "54321");
+  fs::remove(final_path() / "original/params.json");
+  const std::vector<ChangedFile> changed = changed_files(final_path());
+  ASSERT_EQ(changed.size(), 2u);
+  EXPECT_EQ(changed[0].path, "original/params.json");
+  EXPECT_EQ(changed[1].path, "weights.safetensors");
 }
 
 TEST_F(PublishedFolder, CatchesADamagedManifest) {
@@ -124,6 +150,27 @@ TEST_F(PublishedFolder, RefusesWhatTheFilesDoNotSay) {
   refuses({{"a", 2, ""}}, "a has 1 bytes");
   refuses({{"a", 1, ""}, {"a", 1, ""}}, "plain relative path");
   refuses({{"../a", 1, ""}}, "plain relative path");
+}
+
+TEST(FileSystem, OfThisMachineCanAllAndKeepsNothing) {
+  const TemporaryFolder folder;
+  const FileSystemTraits traits = try_file_system(folder.path());
+  EXPECT_TRUE(traits.renames_at_once);
+  EXPECT_TRUE(traits.syncs_folders);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  expect_error([&] { (void)try_file_system(folder / "none"); }, ExitCode::kIo, "cannot create");
+}
+
+TEST(FileSystem, ARenameWithoutReplacingReplacesNothing) {
+  const TemporaryFolder folder;
+  write_plainly(folder / "a", "a");
+  write_plainly(folder / "b", "b");
+  expect_error([&] { (void)rename_without_replacing(folder / "a", folder / "b"); },
+               ExitCode::kIo,
+               "File exists");
+  EXPECT_TRUE(rename_without_replacing(folder / "a", folder / "c"));
+  EXPECT_EQ(read_file(folder / "b"), "b");
+  EXPECT_EQ(read_file(folder / "c"), "a");
 }
 
 }  // namespace

@@ -5,10 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <vector>
 
+#include "core/name_lock.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 #include "thoughtrank/core/files.h"
@@ -124,6 +127,76 @@ TEST(Lock, WhoOnlyLooksSeesTheHolderAndIsNotInTheWay) {
 TEST(Lock, AMissingFolderIsAnIoError) {
   const TemporaryFolder folder;
   expect_error([&] { RunLock lock(folder / "none"); }, ExitCode::kIo, "LOCK: cannot create");
+}
+
+// The lock for file systems without flock: a file that only one process can create.
+class NameLock : public testing::Test {
+ protected:
+  [[nodiscard]] fs::path file() const { return folder_ / "LOCK.held"; }
+  void expect_locked(const std::string& part) const {
+    expect_error([&] { take_name_lock(file()); }, ExitCode::kLocked, part);
+  }
+  void write_holder(const char* key, const Json& value) const {
+    Json holder = describe_this_process();
+    holder[key] = value;
+    write_plainly(file(), dump_json(holder));
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(NameLock, IsHeldUntilItIsFreed) {
+  EXPECT_EQ(name_lock_holder(file()), "");
+  take_name_lock(file());
+  EXPECT_TRUE(name_lock_holder(file()).starts_with(fmt::format("process {} on ", ::getpid())));
+  expect_locked(fmt::format("locked by process {} on ", ::getpid()));
+  free_name_lock(file());
+  EXPECT_EQ(name_lock_holder(file()), "");
+  EXPECT_NO_THROW(take_name_lock(file()));
+}
+
+TEST_F(NameLock, OfAProcessThatHasEndedIsTakenOver) {
+  for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{
+           {"ticks", 1}, {"pid", 1 << 22}, {"boot", "an earlier start of this machine"}}) {
+    write_holder(key, value);
+    EXPECT_EQ(name_lock_holder(file()), "") << key;
+    EXPECT_NO_THROW(take_name_lock(file())) << key;
+    expect_locked(fmt::format("process {}", ::getpid()));
+    free_name_lock(file());
+  }
+}
+
+TEST_F(NameLock, OfAnotherMachineIsNotAndTheMessageSaysWhatToRemove) {
+  write_holder("host", "another-machine");
+  expect_locked("on another-machine, started 2");
+  expect_locked("if it is gone, remove " + file().string());
+}
+
+TEST_F(NameLock, ThatCannotBeReadIsSomebodys) {
+  write_plainly(file(), "");
+  expect_locked("another process");
+  write_plainly(file(), std::string(5000, 'x'));
+  expect_locked("another process");
+  EXPECT_EQ(name_lock_holder(file()), "another process");
+}
+
+TEST_F(NameLock, GoesToOneOfMany) {
+  write_holder("ticks", 1);  // which all of them may take over
+  std::atomic<int> taken = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int n = 0; n < 8; ++n) {
+      threads.emplace_back([&] {
+        try {
+          take_name_lock(file());
+          ++taken;
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), ExitCode::kLocked) << error.what();
+        }
+      });
+    }
+  }
+  EXPECT_EQ(taken, 1);
 }
 
 }  // namespace

@@ -54,6 +54,10 @@ class FileWriter {
 // folder.
 void publish_file(const fs::path& path, std::string_view bytes, int mode = 0644);
 
+// Renames a file or folder; Error(kIo) where `to` exists. False where the file system cannot do
+// both at once (NFS, Lustre, GlusterFS): then only a lock keeps others from making `to` in between.
+bool rename_without_replacing(const fs::path& from, const fs::path& to);
+
 // The list of a published folder's files, in that folder.
 inline constexpr const char* kManifestName = "MANIFEST.json";
 // {path, bytes, sha256} of a file inside a folder; paths are relative, plain, sorted.
@@ -71,12 +75,33 @@ std::string publish_folder(const fs::path& temporary,
                            const std::vector<ManifestEntry>& files,
                            const Json& extra);
 
-// Empty when every file of MANIFEST.json is there with its size and hash and no other file is; else
-// the reason, naming the file.
+// A file of MANIFEST.json that is not as it was published.
+struct ChangedFile {
+  std::string path;    // relative, as in the manifest
+  std::string reason;  // a sentence that names the file
+};
+// Returns the files of MANIFEST.json that are missing or have another size or hash, in the
+// manifest's order. Throws Error(kMissingInput | kBadData) where the manifest cannot be read. What
+// else is in the folder is somebody else's.
+[[nodiscard]] std::vector<ChangedFile> changed_files(const fs::path& folder);
+// Returns what is in a published folder beside the manifest and its files: somebody else's.
+[[nodiscard]] std::vector<std::string> foreign_files(const fs::path& folder);
+// Returns the reason why the folder is not as it was published, or nothing when it is.
 [[nodiscard]] std::string verify_folder(const fs::path& folder);
 
-// Makes the names in `folder` durable (fsync of the folder).
-void sync_folder(const fs::path& folder);
+// Makes the names in `folder` durable (fsync of the folder). Returns false where the file system
+// has no such thing.
+bool sync_folder(const fs::path& folder);
+
+// What the file system of a folder can do of what a run would like.
+struct FileSystemTraits {
+  bool renames_at_once = true;  // without replacing, see rename_without_replacing()
+  bool syncs_folders = true;
+};
+// Tries it with a file that is removed again. Throws Error(kIo) naming the operation for what a run
+// cannot do without: to create, write, fsync, rename and remove a file.
+[[nodiscard]] FileSystemTraits try_file_system(const fs::path& folder);
+
 // Error(kIo) naming the bytes needed and free unless `folder`'s disk has 1.2 × `bytes` free.
 void require_free_space(const fs::path& folder, uint64_t bytes);
 // Removes what a killed run left: children of `folder` whose names begin with ".tmp-" or ".trash-".

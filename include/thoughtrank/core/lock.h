@@ -1,4 +1,5 @@
-// The run folder's lock: flock() on run_dir/LOCK, freed by the kernel when the process ends.
+// The run folder's lock: flock() on run_dir/LOCK, freed by the kernel when the process ends. Where
+// the file system has no flock, run_dir/LOCK.held is there while the folder is in use.
 #pragma once
 
 #include <filesystem>
@@ -8,14 +9,18 @@ namespace thoughtrank {
 
 class RunLock {
  public:
-  // Takes the lock. Error(kLocked) names pid, host and start time of the process that has it.
+  // Takes the lock. Throws Error(kLocked), which names pid, host and start
+  // time of the process that has it.
   explicit RunLock(const std::filesystem::path& run_dir);
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
+  // Is true where a name stands for the lock: it stays behind when the process is killed.
+  [[nodiscard]] bool is_by_name() const { return !name_.empty(); }
 
  private:
   int fd_ = -1;
+  std::filesystem::path name_;  // the file, where there is no flock
 };
 
 // Who has the lock of `run_dir`: "process 12 on host, started …", or "" when nobody has it. Asking

@@ -48,6 +48,16 @@ struct PublishedCheckpoint {
 [[nodiscard]] PublishedCheckpoint publish_checkpoint(const Llama& model,
                                                      const CheckpointSetup& setup);
 
+// What has become of a published checkpoint.
+struct CheckpointState {
+  // Why its weights, configuration or tokenizer are not those that were published, naming the file;
+  // empty when they are.
+  std::string damage;
+  // Sentences about other files that were changed or removed, or that somebody else put there.
+  std::vector<std::string> remarks;
+};
+[[nodiscard]] CheckpointState check_checkpoint(const std::filesystem::path& folder);
+
 // Returns the bytes that a checkpoint of this model will need.
 [[nodiscard]] uint64_t checkpoint_bytes(const Llama& model, Dtype dtype);
 
