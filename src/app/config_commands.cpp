@@ -52,6 +52,7 @@ std::string annotated_config(const std::string& model) {
   config.prompts.per_round = 6;
   config.prompts.holdout = 4;
   config.rounds = 2;
+  config.judge.first.kind = JudgeKind::likelihood;  // needs no server, no key and no answers
   config.generate.thought_tokens = 24;
   config.generate.answer_tokens = 40;
   config.train.learning_rate = 2e-5;

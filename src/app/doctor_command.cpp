@@ -120,12 +120,24 @@ std::string check_sizes(const RunPlan& plan) {
       "fits: {:.1f} GiB of memory, {:.1f} GiB of disk", gib(memory), gib(plan.disk_bytes));
 }
 
+// The file system of the run folder, or of what it will be made in.
+std::string check_folder(fs::path folder) {
+  while (!fs::exists(folder)) folder = folder.parent_path();
+  const FileSystemTraits traits = try_file_system(folder);
+  std::string lacks;
+  if (!traits.locks) lacks += "; no flock: LOCK.held says that a run is in use";
+  if (!traits.renames_at_once) lacks += "; no rename without replacing: the lock does for it";
+  if (!traits.syncs_folders) lacks += "; names are not durable: a power cut may cost a stage";
+  return folder.string() + ": writes, syncs and renames" + lacks;
+}
+
 void check_run(App& app, Report& report) {
   std::optional<RunPlan> plan;
   report.check("prompts", [&] {
     plan = make_plan(app.config(), /*probe=*/false, app.clock, app.stop);
     return fmt::format("{} found", plan->prompts_found);
   });
+  report.check("folder", [&] { return check_folder(fs::absolute(app.config().run_dir)); });
   if (!plan) return;
   report.check("sizes", [&] { return check_sizes(*plan); });
   report.check("judge", [&]() -> std::string {

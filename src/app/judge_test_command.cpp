@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/ranks.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/pipeline/model_setup.h"
@@ -64,7 +65,7 @@ std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
     scorer = make_likelihood_scorer(texts, config.model.path, compute, app.stop);
   }
   const PassingLedger ledger;
-  Judge judge({.options = config.judge,
+  Judge judge({.options = without_patience(config.judge),
                .select = config.select,
                .seed = static_cast<uint64_t>(config.seed),
                .round = 0,
@@ -86,6 +87,7 @@ std::vector<Judge::TestResult> test_judges(App& app, const RunConfig& config) {
 }
 
 void judge_test_command(App& app, const NoOptions&) {
+  require_one_rank();
   size_t faults = 0;
   for (const Judge::TestResult& result : test_judges(app, app.config())) {
     print(format_result(result));

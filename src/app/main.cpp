@@ -12,6 +12,7 @@
 #include <string>
 
 #include "app/command.h"
+#include "app/standard_streams.h"
 #include "app/texts.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
@@ -172,6 +173,7 @@ RunConfig App::config() const {
 }  // namespace thoughtrank
 
 int main(int count, char** words) {
+  thoughtrank::open_standard_streams();  // first: before any file is opened
   std::set_new_handler(thoughtrank::end_without_memory);
   std::set_terminate(thoughtrank::end_uncaught);
   return thoughtrank::run(count, words);

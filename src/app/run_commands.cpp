@@ -1,5 +1,6 @@
 // run, generate, judge, train, select.
 #include "app/command.h"
+#include "app/ranks.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/pipeline/fork.h"
 #include "thoughtrank/pipeline/run.h"
@@ -62,6 +63,7 @@ void work_with_batches(const std::string& again, const fs::path& file, const Wor
 }
 
 void run_command(App& app, const RunCommandOptions& options) {
+  require_one_rank();
   const RunConfig config = app.config();
   if (!options.fork_from.empty()) {
     fork_run(config, {.from = options.fork_from, .round = options.round});
@@ -74,12 +76,14 @@ void run_command(App& app, const RunCommandOptions& options) {
 }
 
 void run_stage_command(App& app, Stage stage, const std::optional<int64_t>& round) {
+  require_one_rank();
   const RunConfig config = app.config();
   run_one_stage(config, stage, round, app.clock, app.stop);
   print(format_status(read_status(config.run_dir)));
 }
 
 void judge_command(App& app, const JudgeCommandOptions& options) {
+  require_one_rank();
   const RunConfig config = app.config();
   work_with_batches("judge", options.batch.to, [&] {
     run_one_stage(config, Stage::judge, options.round, app.clock, app.stop, options.batch);
@@ -97,6 +101,7 @@ void train_command(App& app, const TrainCommandOptions& options) {
     fail(ExitCode::kUsage, "train: --data FILE and --out DIR go together");
   }
   if (options.data.empty()) return run_stage_command(app, Stage::train, options.round);
+  require_one_rank();
   const TrainFileResult result =
       train_file(app.config(), options.data, options.out, app.clock, app.stop);
   print(

@@ -160,7 +160,8 @@ class SchemaVisitor : public ShowingVisitor {
   void field(const char* key, const Shown& shown, const char* doc) override {
     Json& property = (*open_.back())["properties"][key];
     property = shown.type;
-    property["default"] = shown.value;
+    const bool is_unset = shown.type.contains("enum") && shown.value == "";  // has no default
+    if (!is_unset) property["default"] = shown.value;
     property["description"] = doc;
   }
   void begin_group(const char* key, const char* doc) override {

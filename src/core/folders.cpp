@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -227,6 +228,7 @@ FileSystemTraits try_file_system(const fs::path& folder) {
     file.close();
   }
   try {
+    traits.locks = ::flock(open_file(first, O_RDONLY).fd(), LOCK_EX | LOCK_NB) == 0;
     traits.renames_at_once = rename_without_replacing(first, second);
     traits.syncs_folders = sync_folder(folder);
   } catch (const Error&) {

@@ -10,23 +10,22 @@ void LedgerAccounts::take(const Json& record, const std::string& where) {
   const std::string type = require_string(record, "type", where);
   if (type == "note" || type == "void") return;
   const std::string request = require_string(record, "request", where);
+  const BatchedCall call = {request, record.value("number", int64_t{0})};
   if (type == "intent") {
-    if (open_.contains(request)) close(request, open_[request]);
+    if (open_.contains(request)) end_call(request, open_[request]);
     open_[request] = require_number(record, "reserved_usd", where);
   } else if (type == "batched") {
-    batched_[request] = require_number(record, "reserved_usd", where);
+    batched_[call] = require_number(record, "reserved_usd", where);
   } else if (type == "failed" || type == "result") {
-    // Neither asked nor in a file that is out: the result of a batch that was given up, after all.
-    const bool is_of_discarded = !open_.contains(request) && !batched_.contains(request);
-    const auto discarded = discarded_.find(request);
-    if (is_of_discarded && discarded != discarded_.end()) {
-      spent_ -= std::exchange(discarded->second, 0);
-    }
-    close(request, require_number(record, "usd", where));
+    const double usd = require_number(record, "usd", where);
+    // Ledgers of earlier versions do not say which results came from a batch.
+    const bool is_of_batch = record.contains("number") || !open_.contains(request);
+    is_of_batch ? end_batched_call(call, usd) : end_call(request, usd);
   } else if (type == "discarded") {
     const double usd = require_number(record, "usd", where);
-    close(request, usd);
-    discarded_[request] = usd;
+    batched_.erase(call);
+    discarded_[call] = usd;
+    spent_ += usd;
   } else if (type == "reused") {
     saved_ += require_number(record, "usd", where);
   } else {
@@ -34,10 +33,18 @@ void LedgerAccounts::take(const Json& record, const std::string& where) {
   }
 }
 
-void LedgerAccounts::close(const std::string& request, double usd) {
+void LedgerAccounts::end_call(const std::string& request, double usd) {
   open_.erase(request);
-  batched_.erase(request);
   spent_ += usd;
+}
+
+// The result of a batch that was given up comes in the place of what that was taken to cost.
+void LedgerAccounts::end_batched_call(const BatchedCall& call, double usd) {
+  spent_ += usd;
+  if (batched_.erase(call) > 0) return;
+  if (const auto given_up = discarded_.find(call); given_up != discarded_.end()) {
+    spent_ -= std::exchange(given_up->second, 0);
+  }
 }
 
 void LedgerAccounts::charge_open() {

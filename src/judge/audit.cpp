@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "judge/cut_answers.h"
 #include "judge/judge_reliability.h"
 #include "judge/phrases.h"
 #include "judge/ranking_round.h"
@@ -187,6 +188,10 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
                                    length.value() > 0 ? "longer" : "shorter",
                                    length.value()));
   }
+  const CutAnswers cut = count_cut_answers(tasks, best);
+  if (std::string finding = cut_finding(cut); !finding.empty()) {
+    findings.push_back(std::move(finding));
+  }
   const Json phrases = phrases_json(outcomes, findings);
   const auto ranked = std::count_if(
       best.begin(), best.end(), [](const BestOutputRow& row) { return !row.items.empty(); });
@@ -202,6 +207,11 @@ Json audit_round(const std::vector<JudgeTask>& tasks,
           {"agreement", agreement(by_judge)},
           {"length_correlation", length.to_json()},
           {"chosen_minus_median_length", outcomes.length_gap.to_json()},
+          {"cut",
+           {{"answers", cut.answers},
+            {"of_answers", cut.of_answers},
+            {"winners", cut.winners},
+            {"of_winners", cut.of_winners}}},
           {"phrases", phrases},
           {"findings", findings}};
 }

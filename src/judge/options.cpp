@@ -14,8 +14,21 @@ bool gives_scores(JudgeKind kind) {
     case JudgeKind::command:
     case JudgeKind::replay:
       return false;
+    case JudgeKind::unset:
+      break;
   }
-  fail(ExitCode::kInternal, "unknown kind of judge");
+  fail(ExitCode::kInternal, "a judge without a kind was asked for");
+}
+
+std::string judge_kinds_text() {
+  return "  openai      a server that speaks OpenAI's chat completions (judge.base_url, "
+         "judge.model)\n"
+         "  anthropic   a server that speaks Anthropic's messages (judge.model)\n"
+         "  command     a program of yours (judge.command)\n"
+         "  reference   the prompts' own \"answer\", compared by judge.match\n"
+         "  likelihood  the untrained model's own probabilities: shows the machinery, teaches "
+         "little\n"
+         "  replay      the calls of an earlier run, from its ledger";
 }
 
 bool makes_calls(JudgeKind kind) { return server_kind(kind).has_value(); }
@@ -32,8 +45,10 @@ std::optional<ServerKind> server_kind(JudgeKind kind) {
     case JudgeKind::reference:
     case JudgeKind::replay:
       return std::nullopt;
+    case JudgeKind::unset:
+      break;
   }
-  fail(ExitCode::kInternal, "unknown kind of judge");
+  fail(ExitCode::kInternal, "a judge without a kind was asked for");
 }
 
 void DropOptions::visit(FieldVisitor& v) {
@@ -44,13 +59,14 @@ void DropOptions::visit(FieldVisitor& v) {
 }
 
 void JudgeServer::visit_identity(FieldVisitor& v) {
-  v.choice("kind",
-           kind,
-           kJudgeKinds,
-           "who judges: an OpenAI-compatible server, Anthropic's, the frozen round-0 model, the "
-           "prompt's answer, a program, or the ledger only");
+  v.choice_without_default("kind",
+                           kind,
+                           JudgeKind::unset,
+                           kJudgeKinds,
+                           "who judges: an OpenAI-compatible server, Anthropic's, the frozen "
+                           "round-0 model, the prompt's answer, a program, or the ledger only");
   server.visit_address(v);
-  v.path("rubric", rubric, "file with the judging instructions; empty = built in");
+  v.may_change().path("rubric", rubric, "file with the judging instructions; empty = built in");
   server.visit_command(v);
 }
 
@@ -125,6 +141,12 @@ std::vector<JudgeServer> all_judges(const JudgeOptions& options) {
     if (options.first.kind == JudgeKind::replay) judges.back().kind = JudgeKind::replay;
   }
   return judges;
+}
+
+JudgeOptions without_patience(JudgeOptions options) {
+  options.first.server.patience_s = 0;
+  for (JudgeServer& other : options.others) other.server.patience_s = 0;
+  return options;
 }
 
 void hide_judge_keys(const JudgeOptions& options) {

@@ -34,7 +34,7 @@ void check_scores(const std::vector<double>& scores, size_t answers, const std::
 }  // namespace
 
 void PointwiseJudge::check(const PromptRow& prompt) const {
-  if (options_.first.kind == JudgeKind::reference) check_reference(prompt, options_.match);
+  if (options_.first.kind == JudgeKind::reference) require_reference(prompt, options_.match);
 }
 
 std::vector<double> PointwiseJudge::score(const PromptRow& prompt,

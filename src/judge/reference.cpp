@@ -7,6 +7,7 @@
 
 #include "judge/candidates.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/judge/judge.h"
 
 namespace thoughtrank {
 namespace {
@@ -63,7 +64,7 @@ bool matches_reference(const std::string& answer,
   fail(ExitCode::kInternal, "unknown way to compare answers");
 }
 
-void check_reference(const PromptRow& prompt, ReferenceMatch match) {
+void require_reference(const PromptRow& prompt, ReferenceMatch match) {
   if (trimmed(prompt.answer).empty()) {
     fail(ExitCode::kConfig,
          "judge.kind reference: prompt '{}' has no 'answer'. Add one, or take another judge",

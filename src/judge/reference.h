@@ -18,8 +18,4 @@ namespace thoughtrank {
                                      const std::string& reference,
                                      ReferenceMatch match);
 
-// Error(kConfig) naming the prompt when it has no reference; Error(kBadData) when the reference is
-// no number or no regular expression.
-void check_reference(const PromptRow& prompt, ReferenceMatch match);
-
 }  // namespace thoughtrank

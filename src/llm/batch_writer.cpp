@@ -18,7 +18,7 @@ void BatchWriter::submit(uint64_t ticket, std::string body) {
     return;
   }
   // Before the ledger says that the call is out: a protocol without batch files fails here.
-  std::string line = protocol_.batch_line(call.request, call.body);
+  std::string line = protocol_.batch_line(accounts_.ledger().export_id(call.request), call.body);
   if (accounts_.ledger().is_exported(call.request)) {
     ++exported_before_;
   } else {

@@ -50,7 +50,10 @@ void CallAccounts::fail_for_cap(const Call& call) const {
        call.reserved_usd);
 }
 
-Reply CallAccounts::settle(const Call& call, std::string body, Outcome outcome) {
+Reply CallAccounts::settle(const Call& call,
+                           std::string body,
+                           Outcome outcome,
+                           const BatchedCall* of_batch) {
   const bool is_too_long = outcome == Outcome::too_long;
   // What is not text cannot be kept as text; it is no ranking either way.
   if (!is_valid_utf8(body)) body = "(the body is not UTF-8)";
@@ -59,7 +62,7 @@ Reply CallAccounts::settle(const Call& call, std::string body, Outcome outcome) 
   if (is_too_long) usd = 0;
   const PaidReply paid{
       .body = std::move(body), .usd = usd, .attempts = call.attempts, .is_too_long = is_too_long};
-  ledger_.settle(call.request, paid);
+  ledger_.settle(call.request, paid, of_batch);
   return reply_of(call, paid);
 }
 

@@ -43,7 +43,10 @@ class CallAccounts {
 
   // Takes a reply into the ledger at its price; a reply without a bill costs what was reserved, and
   // the word that the request is too long costs nothing.
-  Reply settle(const Call& call, std::string body, Outcome outcome);
+  Reply settle(const Call& call,
+               std::string body,
+               Outcome outcome,
+               const BatchedCall* of_batch = nullptr);
   [[nodiscard]] Reply give_up(const Call& call, Outcome outcome, const std::string& reason) const;
   // What the ledger knows of the call's attempts is all there will be.
   [[nodiscard]] Reply give_up_as_before(Call call, const FailedAttempts& failure) const;

@@ -15,6 +15,12 @@ constexpr double kLongestRetryAfter_s = 120;
 constexpr double kFirstBackoff_s = 1;
 constexpr double kLookAround_s = 0.1;  // how often a waiting client looks at the stop flag
 
+// Nobody is there, or a gateway says that nobody is.
+bool is_down(const TransportReply& reply) {
+  return reply.failure == TransportFailure::unreachable ||
+         (reply.status >= 502 && reply.status <= 504);
+}
+
 // Full jitter: anything between nothing and twice as much with each attempt.
 double backoff_s(uint64_t seed, const std::string& request, int64_t attempt) {
   RandomStream random(
@@ -71,10 +77,11 @@ void Client::take_all(std::vector<FinishedTransfer> finished) {
   if (end) std::rethrow_exception(end);
 }
 
-// While the breaker is open one probe flies at a time.
+// While the breaker is open, or the server is not there yet, one probe flies at a time.
 bool Client::may_fly() const {
   const auto flying = static_cast<int64_t>(flying_.size());
-  return !queue_.empty() && flying < (breaker_.is_open() ? 1 : limit_.calls());
+  const bool is_starting = !has_answered_ && first_try_s_ >= 0;
+  return !queue_.empty() && flying < (breaker_.is_open() || is_starting ? 1 : limit_.calls());
 }
 
 double Client::next_departure_s() const {
@@ -116,6 +123,7 @@ void Client::take(FinishedTransfer finished) {
   TransportReply& reply = finished.reply;
   reply.body = parts_.key.redact(std::move(reply.body));
   const Classified meaning = classify(reply);
+  has_answered_ = has_answered_ || !is_down(reply);
   learn(call, reply, meaning);
   if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
     ready_.push_back(accounts_.settle(call, std::move(reply.body), meaning.outcome));
@@ -129,6 +137,7 @@ void Client::take_failure(Call call, const TransportReply& reply, const Classifi
   const double usd = meaning.may_be_billed ? call.reserved_usd : 0;
   accounts_.ledger().lose(call.request, usd, reason, meaning.outcome == Outcome::failed);
   call.lost_usd += usd;
+  if (waits_for_start(reply, reason)) return try_again_later(std::move(call));
   if (meaning.outcome == Outcome::retry) check_patience(reason);
   if (meaning.outcome == Outcome::retry && call.attempts < kMostAttempts) {
     retry(std::move(call), reply);
@@ -171,16 +180,49 @@ void Client::retry(Call call, const TransportReply& reply) {
   queue_.emplace(due_s, std::move(call));
 }
 
+// True where the server has never answered and may still come up: such failures are no attempts of
+// the call. Without patience they are.
+bool Client::waits_for_start(const TransportReply& reply, const std::string& reason) {
+  if (has_answered_ || !is_down(reply) || options_.patience_s <= 0) return false;
+  const double now = parts_.clock.now_s();
+  if (first_try_s_ < 0) {
+    first_try_s_ = now;
+    log_warning("judge: {} does not answer yet ({}); it is tried for {:.0f} s (judge.patience_s)",
+                accounts_.endpoint(),
+                reason,
+                options_.patience_s);
+  }
+  if (now - first_try_s_ >= options_.patience_s) fail_for_patience(now - first_try_s_, reason);
+  return true;
+}
+
+void Client::try_again_later(Call call) {
+  call.attempts = 0;
+  const double pause_s = std::pow(2.0, static_cast<double>(std::min<int64_t>(start_tries_++, 10)));
+  const double due_s = parts_.clock.now_s() + std::min(pause_s, CircuitBreaker::kProbeEvery_s);
+  queue_.emplace(due_s, std::move(call));
+}
+
 void Client::check_patience(const std::string& reason) const {
   const double down_s = breaker_.open_for_s(parts_.clock.now_s());
-  if (!breaker_.is_open() || down_s < options_.patience_s) return;
+  if (breaker_.is_open() && down_s >= options_.patience_s) fail_for_patience(down_s, reason);
+}
+
+void Client::fail_for_patience(double down_s, const std::string& reason) const {
+  if (!has_answered_) {
+    fail(ExitCode::kJudge,
+         "no judge answers at {} ({}), for {:.0f} s now (judge.patience_s). Is the server running, "
+         "and "
+         "judge.base_url right?",
+         accounts_.endpoint(),
+         reason,
+         down_s);
+  }
   fail(ExitCode::kJudge,
-       "the judge at {} has not answered for {:.0f} s; {} or more calls in a row failed, the last "
-       "one: {}. Finished calls are kept: run again when the judge is back (judge.patience_s says "
-       "how long to wait)",
+       "the judge at {} has not answered for {:.0f} s; the last failure: {}. Finished calls are "
+       "kept: run again when the judge is back (judge.patience_s says how long to wait)",
        accounts_.endpoint(),
        down_s,
-       CircuitBreaker::kMostFailures,
        reason);
 }
 

@@ -51,6 +51,9 @@ class Client : public Channel {
   void take_failure(Call call, const TransportReply& reply, const Classified& meaning);
   void retry(Call call, const TransportReply& reply);
   void check_patience(const std::string& reason) const;
+  [[nodiscard]] bool waits_for_start(const TransportReply& reply, const std::string& reason);
+  void try_again_later(Call call);
+  [[noreturn]] void fail_for_patience(double down_s, const std::string& reason) const;
   [[noreturn]] void end_work(Outcome outcome, const std::string& reason) const;
 
   ClientOptions options_;
@@ -61,6 +64,10 @@ class Client : public Channel {
   std::map<uint64_t, Call> flying_;  // calls by the number of their transfer
   uint64_t transfers_ = 0;
   double paused_until_s_ = 0;
+  // Until the server has answered for the first time: it may only be starting.
+  bool has_answered_ = false;
+  double first_try_s_ = -1;  // when it was found not to be there; -1: it was not
+  int64_t start_tries_ = 0;
   RetryBudget retries_;
   CircuitBreaker breaker_;
   ConcurrencyLimit limit_;

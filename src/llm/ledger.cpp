@@ -15,6 +15,12 @@ const std::string& process_mark() {
   return kMark;
 }
 
+// The first is the request's hash, as in files of earlier versions.
+std::string export_id_of(const std::string& request, int64_t number) {
+  constexpr size_t kHashPart = 56;  // providers take 64 characters
+  return number == 0 ? request : fmt::format("{}-{}", request.substr(0, kHashPart), number);
+}
+
 }  // namespace
 
 Ledger::Ledger(std::filesystem::path path) : path_(std::move(path)) {
@@ -33,23 +39,16 @@ void Ledger::take(const Json& record) {
   }
   const std::string request = require_string(record, "request", where);
   if (type == "failed") {
-    exported_.erase(request);
-    discarded_.erase(request);
-    FailedAttempts& failure = failures_[request];
-    ++failure.attempts;
-    failure.usd += require_number(record, "usd", where);
-    failure.reason = require_string(record, "reason", where);
-    failure.is_final = record.value("final", false);
+    take_failure(request, record);
   } else if (type == "result") {
     take_result(request, record);
   } else if (type == "void") {
     replies_.erase(request);
     failures_.erase(request);
   } else if (type == "batched") {
-    exported_[request] = require_number(record, "reserved_usd", where);
+    take_export(request, record);
   } else if (type == "discarded") {
-    exported_.erase(request);
-    discarded_[request] = require_number(record, "usd", where);
+    end_export(request, record, BatchedCall::State::discarded);
   } else if (type == "reused") {
     paid_before_.erase(request);
   }
@@ -62,9 +61,40 @@ void Ledger::take_result(const std::string& request, const Json& record) {
                        .attempts = require_int(record, "attempts", 1, 1000, where),
                        .is_too_long = record.value("too_long", false)};
   failures_.erase(request);
-  exported_.erase(request);
-  discarded_.erase(request);
+  end_export(request, record, BatchedCall::State::ended);
   if (record.value("process", "") != process_mark()) paid_before_.insert(request);
+}
+
+void Ledger::take_failure(const std::string& request, const Json& record) {
+  const std::string where = path_.string();
+  const bool was_out = out_.contains(request);
+  end_export(request, record, BatchedCall::State::ended);
+  // What failed in a batch that was given up says nothing of the one that is out now.
+  if (was_out && out_.contains(request)) return;
+  FailedAttempts& failure = failures_[request];
+  ++failure.attempts;
+  failure.usd += require_number(record, "usd", where);
+  failure.reason = require_string(record, "reason", where);
+  failure.is_final = record.value("final", false);
+}
+
+void Ledger::take_export(const std::string& request, const Json& record) {
+  const int64_t number = record.value("number", int64_t{0});
+  const std::string id = export_id_of(request, number);
+  exports_[id] = {.request = request,
+                  .number = number,
+                  .reserved_usd = require_number(record, "reserved_usd", path_.string())};
+  export_count_[request] = number + 1;
+  out_[request] = id;
+}
+
+// The call of the record's number; of none where the record is not a batch's.
+void Ledger::end_export(const std::string& request, const Json& record, BatchedCall::State state) {
+  const auto found = exports_.find(export_id_of(request, record.value("number", int64_t{0})));
+  if (found == exports_.end()) return;
+  found->second.state = state;
+  const auto out = out_.find(request);
+  if (out != out_.end() && out->second == found->first) out_.erase(out);
 }
 
 // Every record goes the same way whether it is written or read.
@@ -96,7 +126,7 @@ void Ledger::intend(const std::string& request, double reserved_usd) {
   append({{"type", "intent"}, {"request", request}, {"reserved_usd", reserved_usd}});
 }
 
-void Ledger::settle(const std::string& request, PaidReply reply) {
+void Ledger::settle(const std::string& request, PaidReply reply, const BatchedCall* of_batch) {
   Json record = {{"type", "result"},
                  {"request", request},
                  {"usd", reply.usd},
@@ -104,15 +134,18 @@ void Ledger::settle(const std::string& request, PaidReply reply) {
                  {"process", process_mark()},
                  {"reply", std::move(reply.body)}};
   if (reply.is_too_long) record["too_long"] = true;
+  if (of_batch != nullptr) record["number"] = of_batch->number;
   append(record);
 }
 
 void Ledger::lose(const std::string& request,
                   double usd,
                   const std::string& reason,
-                  bool is_final) {
+                  bool is_final,
+                  const BatchedCall* of_batch) {
   Json record = {{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}};
   if (is_final) record["final"] = true;
+  if (of_batch != nullptr) record["number"] = of_batch->number;
   append(record);
 }
 
@@ -121,23 +154,34 @@ void Ledger::forget(const std::string& request) {
   append({{"type", "void"}, {"request", request}});
 }
 
-void Ledger::export_call(const std::string& request, double reserved_usd) {
-  append({{"type", "batched"}, {"request", request}, {"reserved_usd", reserved_usd}});
+std::string Ledger::export_id(const std::string& request) const {
+  if (const auto out = out_.find(request); out != out_.end()) return out->second;
+  const auto count = export_count_.find(request);
+  return export_id_of(request, count == export_count_.end() ? 0 : count->second);
 }
 
-double Ledger::exported_usd(const std::string& request) const {
-  for (const auto* calls : {&exported_, &discarded_}) {
-    if (const auto found = calls->find(request); found != calls->end()) return found->second;
+void Ledger::export_call(const std::string& request, double reserved_usd) {
+  Json record = {{"type", "batched"}, {"request", request}, {"reserved_usd", reserved_usd}};
+  if (const auto count = export_count_.find(request); count != export_count_.end()) {
+    record["number"] = count->second;
   }
-  return 0;
+  append(record);
+}
+
+const BatchedCall* Ledger::find_exported(const std::string& export_id) const {
+  const auto found = exports_.find(export_id);
+  return found == exports_.end() ? nullptr : &found->second;
 }
 
 int64_t Ledger::discard_exported() {
-  const std::map<std::string, double> discarded = exported_;
-  for (const auto& [request, reserved_usd] : discarded) {
-    append({{"type", "discarded"}, {"request", request}, {"usd", reserved_usd}});
+  const std::map<std::string, std::string> out = out_;
+  for (const auto& [request, id] : out) {
+    const BatchedCall& call = exports_.at(id);
+    Json record = {{"type", "discarded"}, {"request", request}, {"usd", call.reserved_usd}};
+    if (call.number > 0) record["number"] = call.number;
+    append(record);
   }
-  return std::ssize(discarded);
+  return std::ssize(out);
 }
 
 const Json* Ledger::note(const std::string& name) const {

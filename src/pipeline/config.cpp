@@ -6,9 +6,10 @@
 namespace thoughtrank {
 
 void ModelOptions::visit(FieldVisitor& v) {
-  v.path("path",
-         path,
-         "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
+  v.may_change().path(
+      "path",
+      path,
+      "Hugging Face folder: config.json, tokenizer.json or tokenizer.model, *.safetensors");
   v.choice("dtype",
            dtype,
            kComputeDtypes,
@@ -17,10 +18,11 @@ void ModelOptions::visit(FieldVisitor& v) {
 }
 
 void PromptOptions::visit(FieldVisitor& v) {
-  v.path("path",
-         path,
-         ".jsonl rows with prompt, question or messages (optional id, system, answer), or .txt, "
-         "one per line");
+  v.may_change().path(
+      "path",
+      path,
+      ".jsonl rows with prompt, question or messages (optional id, system, answer), or .txt, "
+      "one per line");
   v.integer("per_round",
             per_round,
             {0, 100'000'000},
@@ -75,6 +77,10 @@ void check_relations(const RunConfig& config, const std::string& file) {
     if (!holds) problems.push_back(file.empty() ? problem : file + ": " + problem);
   };
   need(!config.model.path.empty(), "'model.path' is missing: the Hugging Face folder of the model");
+  for (const JudgeServer& judge : all_judges(config.judge)) {
+    need(judge.kind != JudgeKind::unset,
+         "'judge.kind' is missing: who ranks the answers. One of\n" + judge_kinds_text());
+  }
   need(!config.prompts.path.empty(), "'prompts.path' is missing: a .jsonl or .txt file of prompts");
   need(std::regex_match(config.device, std::regex("auto|cpu|cuda(:[0-9]{1,2})?")),
        fmt::format("'device' should be auto, cpu, cuda or cuda:N, found '{}'", config.device));

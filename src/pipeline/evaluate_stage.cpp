@@ -1,10 +1,14 @@
 // After round N (and before the first, as round 0): one greedy generation per held-out prompt,
 // compared with the anchor, the base model's own answer without a thought.
+#include <algorithm>
+
 #include "pipeline/anchors.h"
 #include "pipeline/branch_store.h"
 #include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/cut_answers.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/model/llama.h"
 
@@ -61,6 +65,16 @@ std::vector<std::string> anchors_of(const Session& session,
   return anchors;
 }
 
+// How many answers were cut, for whoever looks at their scores.
+Json count_cut(const std::vector<OutputRow>& outputs, int64_t round) {
+  const auto cut = std::count_if(outputs.begin(), outputs.end(), [](const OutputRow& row) {
+    return row.finish == Finish::length;
+  });
+  const std::string text = heldout_cut_text(cut, std::ssize(outputs), round);
+  if (!text.empty()) log_warning("{}", text);
+  return {{"cut", cut}, {"answers", outputs.size()}};
+}
+
 // Scores or comparisons of the answers; an empty answer of a pointwise judge keeps a null score.
 void judge_heldout(Session& session,
                    std::vector<EvalRow>& rows,
@@ -104,6 +118,7 @@ StageReport evaluate_stage(Session& session, int64_t round) {
         load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
     const auto outputs = generate_heldout(session, decoder, store, model_sha256, round);
     anchors = anchors_of(session, outputs, round);
+    report.facts = count_cut(outputs, round);
     // The loss of the same answers is followed over the rounds.
     const auto targets = own_answers(session.prompts.holdout).value_or(anchors);
     for (size_t n = 0; n < outputs.size(); ++n) {

@@ -1,6 +1,7 @@
 #include "pipeline/freeze.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <vector>
 
@@ -63,20 +64,44 @@ ComputeSetup frozen_compute(const Json& record, const std::string& where) {
           .optimizer_state = enum_of(state, kOptimizerStates, "optimizer_state", where)};
 }
 
-// The value of "config.judge.max_usd" in run.json; null where that was written without such a key.
-Json value_at(const Json& record, std::string dotted_key) {
+// Where "config.judge.max_usd" stands in run.json.
+Json::json_pointer place_of(std::string dotted_key) {
   std::replace(dotted_key.begin(), dotted_key.end(), '.', '/');
-  const Json::json_pointer place("/" + dotted_key);
+  return Json::json_pointer("/" + dotted_key);
+}
+
+// Its value; null where the file was written without such a key.
+Json value_at(const Json& record, const std::string& dotted_key) {
+  const Json::json_pointer place = place_of(dotted_key);
   return record.contains(place) ? record.at(place) : Json();
 }
 
-// One line per key that differs and may not, by name. Rounds may be added to a run.
+// The value with the file's name instead of each absolute path: a tree may be moved, or be reached
+// by another path. What a run reads of such a file is compared by its digest.
+Json without_folders(const Json& value) {
+  if (value.is_string()) {
+    const fs::path path = value.get<std::string>();
+    return path.is_absolute() && path.has_filename() ? Json(path.filename().string()) : value;
+  }
+  if (!value.is_structured()) return value;
+  Json copy = value;
+  for (Json& part : copy) part = without_folders(part);
+  return copy;
+}
+
+// Rounds may be added to a run, and rows may turn out longer than was thought.
+constexpr std::array<const char*, 2> kMayBeRaised = {"rounds", "train.sequence_length"};
+bool may_be_raised(const std::string& key) {
+  return std::find(kMayBeRaised.begin(), kMayBeRaised.end(), key) != kMayBeRaised.end();
+}
+
+// One line per key that differs and may not, by name.
 std::vector<std::string> differences(const Json& before, const Json& now, RunConfig config) {
   std::map<std::string, std::string> lines;
   const auto compare = [&](const std::string& key, const std::string& place) {
     const Json old_value = value_at(before, place), value = value_at(now, place);
-    const bool is_longer = key == "rounds" && value > old_value;
-    if (old_value == value || is_longer) return;
+    const bool is_longer = may_be_raised(key) && value > old_value;
+    if (without_folders(old_value) == without_folders(value) || is_longer) return;
     lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));
   };
   for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
@@ -110,19 +135,23 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
   if (!lines.empty()) {
     std::string diff;
     for (const std::string& line : lines) diff += "\n" + line;
-    fail(ExitCode::kConfig,
-         "{0} was started with other values:{1}\nPut them back, or start a new run folder with "
-         "another run_dir; --fork-from {0} --round N takes its rounds before N over "
-         "(rounds may go up; keys, caps and time-outs may change).",
-         run_json.parent_path().string(),
-         diff);
+    fail(
+        ExitCode::kConfig,
+        "{0} was started with other values:{1}\nPut them back, or start a new run folder with "
+        "another run_dir; --fork-from {0} --round N takes its rounds before N over "
+        "(rounds and train.sequence_length may go up; paths, keys, caps and time-outs may change).",
+        run_json.parent_path().string(),
+        diff);
   }
   // So that a third start may not go back below what the second one has begun.
-  if (config.rounds > require_int(before.at("config"), "rounds", 1, 99, where)) {
-    Json longer = before;
-    longer["config"]["rounds"] = config.rounds;
-    publish_file(run_json, longer.dump(2) + "\n");
+  Json raised = before;
+  for (const std::string key : kMayBeRaised) {
+    if (const Json value = value_at(now, "config." + key);
+        value != value_at(before, "config." + key)) {
+      raised[place_of("config." + key)] = value;
+    }
   }
+  if (raised != before) publish_file(run_json, raised.dump(2) + "\n");
   ComputeSetup frozen = frozen_compute(before, where);
   if (frozen.threads != compute.threads) {
     log_info("threads: {} as at the first start of this run", frozen.threads);

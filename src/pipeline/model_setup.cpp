@@ -29,15 +29,19 @@ std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt) const {
   return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
 }
 
-std::string context_misfit(const RunConfig& config,
-                           const ModelTexts& texts,
-                           const PromptRow& prompt,
-                           bool has_thought) {
+int64_t longest_branch(const RunConfig& config, const ModelTexts& texts, bool has_thought) {
   // The head's character may be two tokens.
   const auto tags = texts.tokenizer->encode(config.branches.open).size() +
                     texts.tokenizer->encode(config.branches.close).size() + 2;
   const int64_t thought = static_cast<int64_t>(tags) + config.generate.thought_tokens;
-  const int64_t branch = (has_thought ? thought : 0) + config.generate.answer_tokens;
+  return (has_thought ? thought : 0) + config.generate.answer_tokens;
+}
+
+std::string context_misfit(const RunConfig& config,
+                           const ModelTexts& texts,
+                           const PromptRow& prompt,
+                           bool has_thought) {
+  const int64_t branch = longest_branch(config, texts, has_thought);
   const int64_t length = std::ssize(prompt.token_ids);
   if (length + branch <= texts.model.max_position_embeddings) return "";
   return fmt::format(

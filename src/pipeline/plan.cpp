@@ -106,7 +106,7 @@ Judge::Setup judge_setup(const RunConfig& config,
                          const fs::path& ledger,
                          Clock& clock,
                          const StopFlag& stop) {
-  return {.options = config.judge,
+  return {.options = without_patience(config.judge),
           .select = config.select,
           .seed = 0,
           .round = 0,

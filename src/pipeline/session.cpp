@@ -31,16 +31,44 @@ void warn_left_out(const PromptPlan& plan, const std::string& reason) {
 
 void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
   if (config.judge.first.kind != JudgeKind::reference) return;
-  const auto check = [](const std::vector<PromptRow>& prompts) {
-    for (const PromptRow& prompt : prompts) {
-      if (!prompt.answer.empty()) continue;
-      fail(ExitCode::kConfig,
-           "judge.kind reference needs an \"answer\" with every prompt; '{}' has none",
-           prompt.prompt_id);
+  for (const PromptRow& prompt : plan.holdout) require_reference(prompt, config.judge.match);
+  for (const auto& round : plan.rounds) {
+    for (const PromptRow& prompt : round) require_reference(prompt, config.judge.match);
+  }
+}
+
+// Error(kConfig) where training could refuse a row as too long, after all has been generated and
+// judged. A pair of objective dpo_nll is trained on together.
+void require_rows_fit(const RunConfig& config, const ModelTexts& texts, const PromptPlan& plan) {
+  const int64_t rows = config.train.objective == Objective::dpo_nll ? 2 : 1;
+  const int64_t branch = longest_branch(config, texts);
+  const PromptRow* longest = nullptr;
+  int64_t longer = 0;
+  for (const auto& round : plan.rounds) {
+    for (const PromptRow& prompt : round) {
+      const int64_t tokens = rows * (std::ssize(prompt.token_ids) + branch);
+      if (tokens <= config.train.sequence_length) continue;
+      ++longer;
+      const bool is_longest =
+          longest == nullptr || prompt.token_ids.size() > longest->token_ids.size();
+      if (is_longest) longest = &prompt;
     }
-  };
-  check(plan.holdout);
-  for (const auto& round : plan.rounds) check(round);
+  }
+  if (longest == nullptr) return;
+  const int64_t prompt = std::ssize(longest->token_ids);
+  fail(ExitCode::kConfig,
+       "train.sequence_length is {}, but a {} of prompt '{}' can have {} tokens ({} of the prompt, "
+       "{} of thought and answer{}); {} prompts can pass it. Raise train.sequence_length to {}, or "
+       "lower generate.answer_tokens or thought_tokens",
+       config.train.sequence_length,
+       rows == 1 ? "row" : "pair",
+       longest->prompt_id,
+       rows * (prompt + branch),
+       prompt,
+       branch,
+       rows == 1 ? "" : ", twice",
+       longer,
+       rows * (prompt + branch));
 }
 
 // Room for the two newest checkpoints. The optimizer's state and each checkpoint ask again with
@@ -90,13 +118,33 @@ std::string texts_sha256(const RunConfig& config) {
   }
   const std::string& rubric = config.judge.first.rubric;
   if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
-  for (const JudgeServer& other : config.judge.others) {
-    if (!other.rubric.empty()) digests["rubric " + other.rubric] = sha256_file(other.rubric);
+  for (size_t n = 0; n < config.judge.others.size(); ++n) {  // by number: a path may change
+    const std::string& file = config.judge.others[n].rubric;
+    if (!file.empty()) digests[fmt::format("rubric {}", n)] = sha256_file(file);
   }
   return sha256(dump_json(digests));
 }
 
 namespace {
+
+// Error(kIo) before the first work where a stage could not publish what it has made.
+void describe_file_system(const RunFolder& folder, const RunLock& lock) {
+  const FileSystemTraits traits = try_file_system(folder.root());
+  if (lock.is_by_name()) {
+    log_warning("{}: this file system has no flock; LOCK.held says that the run is in use",
+                folder.root().string());
+  }
+  if (!traits.renames_at_once) {
+    log_debug("{}: this file system cannot rename without replacing; the run's lock does for it",
+              folder.root().string());
+  }
+  if (!traits.syncs_folders) {
+    log_warning(
+        "{}: this file system does not make names durable: a power cut may cost the newest "
+        "stage, which is then made again",
+        folder.root().string());
+  }
+}
 
 void tidy(const RunFolder& folder) {
   remove_leftovers(folder.root());
@@ -117,6 +165,7 @@ PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   };
   PromptPlan plan = plan_prompts(read_prompt_file(config.prompts.path), config, encode);
   check_reference_answers(config, plan);
+  require_rows_fit(config, texts, plan);
   warn_left_out(plan, reason);
   return plan;
 }
@@ -185,6 +234,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   auto lock = std::make_unique<RunLock>(folder.root());
   // Only whoever has the lock knows that leftovers are no work in progress.
   tidy(folder);
+  describe_file_system(folder, *lock);
   const ComputeSetup frozen =
       freeze_or_check(folder.frozen(), config, compute, identity, clock.utc_time());
   use_compute(frozen);

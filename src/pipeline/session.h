@@ -70,8 +70,9 @@ struct Session {
 void require_judge(Session& session, int64_t round);
 
 // Reads the config's prompts, encodes them and plans the rounds. Prompts that do not fit the
-// model's context are left out, with a warning. Error(kConfig) for a reference judge without all
-// answers.
+// model's context are left out, with a warning. Throws Error(kConfig | kBadData) for what a later
+// stage would refuse: rows that can pass train.sequence_length, answers that a reference judge
+// cannot compare with.
 [[nodiscard]] PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts);
 
 }  // namespace thoughtrank

@@ -95,6 +95,15 @@ void read_evaluation(const RunFolder& folder, RoundStatus& round) {
   round.heldout_loss = summarise(rows, &EvalRow::heldout_loss);
 }
 
+// Of runs whose journal says so.
+void read_cut(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
+  const Json* record = log.finished(round.round, Stage::evaluate);
+  if (record == nullptr || !record->contains("cut")) return;
+  const std::string where = folder.journal().string();
+  round.heldout_cut = require_int(*record, "cut", 0, INT64_MAX, where);
+  round.heldout_answers = require_int(*record, "answers", 0, INT64_MAX, where);
+}
+
 std::string read_audit(const RunFolder& folder, int64_t round) {
   const fs::path file = folder.file(round, RoundFile::audit);
   if (!fs::exists(file)) return {};
@@ -138,6 +147,7 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   read_selection(folder, round);
   read_training(folder, log, round);
   read_evaluation(folder, round);
+  read_cut(folder, log, round);
   round.audit = read_audit(folder, number);
   return round;
 }

@@ -3,6 +3,7 @@
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
+#include "thoughtrank/data/cut_answers.h"
 #include "thoughtrank/report/status.h"
 
 namespace thoughtrank {
@@ -78,6 +79,17 @@ std::string reasons(const RunStatus& status) {
   return text;
 }
 
+// What of the newest evaluation that is there asks for a word.
+std::string cut_line(const RunStatus& status) {
+  for (auto round = status.history.rbegin(); round != status.history.rend(); ++round) {
+    if (round->heldout_answers == 0) continue;
+    const std::string text =
+        heldout_cut_text(round->heldout_cut, round->heldout_answers, round->round);
+    return text.empty() ? "" : "\n" + text + "\n";
+  }
+  return "";
+}
+
 std::string newest_audit(const RunStatus& status) {
   std::string newest;
   for (const RoundStatus& round : status.history) {
@@ -140,6 +152,7 @@ std::string format_status(const RunStatus& status) {
     text += fmt::format("\n{} judge calls are in a batch file: --import their results\n",
                         status.money.waiting_calls);
   }
+  text += cut_line(status);
   if (const std::string audit = newest_audit(status); !audit.empty()) text += "\n" + audit;
   if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
     text += "\nnewest checkpoint: " + newest + "\n";

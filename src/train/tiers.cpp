@@ -4,6 +4,7 @@
 #include "thoughtrank/kernels/adamw.h"
 #include "thoughtrank/model/compute.h"
 #include "thoughtrank/train/memory.h"
+#include "train/low_rank.h"
 
 namespace thoughtrank {
 namespace {
@@ -45,6 +46,7 @@ int64_t moment_bytes(const TrainOptions& options, at::ScalarType weights, int64_
 }
 
 void require_tier(const TrainOptions& options) {
+  if (options.method == TrainMethod::lora) (void)lora_targets(options.lora);
   if (!options.optimizer_in_backward) {
     if (options.clip_per_tensor == 0) return;
     fail(ExitCode::kConfig,

@@ -31,6 +31,18 @@ class Help(ProgramTest):
         self.expect(64, "--log-format", "xml", "run")
 
 
+class Ranks(ProgramTest):
+    def test_one_of_several_processes_ends_before_it_begins_anything(self):
+        config = write_run(self.folder)
+        for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "PMI_SIZE"):
+            for words in (["run"], ["generate"], ["judge"], ["train"], ["judge-test"]):
+                done = self.expect(64, *words, "--config", config, says=f"{name}=2", env={name: "2"})
+                self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.assertFalse((self.folder / "run").exists())
+        self.expect(0, "plan", "--config", config, env={"WORLD_SIZE": "2"})
+        self.expect(0, "generate", "-q", "--config", config, "--set", "rounds=1", env={"WORLD_SIZE": "1"})
+
+
 class Config(ProgramTest):
     def test_errors_name_file_line_and_column(self):
         config = write_run(self.folder)

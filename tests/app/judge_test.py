@@ -14,7 +14,7 @@ class Server(ProgramTest):
 
     def run_with(self, url, name, code=0, says=""):
         return self.expect(code, "run", "-q", "--config", self.config, *SERVER, "--set", f"judge.base_url={url}",
-                           "--set", f"run_dir={self.folder / name}", says=says)
+                           "--set", "judge.patience_s=2", "--set", f"run_dir={self.folder / name}", says=says)
 
     def winners(self, name):
         """prompt -> (winner's branch, its answer, all answers that were ranked)"""

@@ -153,13 +153,15 @@ class Refusals(ProgramTest):
         file.write_bytes(file.read_bytes().replace(b"Question", b"question", 1))
         self.start(65, says="training_data.jsonl")
 
-    def test_a_damaged_checkpoint_is_made_again(self):
+    def test_a_damaged_checkpoint_is_told_and_made_again_when_asked(self):
         self.start(0)
         weights = self.run / "round-02" / "checkpoint" / "model.safetensors"
         good = weights.read_bytes()
         weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-        self.start(0, says="model.safetensors")
+        self.start(65, says="train --round 2")
+        self.expect(0, "train", "-q", "--round", "2", "--config", self.config, says="model.safetensors")
         self.assertEqual(weights.read_bytes(), good)
+        self.start(0)
 
     def test_a_folder_in_use_is_refused(self):
         self.start(0)

@@ -157,6 +157,7 @@ TEST(FileSystem, OfThisMachineCanAllAndKeepsNothing) {
   const FileSystemTraits traits = try_file_system(folder.path());
   EXPECT_TRUE(traits.renames_at_once);
   EXPECT_TRUE(traits.syncs_folders);
+  EXPECT_TRUE(traits.locks);
   EXPECT_TRUE(fs::is_empty(folder.path()));
   expect_error([&] { (void)try_file_system(folder / "none"); }, ExitCode::kIo, "cannot create");
 }

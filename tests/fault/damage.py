@@ -73,8 +73,13 @@ def newest_checkpoint(run):
     return run / "round-02" / "checkpoint"
 
 
+def loaded_files(folder):
+    """What a model is loaded from, and their list."""
+    return [path for path in sorted(folder.iterdir()) if path.name != "README.md"]
+
+
 def flip_bit(folder, stream):
-    path = stream.choice([path for path in sorted(folder.iterdir()) if path.name != "MANIFEST.json"])
+    path = stream.choice([path for path in loaded_files(folder) if path.name != "MANIFEST.json"])
     data = bytearray(path.read_bytes())
     data[stream.randrange(len(data))] ^= 1 << stream.randrange(8)
     path.write_bytes(data)
@@ -102,7 +107,7 @@ def extend(folder, stream):
 
 
 def delete(folder, stream):
-    path = stream.choice(sorted(folder.iterdir()))
+    path = stream.choice(loaded_files(folder))
     path.unlink()
     return path.name
 
@@ -111,14 +116,16 @@ DAMAGES = [flip_bit, flip_bit_of_weights, truncate, extend, delete]
 
 
 def damaged_checkpoint(bench, trials, seed=1):
-    """R7. Damage to the newest checkpoint is found, named, and the checkpoint is made again with the same bytes."""
+    """R7. Damage to a finished run's checkpoint is found and named; asked to, the program makes it again, of the same bytes."""
     stream, outcome = random.Random(seed), Outcome()
     for n in range(trials):
         trial = Trial(bench, bench.done)
         damage = DAMAGES[n % len(DAMAGES)]
         name = damage(newest_checkpoint(bench.world.run), stream)
         code, said = bench.world.go()
-        problems = [] if code == 0 and name in said else [f"exit code {code}, {name} is not named: {said[-200:]}"]
+        problems = [] if code == 65 and name in said else [f"exit code {code}, {name} is not named: {said[-200:]}"]
+        code, said = bench.world.go("--round", 2, command="train")
+        problems += [] if code == 0 else [f"train --round 2 ended with {code}: {said[-200:]}"]
         outcome.add([f"{damage.__name__}: {problem}" for problem in problems + without_set_aside(trial.finish())])
     return outcome
 

@@ -9,6 +9,8 @@
 // Others make a fault that no test can make from outside:
 //   spoil_weights  the SABOTAGE_AT-th sync of a *.safetensors file writes garbage into it first
 //   hang           the SABOTAGE_AT-th sync never returns
+//   no_rename_flags, no_flock, no_folder_sync  renameat2, flock, fsync of a folder fail with the
+//                  error of the number SABOTAGE_ERROR: file systems that have no such thing
 //   no_space       the SABOTAGE_AT-th write fails: the disk is full
 //   no_memory      the SABOTAGE_AT-th allocation after the signal handlers are installed fails;
 //                  with SABOTAGE_ONWARDS all after it do, too; their number goes to the file
@@ -129,6 +131,11 @@ void acknowledge(int fd) {
   if (++syncs == number("SABOTAGE_CUT")) cut_power(fd);
 }
 
+int refused() {
+  errno = static_cast<int>(number("SABOTAGE_ERROR"));
+  return -1;
+}
+
 void hang() {
   static std::atomic<long> syncs = 0;
   if (++syncs == number("SABOTAGE_AT")) {
@@ -139,6 +146,7 @@ void hang() {
 int sync_with(const char* name, int fd) {
   if (breaks("hang")) hang();
   if (breaks("spoil_weights")) spoil(fd);
+  if (breaks("no_folder_sync") && is_folder(Path(fd).text)) return refused();
   int result = breaks("no_sync") ? 0 : real<int (*)(int)>(name)(fd);
   if (breaks("blind_errors")) result = 0;
   if (result == 0) acknowledge(fd);
@@ -204,8 +212,16 @@ int rename(const char* from, const char* to) noexcept {
   return real<int (*)(const char*, const char*)>("rename")(from, to);
 }
 
+int renameat2(
+    int from_folder, const char* from, int to_folder, const char* to, unsigned flags) noexcept {
+  if (breaks("no_rename_flags")) return refused();
+  return real<int (*)(int, const char*, int, const char*, unsigned)>("renameat2")(
+      from_folder, from, to_folder, to, flags);
+}
+
 int flock(int fd, int operation) noexcept {
   if (breaks("no_lock")) return 0;
+  if (breaks("no_flock")) return refused();
   return real<int (*)(int, int)>("flock")(fd, operation);
 }
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Callable
 
 MODULES = ["storage", "damage", "power", "processes", "inputs", "degenerate", "device", "recorded", "memory",
-           "programs"]
+           "surroundings", "programs"]
 
 
 @dataclass
@@ -102,8 +102,8 @@ def run_row(row, bench, options):
 
 HEAD = """# Scorecard of the fault tests
 
-Written by `tests/fault/scorecard.py` on {day}; each row as it last ran. A trial of R1 to R12, R15, R16, R21, R22, R30 and
-R32 disturbs a small run of two rounds, then the same command is given again: nothing torn may lie under a final name, the
+Written by `tests/fault/scorecard.py` on {day}; each row as it last ran. A trial of R1 to R12, R15, R16, R21, R22, R30,
+R32 and R36 to R40 disturbs a small run of two rounds, then the same command is given again: nothing torn may lie under a final name, the
 journal may only grow, no call may be made twice but those in flight, and the artefacts must be, byte for byte, those of an
 undisturbed run. The other rows are tests in C++ that the rooms own. The rate of failures is below 3/n with 95 % confidence
 after n trials without one. A control breaks the protection on purpose: what is named was seen. Most controls are the

@@ -105,8 +105,8 @@ class World:
     def run(self):
         return self.folder / "run"
 
-    def words(self, *more):
-        return [str(self.program), "run", "-q", "--config", str(self.folder / "round.yaml"), *self.words_more,
+    def words(self, *more, command="run"):
+        return [str(self.program), command, "-q", "--config", str(self.folder / "round.yaml"), *self.words_more,
                 *map(str, more)]
 
     def environment(self, sabotage="", settings=None):
@@ -115,13 +115,13 @@ class World:
         extra |= {name: str(value) for name, value in (settings or {}).items()}
         return {**os.environ, "JUDGE_API_KEY": CANARY, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", **extra}
 
-    def start(self, *more, before=(), sabotage="", settings=None):
-        return subprocess.Popen([*map(str, before), *self.words(*more)], stdout=subprocess.DEVNULL,
+    def start(self, *more, before=(), sabotage="", settings=None, command="run"):
+        return subprocess.Popen([*map(str, before), *self.words(*more, command=command)], stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True, env=self.environment(sabotage, settings))
 
-    def go(self, *more, before=(), sabotage="", settings=None, limit_s=120):
+    def go(self, *more, before=(), sabotage="", settings=None, command="run", limit_s=120):
         """(exit code, what was said)."""
-        process = self.start(*more, before=before, sabotage=sabotage, settings=settings)
+        process = self.start(*more, before=before, sabotage=sabotage, settings=settings, command=command)
         try:
             _, said = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "judge/audit_plan.h"
+#include "judge/cut_answers.h"
 #include "judge/judge_room.h"
 #include "judge/opinion_transport.h"
 #include "judge/phrases.h"
@@ -243,6 +244,48 @@ TEST(Phrases, that_winners_share_are_found_once) {
   EXPECT_EQ(found[0].winners, 0.5);
   EXPECT_EQ(found[0].answers, 0.25);
   EXPECT_EQ(found[1].words, "no formula in this");
+}
+
+// `cut` of the winners of 10 prompts with 4 answers each were cut, and `others` answers beside.
+std::string finding_of(int64_t cut, int64_t others) {
+  std::vector<JudgeTask> tasks = make_tasks(10, 4);
+  std::vector<BestOutputRow> best(tasks.size());
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    best[t].status = SelectionStatus::trained;
+    best[t].winner = tasks[t].outputs[1].branch;
+    if (cut-- > 0) tasks[t].outputs[1].finish = Finish::length;
+    for (const size_t n : {0, 2, 3}) {
+      if (others-- > 0) tasks[t].outputs[n].finish = Finish::length;
+    }
+  }
+  return cut_finding(count_cut_answers(tasks, best));
+}
+
+TEST(CutAnswers, OfWinnersAndOfAnswersAreTold) {
+  EXPECT_EQ(finding_of(0, 0), "");
+  EXPECT_EQ(finding_of(1, 3), "") << "a tenth";
+  EXPECT_TRUE(finding_of(2, 0).starts_with("2 of 10 winners were cut at generate.answer_tokens"));
+  EXPECT_TRUE(finding_of(0, 8).starts_with("8 of 40 answers were cut at generate.answer_tokens"));
+  EXPECT_NE(finding_of(5, 20).find("judge.drop.truncated"), std::string::npos);
+}
+
+TEST(CutAnswers, StandInTheAuditWithTheirFinding) {
+  std::vector<JudgeTask> tasks = make_tasks(2, 2);
+  for (JudgeTask& task : tasks) {
+    for (OutputRow& output : task.outputs) output.finish = Finish::length;
+  }
+  std::vector<BestOutputRow> best(2);
+  for (size_t t = 0; t < 2; ++t) {
+    best[t].prompt_id = tasks[t].prompt.prompt_id;
+    best[t].status = SelectionStatus::uncertain;
+  }
+  JudgeOptions options;
+  options.first.kind = JudgeKind::reference;
+  const Json audit = audit_round(tasks, {}, best, options, 1);
+  EXPECT_EQ(audit["cut"],
+            (Json{{"answers", 4}, {"of_answers", 4}, {"winners", 0}, {"of_winners", 0}}));
+  ASSERT_EQ(audit["findings"].size(), 1u);
+  EXPECT_NE(audit["findings"][0].get<std::string>().find("4 of 4 answers"), std::string::npos);
 }
 
 }  // namespace

@@ -152,14 +152,15 @@ TEST(Reference, a_catastrophic_pattern_and_a_long_answer_end) {
 
 TEST(Reference, bad_references_are_found_before_work) {
   PromptRow prompt = prompt_row("p7", "Q?");
-  expect_error([&] { check_reference(prompt, ReferenceMatch::exact); },
+  expect_error([&] { require_reference(prompt, ReferenceMatch::exact); },
                ExitCode::kConfig,
                {"p7", "no 'answer'"});
   prompt.answer = "([";
-  check_reference(prompt, ReferenceMatch::exact);
-  expect_error([&] { check_reference(prompt, ReferenceMatch::regex); }, ExitCode::kBadData, {"p7"});
+  require_reference(prompt, ReferenceMatch::exact);
   expect_error(
-      [&] { check_reference(prompt, ReferenceMatch::numeric); }, ExitCode::kBadData, {"p7"});
+      [&] { require_reference(prompt, ReferenceMatch::regex); }, ExitCode::kBadData, {"p7"});
+  expect_error(
+      [&] { require_reference(prompt, ReferenceMatch::numeric); }, ExitCode::kBadData, {"p7"});
 }
 
 class JudgeSettingsTest : public JudgeTest {};

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "llm/llm_room.h"
@@ -122,6 +124,68 @@ TEST_F(ChannelTest, a_batch_keeps_within_the_cap_and_foreign_results_are_refused
   expect_error([&] { (void)import(accounts); }, ExitCode::kBadData, {"results"});
   publish_file(folder_ / "results.jsonl", "{\"custom_id\":\"x\",\"method\":\"POST\"}\n");
   expect_error([&] { (void)import(accounts); }, ExitCode::kBadData, {"the call itself"});
+}
+
+// Batch A is given up, the same calls go out as B; then A's results come, after all.
+TEST_F(ChannelTest, results_of_a_batch_that_was_given_up_do_not_end_the_one_that_is_out) {
+  Ledger accounts(ledger());
+  EXPECT_EQ(export_calls(accounts, 2).first, 2);
+  answer_batch(1);
+  fs::rename(folder_ / "results.jsonl", folder_ / "a.jsonl");
+  EXPECT_EQ(accounts.discard_exported(), 2);
+  EXPECT_EQ(accounts.spent_usd(), 2 * 7) << "it may have been worked on";
+  EXPECT_EQ(export_calls(accounts, 2), (std::pair<int64_t, int64_t>{2, 0}));
+  answer_batch(2);
+  fs::rename(folder_ / "results.jsonl", folder_ / "b.jsonl");
+  fs::copy(folder_ / "a.jsonl", folder_ / "results.jsonl");
+  EXPECT_EQ(import(accounts), 1) << "one of A was answered";
+  EXPECT_EQ(accounts.exported(), 2) << "B is out all the same, and will be billed";
+  EXPECT_EQ(accounts.spent_usd(), 3) << "A's answer, and nothing for what failed";
+  EXPECT_EQ(accounts.reserved_usd(), 2 * 7);
+  EXPECT_EQ(import(accounts), 0) << "A once more";
+  EXPECT_EQ(accounts.spent_usd(), 3);
+  fs::rename(folder_ / "b.jsonl", folder_ / "results.jsonl");
+  EXPECT_EQ(import(accounts), 2);
+  EXPECT_EQ(accounts.spent_usd(), 3 * 3);
+  EXPECT_EQ(accounts.reserved_usd(), 0);
+  const Ledger read(ledger());
+  EXPECT_EQ(read.spent_usd(), accounts.spent_usd()) << "the file says the same";
+  EXPECT_EQ(read.exported(), 0);
+}
+
+// An answer was of no use: its call goes out again, and the first results are imported once more.
+TEST_F(ChannelTest, an_answer_that_was_voided_is_not_paid_again_by_its_own_file) {
+  Ledger accounts(ledger());
+  EXPECT_EQ(export_calls(accounts, 1).first, 1);
+  answer_batch(1);
+  EXPECT_EQ(import(accounts), 1);
+  {
+    const Connection connection = connection_to_nowhere();
+    const auto channel = open_channel(connection, exporting(), parts(accounts));
+    channel->submit(0, "{\"n\":0}");
+    channel->forget(channel->wait().at(0).request_sha256);
+  }
+  EXPECT_EQ(import(accounts), 0) << "before it goes out again";
+  EXPECT_EQ(export_calls(accounts, 1), (std::pair<int64_t, int64_t>{1, 0}));
+  EXPECT_EQ(import(accounts), 0) << "and after";
+  EXPECT_EQ(accounts.spent_usd(), 3);
+  EXPECT_EQ(accounts.reserved_usd(), 7) << "the second call is out";
+  answer_batch(1);
+  EXPECT_EQ(import(accounts), 1);
+  EXPECT_EQ(accounts.spent_usd(), 2 * 3);
+}
+
+TEST_F(ChannelTest, names_in_a_batch_file_are_what_providers_take) {
+  Ledger accounts(ledger());
+  std::set<std::string> names;
+  for (int n = 0; n < 12; ++n) {
+    EXPECT_EQ(export_calls(accounts, 1).first, 1);
+    const auto name =
+        parse_json(read_file(folder_ / "batch.jsonl"), "line")["custom_id"].get<std::string>();
+    EXPECT_TRUE(std::regex_match(name, std::regex("[a-zA-Z0-9_-]{1,64}"))) << name;
+    EXPECT_TRUE(names.insert(name).second) << name;
+    EXPECT_EQ(accounts.discard_exported(), 1);
+  }
 }
 
 TEST_F(ChannelTest, without_a_transport_only_the_ledger_answers) {

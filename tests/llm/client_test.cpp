@@ -15,7 +15,7 @@ TEST_F(ClientTest, retries_at_most_three_times_and_then_gives_up) {
   for (const int status : {408, 429, 500, 502, 503, 529}) {
     Ledger accounts(folder_ / std::to_string(status));
     ScriptedTransport transport([&](int) { return status_reply(status); });
-    const auto answers = ask(accounts, transport, 1);
+    const auto answers = ask(accounts, transport, 1, {.client = {.patience_s = 0}});
     ASSERT_EQ(answers.size(), 1u);
     EXPECT_EQ(answers[0].outcome, Outcome::retry);
     EXPECT_EQ(answers[0].attempts, 3);
@@ -25,7 +25,7 @@ TEST_F(ClientTest, retries_at_most_three_times_and_then_gives_up) {
 
 TEST_F(ClientTest, succeeds_on_the_third_attempt) {
   Ledger accounts(ledger());
-  ScriptedTransport transport([](int n) { return n < 3 ? status_reply(503) : good_reply(); });
+  ScriptedTransport transport([](int n) { return n < 3 ? status_reply(500) : good_reply(); });
   const auto answers = ask(accounts, transport, 1);
   EXPECT_EQ(answers[0].outcome, Outcome::answered);
   EXPECT_EQ(answers[0].attempts, 3);

@@ -113,15 +113,51 @@ class PacedClientTest : public ScriptedClientTest {
   }
 };
 
-TEST_F(PacedClientTest, a_judge_that_stays_down_ends_the_work_after_patience_s) {
+TEST_F(PacedClientTest, a_judge_that_is_never_there_ends_the_work_after_patience_s) {
   ScriptedTransport transport([](int) { return failed_reply(TransportFailure::unreachable); });
   const double before = clock_.now_s();
   expect_error([&] { (void)ask(transport, 1000, {.client = {.patience_s = 300}}); },
                ExitCode::kJudge,
-               {"has not answered for", "20 or more"});
+               {"no judge answers at", "patience_s"});
   EXPECT_GE(clock_.now_s() - before, 300);
-  // Twenty to open it (and what was on its way), then one in 30 s.
-  EXPECT_LE(transport.started, 20 + 16 + 300 / 30 + 1);
+  EXPECT_LE(clock_.now_s() - before, 300 + 31);
+  EXPECT_LE(transport.started, 16 + 300 / 30 + 6) << "what was on its way, then ever more rarely";
+}
+
+TEST_F(PacedClientTest, a_judge_that_is_only_starting_costs_no_call_an_attempt) {
+  for (const int status : {502, 503, 504, 0}) {
+    int started = 0;
+    ScriptedTransport transport([&](int) {
+      if (++started > 40) return good_reply();
+      return status > 0 ? status_reply(status) : failed_reply(TransportFailure::unreachable);
+    });
+    Ledger accounts(folder_ / fmt::format("ledger-{}.jsonl", status));
+    const auto answers = ScriptedClientTest::ask(
+        accounts, transport, 50, {.client = {.concurrency = 8, .patience_s = 3600}});
+    EXPECT_EQ(answered(answers), 50u) << status;
+  }
+}
+
+TEST_F(PacedClientTest, without_patience_a_judge_that_is_not_there_is_told_at_once) {
+  ScriptedTransport transport([](int) { return failed_reply(TransportFailure::unreachable); });
+  const double before = clock_.now_s();
+  const auto answers = ask(transport, 1, {.client = {.patience_s = 0}});
+  EXPECT_EQ(answers.at(0).outcome, Outcome::retry);
+  EXPECT_EQ(transport.started, 3);
+  EXPECT_LE(clock_.now_s() - before, 20);
+}
+
+TEST_F(PacedClientTest, a_judge_that_goes_down_ends_the_work_after_patience_s) {
+  ScriptedTransport transport(
+      [](int n) { return n <= 3 ? good_reply() : failed_reply(TransportFailure::unreachable); });
+  const double before = clock_.now_s();
+  expect_error(
+      [&] { (void)ask(transport, 1000, {.client = {.concurrency = 1, .patience_s = 300}}); },
+      ExitCode::kJudge,
+      {"has not answered for"});
+  EXPECT_GE(clock_.now_s() - before, 300);
+  // Twenty to open it, then one in 30 s.
+  EXPECT_LE(transport.started, 3 + 20 + 300 / 30 + 1);
 }
 
 TEST_F(PacedClientTest, probes_leave_one_at_a_time_and_a_success_closes_the_breaker) {
@@ -198,7 +234,8 @@ TEST_F(PacedClientTest, only_what_was_sent_is_charged) {
                                      std::pair(TransportFailure::broken, 27.0)}) {
     std::filesystem::remove(ledger());
     ScriptedTransport transport([&, what = failure](int) { return failed_reply(what); });
-    const auto answers = ask(transport, 1, {.accounts = {.max_usd = 100, .price = price}});
+    const auto answers = ask(
+        transport, 1, {.client = {.patience_s = 0}, .accounts = {.max_usd = 100, .price = price}});
     EXPECT_EQ(answers[0].usd, usd);  // three attempts of "request 0"
   }
 }

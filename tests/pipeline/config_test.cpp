@@ -11,7 +11,8 @@ RunConfig load(const TemporaryFolder& folder, const std::string& yaml) {
   return load_config({.file = (folder / "round.yaml").string(), .sets = {}});
 }
 
-const std::string kLeast = "model: {path: m}\nprompts: {path: p.jsonl}\n";
+const std::string kPaths = "model: {path: m}\nprompts: {path: p.jsonl}\n";
+const std::string kLeast = kPaths + "judge: {kind: reference}\n";
 
 TEST(Config, DefaultsAreTheDesigns) {
   const TemporaryFolder folder;
@@ -28,7 +29,7 @@ TEST(Config, RelativePathsAreRelativeToTheFile) {
   const TemporaryFolder folder;
   const RunConfig config = load(folder, kLeast);
   EXPECT_EQ(std::filesystem::path(config.prompts.path), folder / "p.jsonl");
-  const std::string judge = kLeast + "judge: {kind: command, command: [";
+  const std::string judge = kPaths + "judge: {kind: command, command: [";
   EXPECT_EQ(load(folder, judge + "./rank.py, ./as-it-is]}\n").judge.first.server.command,
             (std::vector<std::string>{(folder / "rank.py").string(), "./as-it-is"}));
   EXPECT_EQ(load(folder, judge + "python3, ./rank.py]}\n").judge.first.server.command,
@@ -49,6 +50,22 @@ TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {
                            "round.yaml:5:24: "}) {
     expect_error([&] { (void)load(folder, yaml); }, ExitCode::kConfig, part);
   }
+}
+
+TEST(Config, AJudgeHasNoDefaultKind) {
+  const TemporaryFolder folder;
+  for (const char* judge :
+       {"", "judge: {model: x}\n", "judge: {kind: openai, others: [{model: x}]}\n"}) {
+    const Error error = error_of([&] { (void)load(folder, kPaths + judge); });
+    EXPECT_EQ(error.code(), ExitCode::kConfig);
+    for (const auto& [kind, word] : kJudgeKinds) {
+      EXPECT_NE(std::string(error.what()).find(fmt::format("\n  {} ", word)), std::string::npos)
+          << word << error.what();
+    }
+  }
+  expect_error([&] { (void)load(folder, kPaths + "judge: {kind: ''}\n"); },
+               ExitCode::kConfig,
+               "should be one of openai, anthropic");
 }
 
 TEST(Config, WhatARunNeedsMustBeThere) {

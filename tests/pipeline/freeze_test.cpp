@@ -75,19 +75,49 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "judge.max_usd",
                                       "judge.patience_s",
                                       "judge.proxy",
+                                      "judge.rubric",
                                       "judge.timeout_s",
                                       "limits.hang_minutes",
                                       "limits.max_hours",
+                                      "model.path",
+                                      "prompts.path",
                                       "run_dir",
                                       "threads"}));
+}
+
+TEST(Freeze, ATreeMayBeMovedWhereItsContentsAreTheSame) {
+  const TemporaryFolder folder;
+  RunConfig config = make_config();
+  JudgeServer other;
+  other.kind = JudgeKind::command;
+  other.rubric = "/here/rubric.txt";
+  other.server.command = {"/here/rank.py", "--strict", "/here/taste.json", "https://here/x"};
+  config.judge.first.server.command = other.server.command;
+  config.judge.others = {other};
+  config.chat_template = "/here/mine.yaml";
+  (void)freeze(folder, config);
+  config.model.path = "/there/other-name";
+  config.prompts.path = "/there/p.jsonl";
+  config.judge.others[0].rubric = "/there/rubric.txt";
+  config.judge.first.server.command = {
+      "/there/rank.py", "--strict", "/there/taste.json", "https://here/x"};
+  config.judge.others[0].server.command = config.judge.first.server.command;
+  config.chat_template = "/there/mine.yaml";
+  EXPECT_NO_THROW((void)freeze(folder, config));
+  config.judge.first.server.command[0] = "/there/another.py";
+  expect_error([&] { (void)freeze(folder, config); }, ExitCode::kConfig, "another.py");
+  config.judge.first.server.command[0] = "/there/rank.py";
+  config.judge.first.server.command[3] = "https://there/x";
+  expect_error([&] { (void)freeze(folder, config); }, ExitCode::kConfig, "https://there/x");
 }
 
 // Of each further judge, nothing may change: the list of them is one value.
 TEST(Freeze, TheOtherJudgesStayAsTheyAre) {
   const TemporaryFolder folder;
-  write_plainly(folder / "round.yaml",
-                "model: {path: /models/some}\nprompts: {path: /prompts.jsonl}\n"
-                "judge: {others: [{kind: command, command: [rank], concurrency: 3}]}\n");
+  write_plainly(
+      folder / "round.yaml",
+      "model: {path: /models/some}\nprompts: {path: /prompts.jsonl}\n"
+      "judge: {kind: reference, others: [{kind: command, command: [rank], concurrency: 3}]}\n");
   const auto load = [&](const std::vector<std::string>& sets) {
     return load_config({.file = (folder / "round.yaml").string(), .sets = sets});
   };
@@ -114,9 +144,22 @@ TEST(Freeze, AllDifferencesStandInOneMessageSortedByKey) {
                         "  seed: 1 -> 2\n"
                         "  sha256.prompts: \"p\" -> \"q\"\n"
                         "Put them back, or start a new run folder with another run_dir; "
-                        "--fork-from {0} --round N takes its rounds before N over (rounds may go "
-                        "up; keys, caps and time-outs may change).",
+                        "--fork-from {0} --round N takes its rounds before N over (rounds and "
+                        "train.sequence_length may go up; paths, keys, caps and time-outs may "
+                        "change).",
                         (folder / "run.json").parent_path().string()));
+}
+
+TEST(Freeze, ARaisedSequenceLengthIsFrozenAnewAndNotLowered) {
+  const TemporaryFolder folder;
+  (void)freeze(folder, make_config());
+  RunConfig longer = make_config();
+  longer.train.sequence_length += 100;
+  (void)freeze(folder, longer);
+  const Json now = parse_json(read_file(folder / "run.json"), "now");
+  EXPECT_EQ(now["config"]["train"]["sequence_length"], longer.train.sequence_length);
+  expect_error(
+      [&] { (void)freeze(folder, make_config()); }, ExitCode::kConfig, "train.sequence_length: ");
 }
 
 TEST(Freeze, AddedRoundsAreFrozenAnew) {
@@ -164,7 +207,6 @@ TEST(Freeze, AnyOtherChangeIsRefusedWithADiff) {
   const std::vector<std::pair<std::string, std::function<void(RunConfig&)>>> changes = {
       {"rounds: 4 -> 3", [](RunConfig& c) { c.rounds = 3; }},
       {"seed: 1 -> 2", [](RunConfig& c) { c.seed = 2; }},
-      {"model.path", [](RunConfig& c) { c.model.path = "/models/other"; }},
       {"prompts.holdout: 64 -> 8", [](RunConfig& c) { c.prompts.holdout = 8; }},
       {"template", [](RunConfig& c) { c.chat_template = "plain"; }},
       {"branches.mode", [](RunConfig& c) { c.branches.mode = HeadMode::token; }},

@@ -66,9 +66,8 @@ TEST(OpenSession, AReferenceJudgeNeedsEveryAnswer) {
   EXPECT_NO_THROW((void)load_prompts(run.config({"judge.kind=reference"}),
                                      load_model_texts(kTinyModel, "auto")));
   run.write_prompts(8, /*has_answers=*/false);
-  expect_error([&] { (void)run.open({"judge.kind=reference"}); },
-               ExitCode::kConfig,
-               "judge.kind reference needs an \"answer\" with every prompt");
+  expect_error(
+      [&] { (void)run.open({"judge.kind=reference"}); }, ExitCode::kConfig, "has no 'answer'");
 }
 
 TEST(OpenSession, PromptsThatDoNotFitAreLeftOut) {
@@ -81,6 +80,48 @@ TEST(OpenSession, PromptsThatDoNotFitAreLeftOut) {
   const auto session = run.open({"prompts.per_round=0", "rounds=1"});
   EXPECT_EQ(session->prompts.left_out, std::vector<std::string>{"long"});
   EXPECT_EQ(session->prompts.rounds[0].size(), 6u);
+}
+
+TEST(OpenSession, RowsThatCanPassTheSequenceLengthAreRefusedBeforeAnyWork) {
+  TinyRun run;
+  const std::string most = "train.sequence_length=";
+  const Error error = error_of([&] { (void)run.open({most + "24"}); });
+  EXPECT_EQ(error.code(), ExitCode::kConfig) << error.what();
+  const std::string text = error.what();
+  const std::string advice = "Raise train.sequence_length to ";
+  ASSERT_NE(text.find(advice), std::string::npos) << text;
+  const int64_t enough = std::stoll(text.substr(text.find(advice) + advice.size()));
+  EXPECT_FALSE(fs::exists(run.folder().root())) << "nothing was begun";
+  expect_error([&] { (void)run.open({most + std::to_string(enough - 1)}); },
+               ExitCode::kConfig,
+               "train.sequence_length is");
+  // The pairs of preferences are twice as long.
+  expect_error(
+      [&] {
+        (void)run.open({most + std::to_string(enough), "train.objective=dpo_nll"});
+      },
+      ExitCode::kConfig,
+      "Raise train.sequence_length to " + std::to_string(2 * enough));
+  EXPECT_NO_THROW((void)run.open({most + std::to_string(enough)}));
+  EXPECT_NO_THROW((void)run.open({most + std::to_string(enough + 50)})) << "raised on resume";
+  expect_error([&] { (void)run.open({most + std::to_string(enough)}); },
+               ExitCode::kConfig,
+               "train.sequence_length: ");
+}
+
+TEST(OpenSession, ReferencesThatCannotBeComparedAreRefusedBeforeAnyWork) {
+  TinyRun run;
+  write_plainly(run.root() / "prompts.jsonl",
+                "{\"prompt\":\"a\",\"answer\":\"no number (\"}\n"
+                "{\"prompt\":\"b\",\"answer\":\"1\"}\n{\"prompt\":\"c\",\"answer\":\"2\"}\n");
+  const std::vector<std::string> small = {
+      "rounds=1", "prompts.per_round=2", "prompts.holdout=1", "judge.kind=reference"};
+  for (const char* match : {"judge.match=numeric", "judge.match=regex"}) {
+    std::vector<std::string> sets = small;
+    sets.emplace_back(match);
+    expect_error([&] { (void)run.open(sets); }, ExitCode::kBadData, "'answer'");
+  }
+  EXPECT_FALSE(fs::exists(run.folder().root()));
 }
 
 TEST(OpenSession, ItsTextsAreThoseOfModelTemplateAndRubric) {

@@ -128,6 +128,27 @@ TEST_F(RunStatusTest, HeldOutPromptsWithoutAValueAreLeftOut) {
   EXPECT_TRUE(says("3.000 [3.000, 3.000]")) << text();
 }
 
+TEST_F(RunStatusTest, ManyAnswersCutAtTheLimitOfTheNewestEvaluationAreTold) {
+  const auto evaluated = [&](int64_t round, int64_t cut) {
+    log({{"event", "stage_finished"},
+         {"round", round},
+         {"stage", "evaluate"},
+         {"seconds", 1},
+         {"units", 1},
+         {"unit", "tokens"},
+         {"files", Json::object()},
+         {"cut", cut},
+         {"answers", 10}});
+  };
+  finish(0, "evaluate");  // of an earlier version, which did not count
+  EXPECT_FALSE(says("cut at"));
+  evaluated(1, 3);
+  EXPECT_EQ(status().history[1].heldout_cut, 3);
+  EXPECT_TRUE(says("3 of 10 held-out answers of round 1 were cut at generate.answer_tokens"));
+  evaluated(2, 1);
+  EXPECT_FALSE(says("cut at")) << text();
+}
+
 TEST_F(RunStatusTest, AWinRateIsShownInPlaceOfScores) {
   log({{"event", "run_started"}});
   EvalRow won = eval_of("a"), drawn = eval_of("b");

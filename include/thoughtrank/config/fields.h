@@ -69,6 +69,16 @@ class FieldVisitor {
     choice(key, word, allowed, doc);
     value = value_of(word, words).value();
   }
+  // The same without a default: `unset` stands for no word, which a file cannot say.
+  template <class Enum, size_t N>
+  void choice_without_default(
+      const char* key, Enum& value, Enum unset, const EnumWords<Enum, N>& words, const char* doc) {
+    std::vector<std::string> allowed;
+    for (const EnumWord<Enum>& entry : words) allowed.emplace_back(entry.word);
+    std::string word = value == unset ? "" : word_of(value, words);
+    choice(key, word, allowed, doc);
+    value = value_of(word, words).value_or(unset);
+  }
   // null or a number.
   virtual void optional_number(const char* key,
                                std::optional<double>& value,

@@ -97,6 +97,7 @@ bool sync_folder(const fs::path& folder);
 struct FileSystemTraits {
   bool renames_at_once = true;  // without replacing, see rename_without_replacing()
   bool syncs_folders = true;
+  bool locks = true;  // has flock(), see lock.h
 };
 // Tries it with a file that is removed again. Throws Error(kIo) naming the operation for what a run
 // cannot do without: to create, write, fsync, rename and remove a file.

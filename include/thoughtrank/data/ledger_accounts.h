@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "thoughtrank/core/json.h"
 
@@ -25,12 +26,15 @@ class LedgerAccounts {
   [[nodiscard]] int64_t waiting_calls() const { return std::ssize(batched_); }
 
  private:
-  void close(const std::string& request, double usd);
+  // A request may go into several batch files, one after the other; each time is a call of its own.
+  using BatchedCall = std::pair<std::string, int64_t>;
+  void end_call(const std::string& request, double usd);
+  void end_batched_call(const BatchedCall& call, double usd);
   double spent_ = 0;
   double saved_ = 0;
   std::map<std::string, double> open_;       // request -> reserved
-  std::map<std::string, double> batched_;    // written to a batch file: open over restarts
-  std::map<std::string, double> discarded_;  // spent as reserved, until the result says how much
+  std::map<BatchedCall, double> batched_;    // reserved, over restarts
+  std::map<BatchedCall, double> discarded_;  // spent as reserved, until the result says how much
 };
 
 // The accounts of a ledger file, which may be in use; all zero where there is none.

@@ -121,6 +121,10 @@ class Judge {
   std::unique_ptr<Impl> impl_;
 };
 
+// Throws Error(kConfig | kBadData) for a prompt whose 'answer' kind reference cannot compare with:
+// there is none, no number in it, or no regular expression.
+void require_reference(const PromptRow& prompt, ReferenceMatch match);
+
 // Returns easy questions; the branches of each are the planted answers, in the order of TestResult.
 // For a likelihood judge the prompts still need their token_ids.
 [[nodiscard]] std::vector<JudgeTask> self_test_tasks(const JudgeOptions& options);

@@ -12,13 +12,16 @@
 
 namespace thoughtrank {
 
-enum class JudgeKind : uint8_t { openai, anthropic, likelihood, reference, command, replay };
+// There is no default: it would be read as advice.
+enum class JudgeKind : uint8_t { unset, openai, anthropic, likelihood, reference, command, replay };
 inline constexpr EnumWords<JudgeKind, 6> kJudgeKinds = {{{JudgeKind::openai, "openai"},
                                                          {JudgeKind::anthropic, "anthropic"},
                                                          {JudgeKind::likelihood, "likelihood"},
                                                          {JudgeKind::reference, "reference"},
                                                          {JudgeKind::command, "command"},
                                                          {JudgeKind::replay, "replay"}}};
+// Returns the kinds with what each is, a line each, for whoever has to choose.
+[[nodiscard]] std::string judge_kinds_text();
 // Says whether the judge scores each answer by itself; the others rank groups of answers.
 [[nodiscard]] bool gives_scores(JudgeKind kind);
 // Says whether the judge is asked through calls that take time and may cost money.
@@ -35,7 +38,7 @@ inline constexpr EnumWords<ReferenceMatch, 3> kReferenceMatches = {
 
 // One judge: what each has for itself.
 struct JudgeServer {
-  JudgeKind kind = JudgeKind::likelihood;
+  JudgeKind kind = JudgeKind::unset;
   ServerOptions server;
   std::string rubric;  // path of the judging instructions; "" = built in
   double max_abstained = 0.05;
@@ -84,6 +87,10 @@ struct JudgeOptions {
 // Returns the first judge and the others. Where the first one is a replay, so are the others:
 // nothing may be sent at all.
 [[nodiscard]] std::vector<JudgeServer> all_judges(const JudgeOptions& options);
+
+// Returns the same judges without patience, for commands that a person waits for: a server that is
+// not there is told at once.
+[[nodiscard]] JudgeOptions without_patience(JudgeOptions options);
 
 // Takes the judges' keys out of this process's environment; the judges find them later.
 void hide_judge_keys(const JudgeOptions& options);

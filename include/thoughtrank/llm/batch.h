@@ -8,11 +8,10 @@
 
 namespace thoughtrank {
 
-// Imports the results into the ledger and returns how many replies are new. A reply to a request
-// whose file was discarded is taken too; replies that the ledger knows and requests that it does
-// not know change nothing; nor do failures of a file of the same bytes as an earlier one, since
-// another batch may be out by now. Error(kBadData) for a line that is no result, and when none
-// belongs to this run.
+// Imports the results into the ledger and returns how many replies are new. A reply to a call whose
+// file was discarded is taken too. A result that was imported before changes nothing, nor does a
+// failure in a discarded file where the same request is out in another one. Throws Error(kBadData)
+// for a line that is no result, and when none belongs to this run.
 [[nodiscard]] int64_t import_batch(const std::filesystem::path& file,
                                    const Connection& connection,
                                    const ChannelOptions& options,

@@ -33,6 +33,15 @@ struct FailedAttempts {
   bool is_final = false;  // the server will never answer it
 };
 
+// A request in a batch file. It may stand in several, one after the other, and each time is a call
+// of its own, which is paid for and has a result of its own.
+struct BatchedCall {
+  std::string request;
+  int64_t number = 0;  // how often it had been exported before
+  double reserved_usd = 0;
+  enum class State : uint8_t { out, discarded, ended } state = State::out;
+};
+
 class Ledger {
  public:
   // Reads what is there; the file is created with the first record.
@@ -43,25 +52,27 @@ class Ledger {
   // Notes that a reply of an earlier process is used instead of a call; each counts once.
   void reuse(const std::string& request);
   void intend(const std::string& request, double reserved_usd);
-  void settle(const std::string& request, PaidReply reply);
+  // `of_batch`: the call in a batch file whose result it is.
+  void settle(const std::string& request, PaidReply reply, const BatchedCall* of_batch = nullptr);
   void lose(const std::string& request,
             double usd,
             const std::string& reason,
-            bool is_final = false);
+            bool is_final = false,
+            const BatchedCall* of_batch = nullptr);
   // Allows a request to be asked again whose reply was of no use, or that will get none. What was
   // paid stays paid.
   void forget(const std::string& request);
+  // Returns the name by which the request stands, or would stand, in a batch file: the file's
+  // custom_id, at most 64 characters of [a-f0-9-], another one each time it is exported.
+  [[nodiscard]] std::string export_id(const std::string& request) const;
   // Notes that the request goes into a batch file: it stays reserved until its result is imported.
   void export_call(const std::string& request, double reserved_usd);
   [[nodiscard]] bool is_exported(const std::string& request) const {
-    return exported_.contains(request);
+    return out_.contains(request);
   }
-  [[nodiscard]] bool was_discarded(const std::string& request) const {
-    return discarded_.contains(request);
-  }
-  // Returns what its call in a batch file may cost, one that was given up included; 0 for others.
-  [[nodiscard]] double exported_usd(const std::string& request) const;
-  [[nodiscard]] int64_t exported() const { return std::ssize(exported_); }
+  // Returns the call of that name; null where this ledger exported none.
+  [[nodiscard]] const BatchedCall* find_exported(const std::string& export_id) const;
+  [[nodiscard]] int64_t exported() const { return std::ssize(out_); }
   // Gives the batch files up and returns how many calls that frees: they count as spent as they
   // were reserved, and may be made again.
   int64_t discard_exported();
@@ -77,6 +88,9 @@ class Ledger {
  private:
   void take(const Json& record);
   void take_result(const std::string& request, const Json& record);
+  void take_failure(const std::string& request, const Json& record);
+  void take_export(const std::string& request, const Json& record);
+  void end_export(const std::string& request, const Json& record, BatchedCall::State state);
   void append(const Json& record);
 
   std::filesystem::path path_;
@@ -84,9 +98,10 @@ class Ledger {
   LedgerAccounts accounts_;
   std::unordered_map<std::string, PaidReply> replies_;
   std::unordered_map<std::string, FailedAttempts> failures_;
-  std::set<std::string> paid_before_;        // requests paid by an earlier process, not used yet
-  std::map<std::string, double> exported_;   // what is reserved for each call in a batch file
-  std::map<std::string, double> discarded_;  // the same of calls whose file was discarded
+  std::set<std::string> paid_before_;           // requests paid by an earlier process, not used yet
+  std::map<std::string, BatchedCall> exports_;  // by name
+  std::map<std::string, int64_t> export_count_;
+  std::map<std::string, std::string> out_;  // request -> name, of calls that wait for their result
   std::map<std::string, Json> notes_;
 };
 

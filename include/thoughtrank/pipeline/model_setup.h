@@ -36,6 +36,11 @@ struct ModelTexts {
 [[nodiscard]] ModelTexts load_model_texts(const std::filesystem::path& model_folder,
                                           const std::string& chat_template);
 
+// Returns the tokens of a branch at its longest: tags, head, thought and answer.
+[[nodiscard]] int64_t longest_branch(const RunConfig& config,
+                                     const ModelTexts& texts,
+                                     bool has_thought = true);
+
 // Why a prompt, which carries token_ids, does not fit the model's context beside a branch at its
 // longest; "" when it fits.
 [[nodiscard]] std::string context_misfit(const RunConfig& config,

@@ -40,8 +40,9 @@ struct RoundStatus {
   std::optional<MeanWithInterval> score;     // held-out, pointwise judges
   std::optional<MeanWithInterval> win_rate;  // held-out, ranking judges, against round 0
   std::optional<MeanWithInterval> heldout_loss;
-  std::string audit;       // audit.json as text, "" where there is none
-  std::string checkpoint;  // path where weights are there, else ""
+  int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
+  std::string audit;                             // audit.json as text, "" where there is none
+  std::string checkpoint;                        // path where weights are there, else ""
 };
 
 // Dollars of the whole run.

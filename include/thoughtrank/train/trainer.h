@@ -105,7 +105,8 @@ struct TrainOptions {
 };
 
 // Throws Error(kConfig) when the options ask optimizer_in_backward for accumulation, global
-// clipping, an objective other than sft or method lora, or for clip_per_tensor without it.
+// clipping, an objective other than sft or method lora, for clip_per_tensor without it, and for
+// targets of method lora that are no layers.
 void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
