@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/files.h"
 
 namespace thoughtrank {
 namespace {
@@ -31,7 +32,6 @@ constexpr std::array kMagics = {
     Magic{FileKind::utf16, "\xFE\xFF"sv},
     Magic{FileKind::parquet, "PAR1"sv},
     Magic{FileKind::arrow, "ARROW1\0\0"sv},
-    Magic{FileKind::arrow, "\xFF\xFF\xFF\xFF"sv},  // a stream's first message, as `datasets` caches
     Magic{FileKind::gguf, "GGUF"sv},
     Magic{FileKind::hdf5, "\x89HDF\r\n\x1A\n"sv},
     Magic{FileKind::pickle, "\x80\x02\x8A\x0Al\xFC\x9C"sv},  // torch.save before its zip format
@@ -67,9 +67,15 @@ FileKind utf16_without_mark(std::string_view bytes) {
   return FileKind::unknown;
 }
 
+// A stream's first message, as `datasets` caches tables: a mark, then a length of a few kilobytes.
+bool is_arrow_stream(std::string_view bytes) {
+  return bytes.size() >= 8 && bytes.starts_with("\xFF\xFF\xFF\xFF") &&
+         bytes.substr(6, 2) == "\0\0"sv;
+}
+
 // The header's length in eight bytes, then its JSON.
 bool is_safetensors(std::string_view bytes) {
-  return bytes.size() > 10 && bytes.substr(5, 5) == "\0\0\0{\""sv;
+  return bytes.size() > 8 && bytes.substr(5, 4) == "\0\0\0{"sv;
 }
 
 struct Wording {
@@ -171,6 +177,7 @@ Wording wording_of(FileKind kind, const std::filesystem::path& path) {
 
 FileKind kind_of(std::string_view first_bytes) {
   const std::string_view bytes = first_bytes.substr(0, kKindBytes);
+  if (is_safetensors(bytes)) return FileKind::safetensors;  // whatever its length looks like
   for (const Magic& magic : kMagics) {
     if (!bytes.starts_with(magic.bytes)) continue;
     // torch.save writes a ZIP archive whose first entry is NAME/data.pkl.
@@ -178,9 +185,9 @@ FileKind kind_of(std::string_view first_bytes) {
                           bytes.substr(0, 256).find("/data.pkl") != std::string_view::npos;
     return is_torch ? FileKind::pickle : magic.kind;
   }
+  if (is_arrow_stream(bytes)) return FileKind::arrow;
   if (bytes.starts_with("BZh") && bytes.substr(4, 6) == "1AY&SY") return FileKind::bzip2;
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") return FileKind::tar;
-  if (is_safetensors(bytes)) return FileKind::safetensors;
   if (is_html(bytes)) return FileKind::html;
   return utf16_without_mark(bytes);
 }
@@ -194,6 +201,12 @@ std::string describe_foreign(const std::filesystem::path& path, FileKind kind) {
 void require_text(const std::filesystem::path& path, std::string_view text) {
   const FileKind kind = kind_of(text);
   if (kind != FileKind::unknown) fail(ExitCode::kBadData, "{}", describe_foreign(path, kind));
+}
+
+std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes) {
+  std::string text = read_file(path, max_bytes);
+  require_text(path, text);
+  return text;
 }
 
 std::string shell_word(const std::string& word) {

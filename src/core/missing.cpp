@@ -41,34 +41,48 @@ struct HubName {
   fs::path base;  // where that relative path began
 };
 
-std::optional<HubName> hub_name(const fs::path& folder) {
-  static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]{0,95}");
-  std::vector<std::string> parts;
-  for (const fs::path& part : folder.lexically_normal()) {
-    if (!part.empty()) parts.push_back(part.string());
+// https://huggingface.co/OWNER/NAME/…, https://huggingface.co/datasets/OWNER/NAME
+std::optional<HubName> name_in_address(const std::vector<std::string>& parts) {
+  for (size_t n = 0; n < parts.size(); ++n) {
+    if (parts[n] != "huggingface.co" && parts[n] != "hf.co" && parts[n] != "hf:") continue;
+    const size_t owner = n + (n + 1 < parts.size() && parts[n + 1] == "datasets" ? 2 : 1);
+    if (owner + 1 >= parts.size()) return std::nullopt;
+    return HubName{.owner = parts[owner], .name = parts[owner + 1], .base = {}};
   }
-  for (size_t n = 0; n + 2 < parts.size(); ++n) {  // an address of the Hub
-    if (parts[n] == "huggingface.co" || parts[n] == "hf.co" || parts[n] == "hf:") {
-      return HubName{.owner = parts[n + 1], .name = parts[n + 2], .base = {}};
-    }
-  }
-  if (parts.size() < 2) return std::nullopt;
-  const std::string &owner = parts[parts.size() - 2], &name = parts.back();
-  const fs::path beside = folder.lexically_normal().parent_path();
-  std::error_code error;
-  const bool is_local = owner == "models" || owner == "model" || owner == "checkpoints" ||
-                        owner == "checkpoint" || fs::exists(beside, error);
-  if (is_local || !std::regex_match(owner, kName) || !std::regex_match(name, kName)) {
-    return std::nullopt;
-  }
-  return HubName{.owner = owner, .name = name, .base = beside.parent_path()};
+  return std::nullopt;
 }
 
-std::string download_text(const std::string& owner, const std::string& name, const fs::path& base) {
+std::optional<HubName> hub_name(const fs::path& path) {
+  static const std::regex kName("[A-Za-z0-9][A-Za-z0-9._-]{0,95}");
+  std::vector<std::string> parts;
+  for (const fs::path& part : path.lexically_normal()) {
+    if (!part.empty()) parts.push_back(part.string());
+  }
+  if (const auto name = name_in_address(parts)) return name;
+  if (parts.size() < 2) return std::nullopt;
+  const std::string &owner = parts[parts.size() - 2], &name = parts.back();
+  if (!std::regex_match(owner, kName) || !std::regex_match(name, kName)) return std::nullopt;
+  for (const char* word : {"models", "model", "checkpoints", "checkpoint", "data"}) {
+    if (owner == word) return std::nullopt;  // a folder of the user's
+  }
+  fs::path base;  // the config's folder, of a relative path
+  for (size_t n = 0; n + 2 < parts.size(); ++n) base /= parts[n];
   std::error_code error;
-  const fs::path target = base / "models" / name;
-  const fs::path shown = base.empty() ? target : fs::proximate(target, error);
-  return fmt::format("hf download {}/{} --local-dir {}", owner, name, shell_word(shown.string()));
+  if (base == base.root_path() && !base.empty()) return std::nullopt;
+  if (fs::exists(base / owner, error)) return std::nullopt;
+  return HubName{.owner = owner, .name = name, .base = base};
+}
+
+// The command that downloads it into a folder of its name below `folder`.
+std::string download_line(const HubName& hub, const fs::path& folder, const char* options = "") {
+  std::error_code error;
+  const fs::path target = hub.base / folder / hub.name;
+  const fs::path shown = hub.base.empty() ? target : fs::proximate(target, error);
+  return fmt::format("hf download {}/{}{} --local-dir {}",
+                     hub.owner,
+                     hub.name,
+                     options,
+                     shell_word(shown.string()));
 }
 
 }  // namespace
@@ -123,13 +137,28 @@ void require_model_folder(const fs::path& folder) {
         folder.string(),
         hub->owner,
         hub->name,
-        download_text(hub->owner, hub->name, hub->base));
+        download_line(*hub, "models"));
   }
   fail(ExitCode::kMissingInput,
        "{}: there is no such folder. Check the path; a model of the Hugging Face Hub is downloaded "
        "with hf download OWNER/NAME --local-dir {}",
        folder.string(),
        shell_word(folder.string()));
+}
+
+void refuse_hub_data_set(const fs::path& path) {
+  std::error_code error;
+  if (path.has_extension() || fs::exists(fs::symlink_status(path, error))) return;
+  const auto hub = hub_name(path);
+  if (!hub) return;
+  fail(ExitCode::kMissingInput,
+       "{}: there is no such file. {}/{} looks like a data set of the Hugging Face Hub, expected a "
+       "file on this machine. Download it: {}, and name one of its files; a Parquet file's error "
+       "has the command that converts it",
+       path.string(),
+       hub->owner,
+       hub->name,
+       download_line(*hub, "data", " --repo-type dataset"));
 }
 
 fs::path scratch_folder() {

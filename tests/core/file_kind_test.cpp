@@ -28,9 +28,11 @@ TEST(FileKind, IsToldByTheFirstBytes) {
       {"\0{\0\n"sv, FileKind::utf16_be},
       {"PAR1", FileKind::parquet},
       {"ARROW1\0\0"sv, FileKind::arrow},
+      {"\xFF\xFF\xFF\xFF\x58\x02\0\0"sv, FileKind::arrow},
       {"GGUF\x03\0\0\0"sv, FileKind::gguf},
       {"\x89HDF\r\n\x1A\n"sv, FileKind::hdf5},
       {"\x10\x01\0\0\0\0\0\0{\"__metadata__\""sv, FileKind::safetensors},
+      {"\x1F\x8B\0\0\0\0\0\0{\"a\""sv, FileKind::safetensors},  // a header of 35,615 bytes
   };
   for (const auto& [bytes, kind] : cases) EXPECT_EQ(kind_of(bytes), kind) << bytes;
 }

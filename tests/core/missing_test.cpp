@@ -57,6 +57,17 @@ TEST(ModelFolder, ANameOfTheHubGetsItsDownload) {
                {"hf download org/name-1 --local-dir models/name-1,"});
 }
 
+TEST(DataSet, ANameOrAddressOfTheHubGetsItsDownload) {
+  const std::string line = "hf download openai/gsm8k --repo-type dataset --local-dir data/gsm8k,";
+  for (const char* path :
+       {"openai/gsm8k", "https://huggingface.co/datasets/openai/gsm8k", "openai/gsm8k/"}) {
+    expect_error([&] { refuse_hub_data_set(path); }, ExitCode::kMissingInput, line);
+  }
+  for (const char* path : {"data/gsm8k", "gsm8k", "/gone/gsm8k", "openai/gsm8k.jsonl"}) {
+    EXPECT_NO_THROW(refuse_hub_data_set(path)) << path;
+  }
+}
+
 TEST(ModelFolder, APlainPathIsNoNameOfTheHub) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "there");

@@ -44,6 +44,9 @@ inline constexpr size_t kKindBytes = 1024;
 // Error(kBadData) for bytes that a text file never begins with; `text` is the file, or its
 // beginning.
 void require_text(const std::filesystem::path& path, std::string_view text);
+// read_file() of what should be text.
+[[nodiscard]] std::string read_text_file(const std::filesystem::path& path,
+                                         uint64_t max_bytes = 1ull << 32);
 
 // The word as a shell takes it: plain words as they are, others in single quotes.
 [[nodiscard]] std::string shell_word(const std::string& word);

@@ -18,6 +18,9 @@ namespace thoughtrank {
 // downloads it, and a file that stands in its place.
 void require_model_folder(const std::filesystem::path& folder);
 
+// Error(kMissingInput) where nothing is at `path` and it looks like a data set's name on the Hub.
+void refuse_hub_data_set(const std::filesystem::path& path);
+
 // A folder for files that go with the process: that of TMPDIR, or /tmp where that one is gone.
 [[nodiscard]] std::filesystem::path scratch_folder();
 
