@@ -8,6 +8,7 @@
 #include "data/lines.h"
 #include "thoughtrank/core/file_kind.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/missing.h"
 #include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {
@@ -110,6 +111,16 @@ constexpr std::string_view kDocument = "json.load(open(sys.argv[1], encoding='ut
        line);
 }
 
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
 char delimiter_of(std::string_view header) {
   char best = ',';
   for (const char c : {'\t', ';'}) {
@@ -159,12 +170,14 @@ std::optional<Json> parsed(std::string_view text) {
   }
 }
 
-// Columns of a header: several, and short ones.
+// Several names, none of which is a part of a sentence.
 bool is_header(std::string_view line) {
   const std::vector<std::string> columns = columns_of(line, delimiter_of(line));
-  return columns.size() > 1 && std::ranges::all_of(columns, [](const std::string& column) {
-           return !column.empty() && column.size() < 40;
-         });
+  const auto is_name = [](const std::string& column) {
+    return !column.empty() && column.size() < 40 && column[0] != ' ' &&
+           column.find_first_of(".?!:{}[]()") == std::string::npos;
+  };
+  return columns.size() > 1 && std::ranges::all_of(columns, is_name);
 }
 
 }  // namespace
@@ -244,6 +257,14 @@ void fail_extension(const std::filesystem::path& path) {
         "{}: is a spreadsheet, expected a .jsonl or .txt file of prompts. Save it as CSV in UTF-8; "
         "the error about that file has the command that converts it",
         path.string());
+  }
+  refuse_hub_data_set(path);
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    fail(ExitCode::kBadData,
+         "{}: is a folder, expected a .jsonl or .txt file of prompts. It holds {}",
+         path.string(),
+         listed(names_in(path)));
   }
   const std::string text = read_text(path);
   if (extension == ".csv" || extension == ".tsv") fail_table(text, path);

@@ -8,8 +8,7 @@
 namespace thoughtrank {
 
 std::string read_text(const std::filesystem::path& path) {
-  std::string text = read_file(path);
-  require_text(path, text);
+  std::string text = read_text_file(path);
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   return text;
 }

@@ -130,6 +130,7 @@ TEST_F(PromptFile, ForeignShapesAreNamed) {
   refuse("\"a\"\n\"b\"\n", {"a text alone", "dict(prompt=row)"});
   refuse("question,answer\n\"a, b\",c\n", {"table", "'question', 'answer'", "delimiter=','"});
   refuse("text\tlabel\r\na\tb\r\n", {"'text', 'label'", "delimiter='\\t'", "prompt=row['text']"});
+  refuse("Hello, world\n", {"p.jsonl:1", "not valid JSON"});
   refuse("{\"prompt\":[{\"role\":\"user\",\"content\":\"a\"}]}",
          {"list of messages", "'messages'"});
   refuse("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}]}",
@@ -138,6 +139,15 @@ TEST_F(PromptFile, ForeignShapesAreNamed) {
       "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":"
       "\"b\"}]}",
       {"first question", python});
+}
+
+TEST_F(PromptFile, AFolderOrANameOfTheHubIsTold) {
+  (void)write("train.parquet", "PAR1");
+  expect_bad_data([&] { (void)read_prompt_file(folder_.path()); },
+                  {"is a folder", "'train.parquet'"});
+  expect_error([] { (void)read_prompt_file("openai/gsm8k"); },
+               ExitCode::kMissingInput,
+               {"hf download openai/gsm8k --repo-type dataset --local-dir data/gsm8k,"});
 }
 
 TEST_F(PromptFile, FilesThatAreNoTextAreNamed) {
