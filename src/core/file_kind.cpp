@@ -10,7 +10,7 @@
 namespace thoughtrank {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;  // for bytes with NUL among them
 
 // What a file of a kind begins with.
 struct Magic {

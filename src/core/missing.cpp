@@ -58,7 +58,7 @@ std::optional<HubName> hub_name(const fs::path& path) {
   for (const fs::path& part : path.lexically_normal()) {
     if (!part.empty()) parts.push_back(part.string());
   }
-  if (const auto name = name_in_address(parts)) return name;
+  if (auto address = name_in_address(parts)) return address;
   if (parts.size() < 2) return std::nullopt;
   const std::string &owner = parts[parts.size() - 2], &name = parts.back();
   if (!std::regex_match(owner, kName) || !std::regex_match(name, kName)) return std::nullopt;
@@ -163,7 +163,7 @@ void refuse_hub_data_set(const fs::path& path) {
 
 fs::path scratch_folder() {
   std::error_code error;
-  const fs::path folder = fs::temp_directory_path(error);
+  fs::path folder = fs::temp_directory_path(error);
   if (!error) return folder;
   if (fs::is_directory("/tmp", error)) return "/tmp";
   const char* named = std::getenv("TMPDIR");

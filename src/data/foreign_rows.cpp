@@ -93,22 +93,26 @@ constexpr std::string_view kDocument = "json.load(open(sys.argv[1], encoding='ut
        convert_line(row, kDocument, path));
 }
 
-// {"version": 1, "data": [{…}, …]}, or one row over several lines.
+// "data" of {"version": 1, "data": [{…}, …]}; not the turns of a conversation.
+std::optional<std::string> list_of_rows(const Json& object) {
+  for (const auto& [key, value] : object.items()) {
+    const bool is_list = value.is_array() && !value.empty() && value[0].is_object();
+    if (is_list && is_quotable(key) && !value[0].contains("role")) return key;
+  }
+  return std::nullopt;
+}
+
+// A document with a list of rows, or one row over several lines.
 [[noreturn]] void fail_object(const Json& object, const std::filesystem::path& path) {
-  const auto list = std::ranges::find_if(object.items(), [](const auto& item) {
-    return item.value().is_array() && !item.value().empty() && item.value()[0].is_object() &&
-           is_quotable(item.key());
-  });
-  const bool has_list = list != object.items().end();
-  const std::string line =
-      has_list ? convert_line("row", fmt::format("{}['{}']", kDocument, list.key()), path)
-               : convert_line("row", fmt::format("[{}]", kDocument), path);
+  const std::optional<std::string> list = list_of_rows(object);
+  const std::string source =
+      list ? fmt::format("{}['{}']", kDocument, *list) : fmt::format("[{}]", kDocument);
   fail(ExitCode::kBadData,
        "{}: is one JSON object with the keys {}, expected one JSON object a line. {}: {}",
        path.string(),
        listed(keys_of(object)),
-       has_list ? fmt::format("Take the rows of '{}'", list.key()) : "Convert it",
-       line);
+       list ? fmt::format("Take the rows of '{}'", *list) : "Convert it",
+       convert_line("row", source, path));
 }
 
 std::vector<std::string> names_in(const std::filesystem::path& folder) {
@@ -213,7 +217,7 @@ std::string foreign_row_text(const Json& row, const std::filesystem::path& path)
   }
   if (!row.is_object()) return fmt::format("found {}", row.type_name());
   const std::vector<std::string> keys = keys_of(row);
-  const std::string found = "found " + listed(keys);
+  std::string found = "found " + listed(keys);
   const auto told = [&](std::string_view what, std::string_view converted) {
     return fmt::format(
         "{}{}. Convert the file: {}", found, what, convert_line(converted, kLines, path));
@@ -233,6 +237,16 @@ std::string foreign_row_text(const Json& row, const std::filesystem::path& path)
     return told(": an Alpaca row",
                 "dict(row, prompt=row['instruction'] + ('\\n\\n' + row['input'] if "
                 "row.get('input') else ''), answer=row.get('output'))");
+  }
+  if (const auto list = list_of_rows(row)) {
+    return fmt::format(
+        "{}. Take the rows of '{}': {}",
+        found,
+        *list,
+        convert_line(
+            "row",
+            fmt::format("[row for document in {} for row in document['{}']]", kLines, *list),
+            path));
   }
   const auto key = question_key(keys);
   if (!key || !row[*key].is_string()) return found;

@@ -128,26 +128,32 @@ void erase_all(std::string& text, std::string_view part) {
   }
 }
 
-// How the name of an embedding becomes ours; nullopt where it is ours, or cannot.
-std::optional<Renaming> renaming_of(std::string name) {
+// How the names become ours; nullopt where they are, or cannot.
+std::optional<Renaming> renaming_of(const std::map<std::string, TensorInfo>& tensors) {
   Renaming renaming{.what = "", .expression = "k"};
+  const auto add = [&](const std::string& what, const std::string& change) {
+    renaming.what += (renaming.what.empty() ? "" : " and ") + what;
+    renaming.expression += change;
+  };
   for (const Wrapper& wrapper : kWrappers) {
-    if (name.find(wrapper.part) == std::string::npos) continue;
-    erase_all(name, wrapper.part);
-    renaming.what +=
-        fmt::format("{}'{}' ({})", renaming.what.empty() ? "" : " and ", wrapper.part, wrapper.by);
-    renaming.expression += fmt::format(".replace('{}', '')", wrapper.part);
+    const bool occurs = std::ranges::any_of(tensors, [&](const auto& item) {
+      return item.first.find(wrapper.part) != std::string::npos;
+    });
+    if (!occurs) continue;
+    add(fmt::format("'{}' in them ({})", wrapper.part, wrapper.by),
+        fmt::format(".replace('{}', '')", wrapper.part));
   }
-  if (name == "embed_tokens.weight") {  // a LlamaModel's own
-    return Renaming{.what = "no 'model.' before them",
-                    .expression = "k if k.startswith('lm_head') else 'model.' + k"};
-  }
-  if (!name.ends_with(kEmbedding)) return std::nullopt;
-  const std::string prefix = name.substr(0, name.size() - kEmbedding.size());
-  if (!prefix.empty()) {
-    renaming.what +=
-        fmt::format("{}'{}' before them", renaming.what.empty() ? "" : " and ", prefix);
-    renaming.expression += fmt::format(".removeprefix('{}')", prefix);
+  for (const auto& [stored, info] : tensors) {
+    std::string name = stored;
+    for (const Wrapper& wrapper : kWrappers) erase_all(name, wrapper.part);
+    if (name == "embed_tokens.weight") {  // a LlamaModel's own
+      return Renaming{.what = "no 'model.' before them",
+                      .expression = "k if k.startswith('lm_head') else 'model.' + k"};
+    }
+    if (!name.ends_with(kEmbedding) || name.size() == kEmbedding.size()) continue;
+    const std::string prefix = name.substr(0, name.size() - kEmbedding.size());
+    add(fmt::format("'{}' before them", prefix), fmt::format(".removeprefix('{}')", prefix));
+    break;
   }
   if (renaming.what.empty()) return std::nullopt;
   return renaming;
@@ -216,13 +222,10 @@ std::string foreign_names_text(const std::map<std::string, TensorInfo>& tensors)
       return "These are the weights of " + adapter_text(info.file.parent_path());
     }
   }
-  for (const auto& [name, info] : tensors) {
-    if (!name.ends_with("embed_tokens.weight")) continue;
-    const auto renaming = renaming_of(name);
-    if (!renaming) continue;
+  if (const auto renaming = renaming_of(tensors)) {
     return fmt::format("The names have {}, as in {}. Rename them: {}",
                        renaming->what,
-                       shorten(name, 100),
+                       shorten(tensors.begin()->first, 100),
                        rename_line(tensors, renaming->expression));
   }
   if (tensors.contains("tok_embeddings.weight")) {

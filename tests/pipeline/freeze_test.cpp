@@ -78,6 +78,7 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "judge.timeout_s",
                                       "limits.hang_minutes",
                                       "limits.max_hours",
+                                      "prompts.drop_repeats",
                                       "run_dir",
                                       "threads"}));
 }

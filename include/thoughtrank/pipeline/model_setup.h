@@ -36,6 +36,10 @@ struct ModelTexts {
 [[nodiscard]] ModelTexts load_model_texts(const std::filesystem::path& model_folder,
                                           const std::string& chat_template);
 
+// Error(kBadData) where a head of a branch or its close tag needs a token that the model has no row
+// for: known before anything is generated.
+void require_branch_rows(const BranchOptions& branches, const Tokenizer& tokenizer);
+
 // Why a prompt, which carries token_ids, does not fit the model's context beside a branch at its
 // longest; "" when it fits.
 [[nodiscard]] std::string context_misfit(const RunConfig& config,
