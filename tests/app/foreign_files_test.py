@@ -1,4 +1,5 @@
-"""Files as other tools leave them: `plan` names what they are, and the command that its error gives makes them readable."""
+"""Files as other tools leave them: `plan` names what they are, and the command that its error gives makes them readable.
+(`doctor` takes what `plan` takes, and measures nothing.)"""
 import bz2
 import gzip
 import json
@@ -43,7 +44,7 @@ class PromptFiles(ProgramTest):
         self.assertIsNotNone(command, said)
         shell(command[1])
         made = Path(shlex.split(command[1])[-1])
-        self.expect(0, "plan", "--config", config, "--set", f"prompts.path={made}")
+        self.expect(0, "doctor", "--config", config, "--set", f"prompts.path={made}")
         return [json.loads(line) for line in made.read_text().split("\n") if line]
 
     def test_text_in_other_encodings_and_archives(self):
@@ -120,7 +121,7 @@ class Weights(ProgramTest):
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertIn(says, done.stderr)
         shell(COMMAND.search(done.stderr)[1])
-        self.expect(0, *words)
+        self.expect(0, "doctor", *words[1:])
 
     def test_a_pickle_in_the_folder(self):
         model = self.make_model()
