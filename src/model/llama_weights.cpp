@@ -98,7 +98,10 @@ void check_names(const std::map<std::string, TensorInfo>& found,
     if (names.empty()) return;
     std::string mend = foreign_names_text(found);
     if (names.front() == "lm_head.weight" && names.size() == 1) {
-      mend = "config.json says tie_word_embeddings false, or says nothing, which means that";
+      mend =
+          "config.json says tie_word_embeddings false, or nothing, which means that. If the "
+          "model's "
+          "head is its embedding, set it to true there";
     }
     fail(ExitCode::kBadData,
          "{}: {} {} ({} in all). {}",
