@@ -186,7 +186,9 @@ FileKind kind_of(std::string_view first_bytes) {
     return is_torch ? FileKind::pickle : magic.kind;
   }
   if (is_arrow_stream(bytes)) return FileKind::arrow;
-  if (bytes.starts_with("BZh") && bytes.substr(4, 6) == "1AY&SY") return FileKind::bzip2;
+  const bool is_bzip2 =
+      bytes.size() >= 10 && bytes.starts_with("BZh") && bytes.substr(4, 6) == "1AY&SY";
+  if (is_bzip2) return FileKind::bzip2;
   if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") return FileKind::tar;
   if (is_html(bytes)) return FileKind::html;
   return utf16_without_mark(bytes);

@@ -42,6 +42,7 @@ TEST(FileKind, TextIsNothingForeign) {
                                       "{\"prompt\":\"a\"}\n"sv,
                                       "\xEF\xBB\xBF{\"prompt\":\"a\"}"sv,
                                       "version 2 of what?"sv,
+                                      "BZh"sv,
                                       "BZh is what?"sv,
                                       "<html> begins a page. Why?"sv,
                                       "GGU"sv,
