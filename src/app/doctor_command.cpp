@@ -10,6 +10,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/processors.h"
 #include "thoughtrank/model/compute.h"
+#include "thoughtrank/model/llama.h"
 #include "thoughtrank/pipeline/model_setup.h"
 #include "thoughtrank/pipeline/plan.h"
 
@@ -97,7 +98,7 @@ void check_model(Report& report, const std::string& folder, const std::string& c
                        config.max_position_embeddings);
   });
   report.check("weights", [&] {
-    return fmt::format("{} tensors", SafetensorsReader::open_model(folder).tensors().size());
+    return fmt::format("{} tensors", open_llama_weights(folder).tensors().size());
   });
   report.check("tokenizer",
                [&] { return check_round_trip(load_model_texts(folder, chat_template)); });

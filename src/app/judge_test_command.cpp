@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "app/ranks.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/missing.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/pipeline/model_setup.h"
 
@@ -15,8 +16,7 @@ namespace {
 class PassingLedger {
  public:
   PassingLedger()
-      : path_(fs::temp_directory_path() /
-              fmt::format("thoughtrank-judge-test-{}.jsonl", ::getpid())) {
+      : path_(scratch_folder() / fmt::format("thoughtrank-judge-test-{}.jsonl", ::getpid())) {
     fs::remove(path_);
   }
   ~PassingLedger() {

@@ -1,6 +1,7 @@
 #include "thoughtrank/config/fields.h"
 
 #include "config/field_loader.h"
+#include "thoughtrank/core/file_kind.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/shorten.h"
 
@@ -47,10 +48,10 @@ void add_set(ConfigLayers& read, const std::string& set) {
   root = nest(key, std::move(root));
 }
 
-// A file of that length is no config.
+// A file of that length is no config, nor is what is no text.
 std::string read_config(const std::string& file) {
   try {
-    return read_file(file, kLongestConfig);
+    return read_text_file(file, kLongestConfig);
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadData) throw;
     throw Error(ExitCode::kConfig, error.what());

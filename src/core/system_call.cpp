@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 
@@ -32,7 +33,7 @@ FileHandle open_file(const std::filesystem::path& path, int flags, int mode) {
   if (fd >= 0) return FileHandle(fd);
   const int error = errno;
   if ((error == ENOENT || error == ENOTDIR) && (flags & O_CREAT) == 0) {
-    fail(ExitCode::kMissingInput, "{}: there is no such file. Check the path", path.string());
+    fail(ExitCode::kMissingInput, "{}", missing_file_text(path));
   }
   fail_io(path, (flags & O_CREAT) != 0 ? "create" : "open", error);
 }

@@ -1,15 +1,18 @@
-// Text cut into lines, each with its number.
+// Text files of rows: their text, cut into lines, each with its number.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/json.h"
 
 namespace thoughtrank {
 
 inline constexpr std::string_view kBlanks = " \t\r\n";
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 [[nodiscard]] inline bool is_blank(std::string_view text) {
   return text.find_first_not_of(kBlanks) == std::string_view::npos;
@@ -31,5 +34,14 @@ void for_each_line(std::string_view text, const Take& take) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
 }
+
+// The file without its byte order mark. Error(kBadData) for what is no text.
+[[nodiscard]] std::string read_text(const std::filesystem::path& path);
+
+// Gives each line of JSON lines: the document, its text, its place. Empty lines are errors, except
+// at the end.
+using TakeLine =
+    std::function<void(const Json& row, std::string_view line, const std::string& where)>;
+void for_each_row(std::string_view text, const std::filesystem::path& path, const TakeLine& take);
 
 }  // namespace thoughtrank

@@ -4,8 +4,11 @@
 #include <set>
 
 #include "model/config_rope.h"
+#include "model/foreign_weights.h"
+#include "thoughtrank/core/file_kind.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/json.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 
@@ -15,42 +18,65 @@ constexpr uint64_t kMaxConfigBytes = 16'000'000;
 constexpr int64_t kMaxWidth = 1 << 20;
 constexpr int64_t kMaxVocabulary = 1 << 24;
 
+// What transformers' LlamaConfig takes where config.json lacks a key (the same in all its
+// versions). LLaMA-1 conversions and tools that write only what differs leave keys out.
+namespace defaults {
+constexpr int64_t kHiddenSize = 4096, kIntermediateSize = 11008, kVocabSize = 32000;
+constexpr int64_t kNumHiddenLayers = 32, kNumAttentionHeads = 32, kMaxPositionEmbeddings = 2048;
+constexpr int64_t kBosId = 1, kEosId = 2;
+constexpr double kRmsNormEps = 1e-6;
+}  // namespace defaults
+
 Json read_object(const fs::path& file) {
-  Json object = parse_json(read_file(file, kMaxConfigBytes), file.string());
+  Json object = parse_json(read_text_file(file, kMaxConfigBytes), file.string());
   if (!object.is_object()) fail(ExitCode::kBadData, "{}: expected a JSON object", file.string());
   return object;
 }
 
+// transformers goes by model_type alone; other architectures have other heads.
 void require_llama(const Json& config, const std::string& where) {
   const std::string model_type = require_string(config, "model_type", where);
-  const Json expected = Json::array({"LlamaForCausalLM"});
-  const Json& architectures = require(config, "architectures", where);
-  if (model_type != "llama" || architectures != expected) {
+  const Json found = has_value(config, "architectures") ? config["architectures"] : Json::array();
+  const bool is_causal = found == Json::array() || found == Json::array({"LlamaForCausalLM"}) ||
+                         found == Json::array({"LLaMAForCausalLM"});  // of its first conversions
+  if (model_type != "llama" || !is_causal) {
     fail(
         ExitCode::kConfig,
-        "{}: model_type is '{}' and architectures {}, expected 'llama' and {}. Other architectures "
-        "are not supported.",
+        "{}: model_type is '{}' and architectures {}, expected 'llama' and [\"LlamaForCausalLM\"]. "
+        "Other architectures are not supported.",
         where,
         model_type,
-        dump_json(architectures),
-        dump_json(expected));
+        dump_json(found));
   }
+  if (!config.contains("hidden_act")) return;
   const std::string activation = require_string(config, "hidden_act", where);
-  if (activation != "silu") {
+  if (activation != "silu" && activation != "swish") {  // two names of one function
     fail(ExitCode::kConfig, "{}: hidden_act is '{}', expected 'silu'", where, activation);
   }
 }
 
+void refuse_quantized(const Json& config, const std::string& where) {
+  if (!has_value(config, "quantization_config")) return;
+  const Json& quantization = config["quantization_config"];
+  const std::string method =
+      quantization.is_object() ? quantization.value("quant_method", Json("unnamed")).dump() : "?";
+  fail(ExitCode::kConfig,
+       "{}: 'quantization_config' says that the weights are quantized (quant_method {}), which is "
+       "not supported. Take the model's folder with weights in bfloat16, float16 or float32",
+       where,
+       method);
+}
+
 // Keys that change the mathematics of a Llama, with the one value (besides null) that does not.
+// (pretraining_tp is none of them: it cut the same products into parts.)
 void refuse_other_mathematics(const Json& config, const std::string& where) {
+  refuse_quantized(config, where);
   static const std::pair<const char*, Json> kNeutralValues[] = {
       {"attention_bias", false},
       {"mlp_bias", false},
-      {"pretraining_tp", 1},
       {"partial_rotary_factor", 1},
       {"rope_interleaved", false},
       {"use_sliding_window", false},
-      {"quantization_config", nullptr},
       {"sliding_window", nullptr},
       {"layer_types", nullptr},
       {"attn_logit_softcapping", nullptr},
@@ -77,16 +103,21 @@ void refuse_other_mathematics(const Json& config, const std::string& where) {
 }
 
 void read_sizes(const Json& config, const std::string& where, LlamaConfig& result) {
-  const auto size = [&](const char* key, int64_t highest) {
-    return require_int(config, key, 1, highest, where);
+  const auto size = [&](const char* key, int64_t otherwise, int64_t highest) {
+    return config.contains(key) ? require_int(config, key, 1, highest, where) : otherwise;
   };
-  result.hidden_size = size("hidden_size", kMaxWidth);
-  result.intermediate_size = size("intermediate_size", kMaxWidth);
-  result.num_hidden_layers = size("num_hidden_layers", 1024);
-  result.num_attention_heads = size("num_attention_heads", 4096);
-  result.num_key_value_heads = size("num_key_value_heads", 4096);
-  result.vocab_size = size("vocab_size", kMaxVocabulary);
-  result.max_position_embeddings = size("max_position_embeddings", 1ll << 31);
+  using namespace defaults;
+  result.hidden_size = size("hidden_size", kHiddenSize, kMaxWidth);
+  result.intermediate_size = size("intermediate_size", kIntermediateSize, kMaxWidth);
+  result.num_hidden_layers = size("num_hidden_layers", kNumHiddenLayers, 1024);
+  result.num_attention_heads = size("num_attention_heads", kNumAttentionHeads, 4096);
+  // Models from before grouped queries have as many of both; some tools write null then.
+  result.num_key_value_heads = has_value(config, "num_key_value_heads")
+                                   ? require_int(config, "num_key_value_heads", 1, 4096, where)
+                                   : result.num_attention_heads;
+  result.vocab_size = size("vocab_size", kVocabSize, kMaxVocabulary);
+  result.max_position_embeddings =
+      size("max_position_embeddings", kMaxPositionEmbeddings, 1ll << 31);
   if (result.num_attention_heads % result.num_key_value_heads != 0) {
     fail(ExitCode::kBadData,
          "{}: num_attention_heads ({}) is not a multiple of num_key_value_heads ({})",
@@ -116,30 +147,12 @@ int64_t read_head_dim(const Json& config, const std::string& where, const LlamaC
 }
 
 double read_norm_eps(const Json& config, const std::string& where) {
+  if (!config.contains("rms_norm_eps")) return defaults::kRmsNormEps;
   const double eps = require_number(config, "rms_norm_eps", where);
   if (!(eps > 0 && eps <= 0.1)) {
     fail(ExitCode::kBadData, "{}: rms_norm_eps is {}, expected above 0 to 0.1", where, eps);
   }
   return eps;
-}
-
-// "dtype", or "torch_dtype" in older files.
-Dtype read_dtype(const Json& config, const std::string& where) {
-  const bool has_both = has_value(config, "dtype") && has_value(config, "torch_dtype");
-  const char* key = has_value(config, "dtype") ? "dtype" : "torch_dtype";
-  const std::string word = require_string(config, key, where);
-  if (has_both && require_string(config, "torch_dtype", where) != word) {
-    fail(ExitCode::kBadData, "{}: 'dtype' and 'torch_dtype' differ", where);
-  }
-  const std::optional<Dtype> dtype = value_of(word, kDtypes);
-  if (!dtype) {
-    fail(ExitCode::kConfig,
-         "{}: {} is '{}', expected 'float32', 'float16' or 'bfloat16'",
-         where,
-         key,
-         word);
-  }
-  return *dtype;
 }
 
 // An id, a list of ids, or null.
@@ -157,25 +170,35 @@ void add_eos_ids(const Json& object,
   }
 }
 
+// None where both files say null: what then ends an answer is the template's matter.
 std::vector<int64_t> read_eos_ids(const Json& config, const fs::path& folder, int64_t vocab_size) {
   std::set<int64_t> ids;
   add_eos_ids(config, (folder / "config.json").string(), vocab_size, ids);
   const fs::path generation = folder / "generation_config.json";
-  if (fs::exists(generation)) {
-    add_eos_ids(read_object(generation), generation.string(), vocab_size, ids);
+  Json more;
+  if (is_there(generation)) {
+    more = read_object(generation);
+    add_eos_ids(more, generation.string(), vocab_size, ids);
   }
-  if (ids.empty()) {
-    fail(ExitCode::kBadData,
-         "{}: neither config.json nor generation_config.json names an eos_token_id",
-         folder.string());
-  }
+  const bool is_stated = config.contains("eos_token_id") || more.contains("eos_token_id");
+  if (!is_stated && defaults::kEosId < vocab_size) ids.insert(defaults::kEosId);
   return {ids.begin(), ids.end()};
+}
+
+std::optional<int64_t> read_bos_id(const Json& config,
+                                   const std::string& where,
+                                   int64_t vocab_size) {
+  if (!config.contains("bos_token_id")) return defaults::kBosId;
+  if (!has_value(config, "bos_token_id")) return std::nullopt;
+  return require_int(config, "bos_token_id", 0, vocab_size - 1, where);
 }
 
 }  // namespace
 
 LlamaConfig read_llama_config(const std::filesystem::path& folder) {
+  require_model_folder(folder);
   const fs::path file = folder / "config.json";
+  if (!is_there(file)) fail_without_config(folder);
   const std::string where = file.string();
   const Json config = read_object(file);
   require_llama(config, where);
@@ -185,13 +208,11 @@ LlamaConfig read_llama_config(const std::filesystem::path& folder) {
   read_sizes(config, where, result);
   result.head_dim = read_head_dim(config, where, result);
   result.rms_norm_eps = read_norm_eps(config, where);
-  result.rope = read_rope_config(config, where);
-  result.tie_word_embeddings = require_bool(config, "tie_word_embeddings", where);
-  if (has_value(config, "bos_token_id")) {
-    result.bos_id = require_int(config, "bos_token_id", 0, result.vocab_size - 1, where);
-  }
+  result.rope = read_rope_config(config, result.max_position_embeddings, where);
+  result.tie_word_embeddings = has_value(config, "tie_word_embeddings") &&
+                               require_bool(config, "tie_word_embeddings", where);
+  result.bos_id = read_bos_id(config, where, result.vocab_size);
   result.eos_ids = read_eos_ids(config, folder, result.vocab_size);
-  result.dtype = read_dtype(config, where);
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <regex>
 
+#include "model/foreign_weights.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/hash.h"
 #include "thoughtrank/model/llama.h"
@@ -95,12 +96,20 @@ void check_names(const std::map<std::string, TensorInfo>& found,
   }
   const auto refuse = [&](const std::vector<std::string>& names, const char* what) {
     if (names.empty()) return;
+    std::string mend = foreign_names_text(found);
+    if (names.front() == "lm_head.weight" && names.size() == 1) {
+      mend =
+          "config.json says tie_word_embeddings false, or nothing, which means that. If the "
+          "model's "
+          "head is its embedding, set it to true there";
+    }
     fail(ExitCode::kBadData,
-         "{}: {} {} ({} in all). Do config.json and weights belong together?",
+         "{}: {} {} ({} in all). {}",
          folder.string(),
          names.front(),
          what,
-         names.size());
+         names.size(),
+         mend.empty() ? "Do config.json and weights belong together?" : mend);
   };
   refuse(missing, "is missing in the weight files");
   refuse(extra, "is in the weight files, config.json has no place for it");
@@ -140,19 +149,26 @@ NamedTensors Llama::named_parameters() const {
   return parameters;
 }
 
+SafetensorsReader open_llama_weights(const std::filesystem::path& folder) {
+  Llama model;
+  model.config = read_llama_config(folder);
+  model.layers.resize(static_cast<size_t>(model.config.num_hidden_layers));
+  auto reader = SafetensorsReader::open_model(folder);
+  std::map<std::string, Shape> expected;
+  visit_parameters(model, [&](const std::string& name, const at::Tensor&, const Shape& shape) {
+    expected.emplace(name, shape);
+  });
+  check_names(reader.tensors(), expected, folder, model.config);
+  return reader;
+}
+
 Llama load_llama(const std::filesystem::path& folder, at::ScalarType dtype, at::Device device) {
   // Tensors allocated in inference mode could never be trained.
   const c10::InferenceMode no_inference_mode(false);
   Llama model;
   model.config = read_llama_config(folder);
   model.layers.resize(static_cast<size_t>(model.config.num_hidden_layers));
-  const auto reader = SafetensorsReader::open_model(folder);
-
-  std::map<std::string, Shape> expected;
-  visit_parameters(model, [&](const std::string& name, const at::Tensor&, const Shape& shape) {
-    expected.emplace(name, shape);
-  });
-  check_names(reader.tensors(), expected, folder, model.config);
+  const auto reader = open_llama_weights(folder);
   if (model.config.tie_word_embeddings) check_tied_head(reader, folder);
 
   visit_parameters(model, [&](const std::string& name, at::Tensor& tensor, const Shape&) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 
@@ -24,11 +25,10 @@ ReadableFile::ReadableFile(std::filesystem::path path) : path_(std::move(path)) 
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) {
     const int reason = errno;
-    const bool is_missing = reason == ENOENT || reason == ENOTDIR;
-    fail(is_missing ? ExitCode::kMissingInput : ExitCode::kIo,
-         "{}: cannot open for reading: {}",
-         path_.string(),
-         std::strerror(reason));
+    if (reason == ENOENT || reason == ENOTDIR) {
+      fail(ExitCode::kMissingInput, "{}", missing_file_text(path_));
+    }
+    fail(ExitCode::kIo, "{}: cannot open for reading: {}", path_.string(), std::strerror(reason));
   }
   struct stat status {};
   const bool is_regular = ::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode);

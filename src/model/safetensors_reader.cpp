@@ -3,10 +3,13 @@
 #include <bit>
 #include <set>
 
+#include "model/foreign_weights.h"
 #include "model/readable_file.h"
 #include "model/safetensors_format.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/file_kind.h"
 #include "thoughtrank/core/json.h"
+#include "thoughtrank/core/missing.h"
 #include "thoughtrank/model/safetensors.h"
 
 namespace thoughtrank {
@@ -19,8 +22,16 @@ constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 constexpr uint64_t kMaxIndexBytes = 16'000'000;
 
+// Error(kBadData) where the file is something else that is known.
+void refuse_foreign(const ReadableFile& file, const fs::path& path) {
+  std::string first_bytes(std::min<uint64_t>(file.size(), kKindBytes), '\0');
+  file.read_at(0, first_bytes.data(), first_bytes.size());
+  refuse_foreign_weights(path, first_bytes);
+}
+
 SafetensorsHeader read_header(const fs::path& path) {
   const ReadableFile file(path);
+  refuse_foreign(file, path);
   if (file.size() < kHeaderLengthBytes) {
     fail(ExitCode::kBadData,
          "{}: has {} bytes, a safetensors file has 8 at least",
@@ -49,7 +60,7 @@ bool is_plain_file_name(const std::string& name) {
 
 // weight_map of the index: tensor name -> file name.
 std::map<std::string, std::string> read_weight_map(const fs::path& index) {
-  const Json document = parse_json(read_file(index, kMaxIndexBytes), index.string());
+  const Json document = parse_json(read_text_file(index, kMaxIndexBytes), index.string());
   const Json& weight_map = require(document, "weight_map", index.string());
   if (!weight_map.is_object() || weight_map.empty()) {
     fail(ExitCode::kBadData,
@@ -84,15 +95,9 @@ SafetensorsReader SafetensorsReader::open_file(const std::filesystem::path& file
 }
 
 SafetensorsReader SafetensorsReader::open_model(const std::filesystem::path& folder) {
-  if (fs::exists(folder / kSingleFile)) return open_file(folder / kSingleFile);
-  if (!fs::exists(folder / kIndexFile)) {
-    fail(ExitCode::kMissingInput,
-         "{}: has neither {} nor {}. Other weight formats are not read; convert the model with "
-         "transformers' save_pretrained.",
-         folder.string(),
-         kSingleFile,
-         kIndexFile);
-  }
+  require_model_folder(folder);
+  if (is_there(folder / kSingleFile)) return open_file(folder / kSingleFile);
+  if (!is_there(folder / kIndexFile)) fail_without_safetensors(folder);
   const fs::path index = folder / kIndexFile;
   const auto weight_map = read_weight_map(index);
   std::set<std::string> shard_names;

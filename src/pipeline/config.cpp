@@ -29,6 +29,10 @@ void PromptOptions::visit(FieldVisitor& v) {
             "fresh prompts a round; 0: all the rest in every round");
   v.integer(
       "holdout", holdout, {0, 100'000'000}, "prompts that are never trained on, for evaluation");
+  // A run whose file has no repeats is the same either way; with repeats, only true begins one.
+  v.may_change().boolean("drop_repeats",
+                         drop_repeats,
+                         "true: of rows that say the same the first is kept; false: an error");
 }
 
 void LimitOptions::visit(FieldVisitor& v) {

@@ -25,8 +25,53 @@ ComputeSetup resolve_compute(const RunConfig& config, const LlamaConfig& model) 
   return compute;
 }
 
+namespace {
+
+// What `work` gives; its Error with the place that it is about in front.
+template <class Work>
+auto at_place(const std::string& place, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw Error(error.code(), place + ": " + error.what());
+  }
+}
+
+// Tokens that were added and never trained are often behind the model's last row, a few of them; a
+// tokenizer with many belongs to another model.
+void require_own_tokenizer(const ModelTexts& texts, const std::filesystem::path& model_folder) {
+  const int64_t tokens = texts.tokenizer->vocabulary_size(), rows = texts.model.vocab_size;
+  if (tokens <= rows + std::max<int64_t>(rows / 10, 16)) return;
+  fail(ExitCode::kBadData,
+       "{}: the tokenizer has {} tokens, config.json says vocab_size {}. Do both belong to this "
+       "model?",
+       model_folder.string(),
+       tokens,
+       rows);
+}
+
+// Every piece of the template has rows in the model.
+void require_template_rows(const ModelTexts& texts) {
+  (void)at_place(fmt::format("template '{}'", texts.chat_template.name), [&] {
+    return encode_prompt(texts.chat_template, *texts.tokenizer, {.system = "a", .user = "a"});
+  });
+}
+
+}  // namespace
+
 std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt) const {
-  return encode_prompt(chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
+  return at_place(fmt::format("prompt '{}'", prompt.prompt_id), [&] {
+    return encode_prompt(
+        chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
+  });
+}
+
+void require_branch_rows(const BranchOptions& branches, const Tokenizer& tokenizer) {
+  for (const std::string& character : expand_chars(branches.chars)) {
+    (void)at_place("branches.open and branches.chars",
+                   [&] { return tokenizer.encode(branches.open + character); });
+  }
+  (void)at_place("branches.close", [&] { return tokenizer.encode(branches.close); });
 }
 
 int64_t longest_branch(const RunConfig& config, const ModelTexts& texts, bool has_thought) {
@@ -57,18 +102,14 @@ ModelTexts load_model_texts(const std::filesystem::path& model_folder,
   ModelTexts texts;
   texts.model = read_llama_config(model_folder);
   texts.tokenizer = load_tokenizer(model_folder);
-  if (texts.tokenizer->vocabulary_size() > texts.model.vocab_size) {
-    fail(ExitCode::kBadData,
-         "{}: the tokenizer has {} tokens, config.json says vocab_size {}. Do both belong to this "
-         "model?",
-         model_folder.string(),
-         texts.tokenizer->vocabulary_size(),
-         texts.model.vocab_size);
-  }
+  require_own_tokenizer(texts, model_folder);
+  texts.tokenizer = limit_to_rows(std::move(texts.tokenizer), texts.model.vocab_size);
   texts.chat_template = load_template(chat_template, find_templates_dir(), model_folder);
+  require_template_rows(texts);
   texts.eos_ids = texts.model.eos_ids;
-  for (const int64_t id : stop_ids(texts.chat_template, *texts.tokenizer))
-    texts.eos_ids.push_back(id);
+  const auto stops = at_place(fmt::format("template '{}'", texts.chat_template.name),
+                              [&] { return stop_ids(texts.chat_template, *texts.tokenizer); });
+  texts.eos_ids.insert(texts.eos_ids.end(), stops.begin(), stops.end());
   std::sort(texts.eos_ids.begin(), texts.eos_ids.end());
   texts.eos_ids.erase(std::unique(texts.eos_ids.begin(), texts.eos_ids.end()), texts.eos_ids.end());
   return texts;

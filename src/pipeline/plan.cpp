@@ -11,9 +11,10 @@
 #include "pipeline/session.h"
 #include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/missing.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/model/compute.h"
-#include "thoughtrank/model/safetensors.h"
+#include "thoughtrank/model/llama.h"
 #include "thoughtrank/model/sizes.h"
 
 namespace thoughtrank {
@@ -123,8 +124,7 @@ Judge::Setup judge_setup(const RunConfig& config,
 // answers. In accounts that are thrown away.
 void try_judge(
     RunPlan& plan, const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
-  const fs::path ledger =
-      fs::temp_directory_path() / fmt::format("thoughtrank-probe-{}.jsonl", ::getpid());
+  const fs::path ledger = scratch_folder() / fmt::format("thoughtrank-probe-{}.jsonl", ::getpid());
   try {
     Judge judge(judge_setup(config, ledger, clock, stop));
     if (probe) plan.judge_probe = judge.probe();
@@ -167,14 +167,15 @@ RoundTimes estimate_times(const RunPlan& plan, const RunConfig& config, const Pe
 
 RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopFlag& stop) {
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  (void)SafetensorsReader::open_model(config.model.path);  // the weights are there and readable
+  (void)open_llama_weights(config.model.path);  // the weights are there, and a Llama's
   const PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   RunPlan plan;
   plan.compute = resolve_compute(config, texts.model);
   plan.chat_template = texts.chat_template.name;
   plan.parameters = parameter_count(texts.model);
-  plan.prompts_found = static_cast<int64_t>(read_prompt_file(config.prompts.path).size());
+  plan.prompts_found =
+      std::ssize(read_prompt_file(config.prompts.path, config.prompts.drop_repeats));
   plan.prompts_left_out = std::ssize(prompts.left_out);
   plan.holdout = config.prompts.holdout;
   plan.rounds = config.rounds;

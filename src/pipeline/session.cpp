@@ -156,6 +156,7 @@ void tidy(const RunFolder& folder) {
 }  // namespace
 
 PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
+  require_branch_rows(config.branches, *texts.tokenizer);
   std::string reason;
   const auto encode = [&](PromptRow& prompt) {
     prompt.token_ids = texts.prompt_ids(prompt);
@@ -163,7 +164,8 @@ PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
     if (reason.empty()) reason = misfit;
     return misfit.empty();
   };
-  PromptPlan plan = plan_prompts(read_prompt_file(config.prompts.path), config, encode);
+  PromptPlan plan = plan_prompts(
+      read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
   check_reference_answers(config, plan);
   require_rows_fit(config, texts, plan);
   warn_left_out(plan, reason);
@@ -220,6 +222,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                       const StopFlag& stop) {
   hide_judge_keys(config.judge);  // before a library could start a thread or a program
   ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
+  (void)open_llama_weights(config.model.path);  // the names first: hashing takes longer
   PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),

@@ -4,7 +4,9 @@
 
 #include "thoughtrank/config/fields.h"
 #include "thoughtrank/core/error.h"
-#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/file_kind.h"
+#include "thoughtrank/core/json.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 namespace {
@@ -50,15 +52,30 @@ std::string bos_text(const Tokenizer& tokenizer) {
   return text;
 }
 
-// eos_token_id of config.json: a number, or a list whose first one counts.
+// eos_token_id of config.json, else of generation_config.json: a number, or a list whose first one
+// counts.
 std::string eos_text(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
-  const std::string where = (folder / "config.json").string();
-  const Json config = parse_json(read_file(where), where);
-  const Json& value = require(config, "eos_token_id", where);
-  const bool is_list = value.is_array() && !value.empty();
-  const int64_t id = checked_int(
-      is_list ? value[0] : value, 0, tokenizer.vocabulary_size() - 1, where + ": eos_token_id");
-  return std::string(tokenizer.token_bytes(id));
+  constexpr int64_t kDefaultEos = 2;  // transformers', where neither file has the key
+  bool is_stated = false;
+  for (const char* name : {"config.json", "generation_config.json"}) {
+    if (!is_there(folder / name)) continue;
+    const std::string where = (folder / name).string();
+    const Json config = parse_json(read_text_file(where), where);
+    if (!config.is_object() || !config.contains("eos_token_id")) continue;
+    is_stated = true;
+    const Json& value = config["eos_token_id"];
+    if (value.is_null()) continue;
+    const bool is_list = value.is_array() && !value.empty();
+    const int64_t id = checked_int(
+        is_list ? value[0] : value, 0, tokenizer.vocabulary_size() - 1, where + ": eos_token_id");
+    return std::string(tokenizer.token_bytes(id));
+  }
+  if (!is_stated) return std::string(tokenizer.token_bytes(kDefaultEos));
+  fail(ExitCode::kConfig,
+       "{}: eos_token_id is null in config.json and generation_config.json, but the template ends "
+       "an "
+       "answer with that token. Name the token there, or set 'template' to one that has its own",
+       folder.string());
 }
 
 // Prompt ids and answer ids must not depend on each other: a prompt ends where tokens always end.
@@ -146,11 +163,11 @@ ChatTemplate resolve_template(ChatTemplate t, const std::filesystem::path& model
 
 std::optional<std::string> find_model_jinja(const std::filesystem::path& model_folder) {
   const auto jinja_file = model_folder / "chat_template.jinja";
-  if (std::filesystem::exists(jinja_file)) return read_file(jinja_file);
+  if (is_there(jinja_file)) return read_text_file(jinja_file);
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
     const auto file = model_folder / name;
-    if (!std::filesystem::exists(file)) continue;
-    const Json config = parse_json(read_file(file), file.string());
+    if (!is_there(file)) continue;
+    const Json config = parse_json(read_text_file(file), file.string());
     if (!config.is_object() || !config.contains("chat_template")) continue;
     return jinja_of_value(config["chat_template"], file.string());
   }

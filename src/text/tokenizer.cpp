@@ -2,6 +2,7 @@
 
 #include "text/tokenizer_files.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 
@@ -16,10 +17,9 @@ std::vector<int64_t> Tokenizer::encode_parts(const std::vector<TextPart>& parts)
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
-  if (std::filesystem::exists(folder / "tokenizer.json")) {
-    return load_tokenizer_json(folder / "tokenizer.json");
-  }
-  if (std::filesystem::exists(folder / "tokenizer.model")) {
+  require_model_folder(folder);
+  if (is_there(folder / "tokenizer.json")) return load_tokenizer_json(folder / "tokenizer.json");
+  if (is_there(folder / "tokenizer.model")) {
     return load_tokenizer_model(folder / "tokenizer.model");
   }
   fail(ExitCode::kMissingInput,

@@ -10,7 +10,7 @@
 #include "text/sentencepiece_style.h"
 #include "text/tokenizer_files.h"
 #include "text/unicode.h"
-#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/file_kind.h"
 
 namespace thoughtrank {
 namespace {
@@ -135,7 +135,7 @@ void check_top_level(const Json& rest, const std::string& where) {
 
 std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file) {
   const std::string where = file.string();
-  BigJson whole = parse_big_json(read_file(file, kLargestFile), where);
+  BigJson whole = parse_big_json(read_text_file(file, kLargestFile), where);
   if (!whole.is_object()) fail(ExitCode::kBadData, "{}: should be an object", where);
   BpeModel model = read_bpe_model(std::exchange(whole["model"], nullptr), where + ": model");
   const Json rest(whole);

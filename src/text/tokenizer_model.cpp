@@ -2,6 +2,8 @@
 // in two more files.
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
+#include <cctype>
 #include <exception>
 #include <map>
 #include <new>
@@ -11,7 +13,8 @@
 #include "text/token_table.h"
 #include "text/tokenizer_files.h"
 #include "text/unicode.h"
-#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/file_kind.h"
+#include "thoughtrank/core/missing.h"
 
 namespace thoughtrank {
 namespace {
@@ -63,8 +66,8 @@ void fill_entries(const SentencePieceProcessor& processor, TokenTable& table) {
 }
 
 Json read_optional(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return Json::object();
-  Json value = parse_json(read_file(file), file.string());
+  if (!is_there(file)) return Json::object();
+  Json value = parse_json(read_text_file(file), file.string());
   if (!value.is_object()) fail(ExitCode::kBadData, "{}: should be an object", file.string());
   return value;
 }
@@ -161,9 +164,26 @@ std::vector<int64_t> leading_ids_of(const Json& config,
   return {processor.bos_id()};
 }
 
+// "IQ== 0": a token in base64 and its rank, line by line.
+bool is_tiktoken(std::string_view bytes) {
+  const std::string_view line = bytes.substr(0, bytes.find('\n'));
+  const size_t space = line.find(' ');
+  return space != std::string_view::npos && space > 0 && space % 4 == 0 &&
+         line.find_first_not_of("0123456789", space + 1) == std::string_view::npos &&
+         line.size() > space + 1 && std::ranges::all_of(line.substr(0, space), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '+' || c == '/' || c == '=';
+         });
+}
+
 std::unique_ptr<SentencePieceProcessor> load_processor(const std::filesystem::path& file) {
   auto processor = std::make_unique<SentencePieceProcessor>();
-  const std::string bytes = read_file(file);
+  const std::string bytes = read_text_file(file);  // a model is none, but begins with none of those
+  if (is_tiktoken(bytes)) {
+    fail(ExitCode::kBadData,
+         "{}: is a tokenizer in Meta's own format (tiktoken), expected a sentencepiece model. Take "
+         "the model's folder in Hugging Face's format, which has tokenizer.json",
+         file.string());
+  }
   std::string mistake;
   try {
     const auto status = processor->LoadFromSerializedProto(bytes);

@@ -74,6 +74,31 @@ TEST(Load, MissingHeadIsNamed) {
   model.expect_refused("lm_head.weight is missing");
 }
 
+// What wrappers of modules put into the names, with the command that takes it out.
+TEST(Load, NamesOfWrappersAreTold) {
+  const auto renamed = [](const auto& rename) {
+    SpoiltModel model("tiny-llama");
+    std::map<std::string, at::Tensor> weights;
+    for (const auto& [name, tensor] : model.weights) weights[rename(name)] = tensor;
+    model.weights = std::move(weights);
+    return std::string(error_of([&] { (void)model.load(); }).what());
+  };
+  const auto expect_told = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  expect_told(renamed([](const std::string& name) { return "module." + name; }),
+              "k.removeprefix('module.')");
+  expect_told(renamed([](const std::string& name) { return "module._orig_mod." + name; }),
+              "k.replace('_orig_mod.', '').removeprefix('module.')");
+  expect_told(renamed([](const std::string& name) { return "base_model.model." + name; }),
+              "'base_model.model.' before them");
+  expect_told(renamed([](const std::string& name) { return name.substr(name.find('.') + 1); }),
+              "'model.' + k");
+  SpoiltModel adapter("tiny-llama");
+  adapter.weights["base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"] = at::ones({1});
+  adapter.expect_refused("LoRA adapter");
+}
+
 TEST(Load, LeftOverWeightIsNamed) {
   SpoiltModel model("tiny-llama");
   model.weights["model.layers.2.mlp.up_proj.weight"] = model.weights[kUpProj];

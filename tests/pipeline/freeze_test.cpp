@@ -80,6 +80,7 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "limits.hang_minutes",
                                       "limits.max_hours",
                                       "model.path",
+                                      "prompts.drop_repeats",
                                       "prompts.path",
                                       "run_dir",
                                       "threads"}));

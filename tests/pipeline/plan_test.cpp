@@ -42,6 +42,24 @@ TEST_F(Plan, WritesNothing) {
   EXPECT_FALSE(fs::exists(run_.folder().root()));
 }
 
+TEST_F(Plan, RowsThatSayTheSameCountOnceWhereTheConfigSaysSo) {
+  const std::string rows = read_file(run_.root() / "prompts.jsonl");
+  write_plainly(run_.root() / "prompts.jsonl", rows + rows);
+  expect_error([&] { (void)plan(); }, ExitCode::kBadData, {"8 of 16 rows", "prompts.drop_repeats"});
+  EXPECT_EQ(plan({"prompts.drop_repeats=true"}).prompts_found, 8);
+}
+
+TEST_F(Plan, WeightsOfAnotherShapeAreToldBeforeTheyAreLoaded) {
+  const TemporaryFolder model;
+  fs::copy(kTinyModel, model.path(), fs::copy_options::recursive);
+  std::string config = read_file(model / "config.json");
+  config.replace(config.find("\"num_hidden_layers\": 2"), 22, "\"num_hidden_layers\": 3");
+  write_plainly(model / "config.json", config);
+  expect_error([&] { (void)plan({"model.path=" + model.path().string()}); },
+               ExitCode::kBadData,
+               "is missing in the weight files");
+}
+
 TEST_F(Plan, MoreBranchesAndLongerOnesTakeMoreMemory) {
   const RunPlan small = plan(), more = plan({"branches.chars=a-l"}),
                 longer = plan({"generate.answer_tokens=60"});

@@ -1,6 +1,7 @@
-// config.json of Llama-architecture models (Llama 2, 3, 3.1, 3.2, SmolLM2, TinyLlama). Nothing that
-// the file should say has a default of ours; anything that would change the mathematics and is not
-// understood is an error.
+// config.json of Llama-architecture models (Llama 1, 2, 3, 3.1, 3.2, SmolLM2, TinyLlama). A key
+// that is missing has the default of transformers' LlamaConfig, none of ours; anything that would
+// change the mathematics and is not understood is an error. The element type is not read here: the
+// weights in the files have theirs.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "thoughtrank/model/dtype.h"
 
 namespace thoughtrank {
 
@@ -36,7 +35,6 @@ struct LlamaConfig {
   bool tie_word_embeddings = false;
   std::optional<int64_t> bos_id;
   std::vector<int64_t> eos_ids;  // union of config.json and generation_config.json, sorted
-  Dtype dtype = Dtype::float32;  // of the weights in the files
 };
 
 // Reads config.json and, where present, generation_config.json. Throws Error(kMissingInput |

@@ -42,6 +42,11 @@ struct Llama {
   [[nodiscard]] NamedTensors named_parameters() const;
 };
 
+// The folder's weight files, once their tensors have the names and shapes of the config's Llama;
+// reads no tensor. Error(kBadData) for what is missing or left over, with the mend where names have
+// a wrapper's prefix.
+[[nodiscard]] SafetensorsReader open_llama_weights(const std::filesystem::path& folder);
+
 // Loads the folder's weights in `dtype` on `device`, one copy at a time. Every weight of the config
 // must be there with its shape and nothing may be left over (a tied lm_head.weight equal to the
 // embedding is allowed).

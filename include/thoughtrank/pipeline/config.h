@@ -27,6 +27,7 @@ struct PromptOptions {
   std::string path;
   int64_t per_round = 256;  // fresh prompts; 0 takes all the rest in every round
   int64_t holdout = 64;
+  bool drop_repeats = false;
   void visit(FieldVisitor& v);
 };
 

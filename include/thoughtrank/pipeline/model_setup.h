@@ -36,6 +36,10 @@ struct ModelTexts {
 [[nodiscard]] ModelTexts load_model_texts(const std::filesystem::path& model_folder,
                                           const std::string& chat_template);
 
+// Error(kBadData) where a head of a branch or its close tag needs a token that the model has no row
+// for: known before anything is generated.
+void require_branch_rows(const BranchOptions& branches, const Tokenizer& tokenizer);
+
 // Returns the tokens of a branch at its longest: tags, head, thought and answer.
 [[nodiscard]] int64_t longest_branch(const RunConfig& config,
                                      const ModelTexts& texts,

@@ -51,4 +51,10 @@ class Tokenizer {
 // Error(kMissingInput) when neither is there.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
+// For a model with fewer rows than the tokenizer has tokens: the ids of encode(), encode_parts(),
+// find_token() and leading_ids() are all below `rows`; where one would not be, Error(kBadData)
+// names the token and the text.
+[[nodiscard]] std::unique_ptr<Tokenizer> limit_to_rows(std::unique_ptr<Tokenizer> tokenizer,
+                                                       int64_t rows);
+
 }  // namespace thoughtrank
