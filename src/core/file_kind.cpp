@@ -30,9 +30,11 @@ constexpr std::array kMagics = {
     Magic{FileKind::utf32, "\0\0\xFE\xFF"sv},
     Magic{FileKind::utf16, "\xFF\xFE"sv},
     Magic{FileKind::utf16, "\xFE\xFF"sv},
-    Magic{FileKind::parquet, "PAR1"sv},
+    Magic{FileKind::parquet, "PAR1\x15"sv},  // and the first page's header
     Magic{FileKind::arrow, "ARROW1\0\0"sv},
-    Magic{FileKind::gguf, "GGUF"sv},
+    Magic{FileKind::gguf, "GGUF\x01\0\0\0"sv},  // with its version
+    Magic{FileKind::gguf, "GGUF\x02\0\0\0"sv},
+    Magic{FileKind::gguf, "GGUF\x03\0\0\0"sv},
     Magic{FileKind::hdf5, "\x89HDF\r\n\x1A\n"sv},
     Magic{FileKind::pickle, "\x80\x02\x8A\x0Al\xFC\x9C"sv},  // torch.save before its zip format
 };

@@ -30,7 +30,8 @@ bool is_plain(const std::string& path) {
 // Every path below `folder` that is no folder, relative to it; the manifest itself is left out.
 std::set<std::string> list_files(const fs::path& folder) {
   std::set<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+  constexpr auto kSkip = fs::directory_options::skip_permission_denied;  // other people's folders
+  for (const auto& entry : fs::recursive_directory_iterator(folder, kSkip)) {
     if (fs::is_directory(entry.symlink_status())) continue;
     const std::string name = fs::path(entry.path()).lexically_relative(folder).string();
     if (name != kManifestName) names.insert(name);

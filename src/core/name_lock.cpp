@@ -30,11 +30,21 @@ std::string host_name() {
   return name.data();
 }
 
-std::string boot_id() {
-  std::string id;
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> id;
-  return id;
+std::string first_word(const char* file) {
+  std::string word;
+  std::ifstream(file) >> word;
+  return word;
 }
+
+// The machine, and within it the numbering of processes: containers may have their own, under the
+// same host name.
+std::string machine() {
+  std::error_code ignored;
+  const fs::path numbering = fs::read_symlink("/proc/self/ns/pid", ignored);
+  return first_word("/etc/machine-id") + " " + numbering.string();
+}
+
+std::string boot_id() { return first_word("/proc/sys/kernel/random/boot_id"); }
 
 // Ticks from the machine's start to the process's; -1 where there is no such process. The name, the
 // second field of /proc/N/stat, may hold anything; the start is the 20th after it.
@@ -53,6 +63,7 @@ int64_t start_ticks(int64_t pid) {
 bool has_ended(const Json& holder, const fs::path& path) {
   const std::string where = path.string();
   if (require_string(holder, "host", where) != host_name()) return false;
+  if (require_string(holder, "machine", where) != machine()) return false;
   if (require_string(holder, "boot", where) != boot_id()) return true;
   const int64_t pid = require_int(holder, "pid", 0, INT64_MAX, where);
   return start_ticks(pid) != require_int(holder, "ticks", -1, INT64_MAX, where);
@@ -65,8 +76,13 @@ bool create(const fs::path& path) {
   if (fd < 0 && errno == EEXIST) return false;
   if (fd < 0) fail_io(path, "create", errno);
   const FileHandle file(fd);
-  write_all(fd, dump_json(describe_this_process()) + "\n", path);
-  if (retry_interrupted([&] { return ::fsync(fd); }) != 0) fail_io(path, "fsync", errno);
+  try {
+    write_all(fd, dump_json(describe_this_process()) + "\n", path);
+    if (retry_interrupted([&] { return ::fsync(fd); }) != 0) fail_io(path, "fsync", errno);
+  } catch (const Error&) {
+    ::unlink(path.c_str());
+    throw;
+  }
   return true;
 }
 
@@ -120,6 +136,7 @@ Json describe_this_process() {
   return {{"pid", ::getpid()},
           {"host", host_name()},
           {"started", SystemClock().utc_time()},
+          {"machine", machine()},
           {"boot", boot_id()},
           {"ticks", start_ticks(::getpid())}};
 }

@@ -8,8 +8,8 @@
 
 namespace thoughtrank {
 
-// What a process says about itself in a lock file: {pid, host, started, boot, ticks}. The last two
-// tell it from a later process of the same number.
+// What a process says about itself in a lock file: {pid, host, started, machine, boot, ticks}. The
+// last two tell it from a later process of the same number.
 [[nodiscard]] Json describe_this_process();
 
 // "process 12 on host, started …".

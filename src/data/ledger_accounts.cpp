@@ -18,8 +18,10 @@ void LedgerAccounts::take(const Json& record, const std::string& where) {
     batched_[call] = require_number(record, "reserved_usd", where);
   } else if (type == "failed" || type == "result") {
     const double usd = require_number(record, "usd", where);
-    // Ledgers of earlier versions do not say which results came from a batch.
-    const bool is_of_batch = record.contains("number") || !open_.contains(request);
+    // Ledgers of earlier versions do not say which results came from a batch: while a call is in a
+    // file nothing is asked directly.
+    const bool is_of_batch =
+        record.contains("number") || batched_.contains(call) || !open_.contains(request);
     is_of_batch ? end_batched_call(call, usd) : end_call(request, usd);
   } else if (type == "discarded") {
     const double usd = require_number(record, "usd", where);

@@ -67,7 +67,8 @@ class Importer {
     const std::string reason = connection_.secret->redact(meaning.reason);
     const bool is_final = meaning.outcome == Outcome::failed;
     log_debug("judge: a call of the batch failed: {}", reason);
-    accounts_.ledger().lose(batched.request, 0, reason, is_final, &batched);
+    accounts_.ledger().lose(batched.request,
+                            {.reason = reason, .is_final = is_final, .of_batch = &batched});
     return is_final ? Imported::refused : Imported::failed;
   }
 

@@ -135,9 +135,14 @@ void Client::take(FinishedTransfer finished) {
 void Client::take_failure(Call call, const TransportReply& reply, const Classified& meaning) {
   const std::string reason = parts_.key.redact(meaning.reason);
   const double usd = meaning.may_be_billed ? call.reserved_usd : 0;
-  accounts_.ledger().lose(call.request, usd, reason, meaning.outcome == Outcome::failed);
+  const bool waits = is_starting(reply);
+  accounts_.ledger().lose(call.request,
+                          {.usd = usd,
+                           .reason = reason,
+                           .is_final = meaning.outcome == Outcome::failed,
+                           .is_wait = waits});
   call.lost_usd += usd;
-  if (waits_for_start(reply, reason)) return try_again_later(std::move(call));
+  if (waits) return wait_for_start(std::move(call), reason);
   if (meaning.outcome == Outcome::retry) check_patience(reason);
   if (meaning.outcome == Outcome::retry && call.attempts < kMostAttempts) {
     retry(std::move(call), reply);
@@ -182,8 +187,11 @@ void Client::retry(Call call, const TransportReply& reply) {
 
 // True where the server has never answered and may still come up: such failures are no attempts of
 // the call. Without patience they are.
-bool Client::waits_for_start(const TransportReply& reply, const std::string& reason) {
-  if (has_answered_ || !is_down(reply) || options_.patience_s <= 0) return false;
+bool Client::is_starting(const TransportReply& reply) const {
+  return !has_answered_ && is_down(reply) && options_.patience_s > 0;
+}
+
+void Client::wait_for_start(Call call, const std::string& reason) {
   const double now = parts_.clock.now_s();
   if (first_try_s_ < 0) {
     first_try_s_ = now;
@@ -193,14 +201,9 @@ bool Client::waits_for_start(const TransportReply& reply, const std::string& rea
                 options_.patience_s);
   }
   if (now - first_try_s_ >= options_.patience_s) fail_for_patience(now - first_try_s_, reason);
-  return true;
-}
-
-void Client::try_again_later(Call call) {
   call.attempts = 0;
   const double pause_s = std::pow(2.0, static_cast<double>(std::min<int64_t>(start_tries_++, 10)));
-  const double due_s = parts_.clock.now_s() + std::min(pause_s, CircuitBreaker::kProbeEvery_s);
-  queue_.emplace(due_s, std::move(call));
+  queue_.emplace(now + std::min(pause_s, CircuitBreaker::kProbeEvery_s), std::move(call));
 }
 
 void Client::check_patience(const std::string& reason) const {

@@ -51,8 +51,8 @@ class Client : public Channel {
   void take_failure(Call call, const TransportReply& reply, const Classified& meaning);
   void retry(Call call, const TransportReply& reply);
   void check_patience(const std::string& reason) const;
-  [[nodiscard]] bool waits_for_start(const TransportReply& reply, const std::string& reason);
-  void try_again_later(Call call);
+  [[nodiscard]] bool is_starting(const TransportReply& reply) const;
+  void wait_for_start(Call call, const std::string& reason);
   [[noreturn]] void fail_for_patience(double down_s, const std::string& reason) const;
   [[noreturn]] void end_work(Outcome outcome, const std::string& reason) const;
 

@@ -56,12 +56,14 @@ void Ledger::take(const Json& record) {
 
 void Ledger::take_result(const std::string& request, const Json& record) {
   const std::string where = path_.string();
+  end_export(request, record, BatchedCall::State::ended);
+  // A second answer, of a batch that was given up: the first one may stand behind verdicts.
+  if (record.contains("number") && replies_.contains(request)) return;
   replies_[request] = {.body = require_string(record, "reply", where),
                        .usd = require_number(record, "usd", where),
                        .attempts = require_int(record, "attempts", 1, 1000, where),
                        .is_too_long = record.value("too_long", false)};
   failures_.erase(request);
-  end_export(request, record, BatchedCall::State::ended);
   if (record.value("process", "") != process_mark()) paid_before_.insert(request);
 }
 
@@ -71,6 +73,7 @@ void Ledger::take_failure(const std::string& request, const Json& record) {
   end_export(request, record, BatchedCall::State::ended);
   // What failed in a batch that was given up says nothing of the one that is out now.
   if (was_out && out_.contains(request)) return;
+  if (record.value("waited", false)) return;  // nobody was there to be asked
   FailedAttempts& failure = failures_[request];
   ++failure.attempts;
   failure.usd += require_number(record, "usd", where);
@@ -88,13 +91,16 @@ void Ledger::take_export(const std::string& request, const Json& record) {
   out_[request] = id;
 }
 
-// The call of the record's number; of none where the record is not a batch's.
+// Ends the call of the record's number. A record without one, of a direct call or of an earlier
+// version, ends the first only while that is out.
 void Ledger::end_export(const std::string& request, const Json& record, BatchedCall::State state) {
   const auto found = exports_.find(export_id_of(request, record.value("number", int64_t{0})));
   if (found == exports_.end()) return;
-  found->second.state = state;
   const auto out = out_.find(request);
-  if (out != out_.end() && out->second == found->first) out_.erase(out);
+  const bool is_out = out != out_.end() && out->second == found->first;
+  if (!is_out && !record.contains("number")) return;
+  found->second.state = state;
+  if (is_out) out_.erase(out);
 }
 
 // Every record goes the same way whether it is written or read.
@@ -138,14 +144,12 @@ void Ledger::settle(const std::string& request, PaidReply reply, const BatchedCa
   append(record);
 }
 
-void Ledger::lose(const std::string& request,
-                  double usd,
-                  const std::string& reason,
-                  bool is_final,
-                  const BatchedCall* of_batch) {
-  Json record = {{"type", "failed"}, {"request", request}, {"usd", usd}, {"reason", reason}};
-  if (is_final) record["final"] = true;
-  if (of_batch != nullptr) record["number"] = of_batch->number;
+void Ledger::lose(const std::string& request, const Loss& loss) {
+  Json record = {
+      {"type", "failed"}, {"request", request}, {"usd", loss.usd}, {"reason", loss.reason}};
+  if (loss.is_final) record["final"] = true;
+  if (loss.is_wait) record["waited"] = true;
+  if (loss.of_batch != nullptr) record["number"] = loss.of_batch->number;
   append(record);
 }
 

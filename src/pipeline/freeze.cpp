@@ -76,16 +76,29 @@ Json value_at(const Json& record, const std::string& dotted_key) {
   return record.contains(place) ? record.at(place) : Json();
 }
 
-// The value with the file's name instead of each absolute path: a tree may be moved, or be reached
-// by another path. What a run reads of such a file is compared by its digest.
-Json without_folders(const Json& value) {
+// Keys whose values are files: what a run reads of them is compared by its digest, and a program
+// counts by its name, as in the ledger.
+bool is_place(const std::string& key) {
+  constexpr std::array<const char*, 5> kPlaces = {
+      "template", "rubric", "command", "ca_file", "api_key_file"};
+  const std::string last = key.substr(key.rfind('.') + 1);
+  return std::find(kPlaces.begin(), kPlaces.end(), last) != kPlaces.end();
+}
+
+// The value with a file's name instead of its absolute path: a tree may be moved, or be reached by
+// another path.
+Json without_folders(const std::string& key, const Json& value) {
   if (value.is_string()) {
     const fs::path path = value.get<std::string>();
-    return path.is_absolute() && path.has_filename() ? Json(path.filename().string()) : value;
+    const bool is_path = is_place(key) && path.is_absolute() && path.has_filename();
+    return is_path ? Json(path.filename().string()) : value;
   }
-  if (!value.is_structured()) return value;
   Json copy = value;
-  for (Json& part : copy) part = without_folders(part);
+  if (value.is_object()) {
+    for (auto& [name, part] : copy.items()) part = without_folders(name, part);
+  } else if (value.is_array()) {
+    for (Json& part : copy) part = without_folders(key, part);
+  }
   return copy;
 }
 
@@ -96,19 +109,24 @@ bool may_be_raised(const std::string& key) {
 }
 
 // One line per key that differs and may not, by name.
-std::vector<std::string> differences(const Json& before, const Json& now, RunConfig config) {
+std::vector<std::string> differences(const Json& before,
+                                     const Json& now,
+                                     RunConfig config,
+                                     const RunIdentity& identity) {
   std::map<std::string, std::string> lines;
   const auto compare = [&](const std::string& key, const std::string& place) {
     const Json old_value = value_at(before, place), value = value_at(now, place);
     const bool is_longer = may_be_raised(key) && value > old_value;
-    if (without_folders(old_value) == without_folders(value) || is_longer) return;
+    if (without_folders(key, old_value) == without_folders(key, value) || is_longer) return;
     lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));
   };
   for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
     if (!field.may_change) compare(field.key, "config." + field.key);
   }
   for (const auto& [name, digest] : now.at("sha256").items()) {
-    compare("sha256." + name, "sha256." + name);
+    const bool is_as_earlier = name == "texts" && !identity.earlier_texts_sha256.empty() &&
+                               value_at(before, "sha256.texts") == identity.earlier_texts_sha256;
+    if (!is_as_earlier) compare("sha256." + name, "sha256." + name);
   }
   compare("version", "version");
   std::vector<std::string> sorted;
@@ -131,7 +149,7 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
   const std::string where = run_json.string();
   const Json before = parse_json(read_file(run_json), where);
   for (const char* key : {"config", "sha256", "version"}) (void)require(before, key, where);
-  const auto lines = differences(before, now, config);
+  const auto lines = differences(before, now, config, identity);
   if (!lines.empty()) {
     std::string diff;
     for (const std::string& line : lines) diff += "\n" + line;

@@ -15,6 +15,8 @@ struct RunIdentity {
   std::string prompts_sha256;   // digest of the prompts' file
   std::string template_sha256;  // digest of the template's pieces
   std::string texts_sha256;     // digest of the model's config and tokenizer files and the rubrics
+  // The same as versions wrote it that knew the other judges' rubrics by their paths.
+  std::string earlier_texts_sha256 = {};
 };
 
 // Publishes run.json at the first start and returns `compute`. Later it returns what was frozen

@@ -10,13 +10,23 @@ namespace thoughtrank {
 
 namespace {
 
+// The weights that the checkpoint's manifest lists. Without a manifest nobody knows whose files
+// they are, and they stay.
 void remove_weights(const fs::path& checkpoint) {
-  const std::vector<std::string> foreign = foreign_files(checkpoint);
+  std::vector<fs::path> weights;
   for (const auto& entry : fs::directory_iterator(checkpoint)) {
-    const fs::path& file = entry.path();
-    const bool is_ours =
-        std::find(foreign.begin(), foreign.end(), file.filename()) == foreign.end();
-    if (is_ours && file.extension() == ".safetensors") remove_durably(file);
+    if (entry.path().extension() == ".safetensors") weights.push_back(entry.path());
+  }
+  if (weights.empty()) return;
+  try {
+    const std::vector<std::string> foreign = foreign_files(checkpoint);
+    for (const fs::path& file : weights) {
+      const bool is_ours =
+          std::find(foreign.begin(), foreign.end(), file.filename()) == foreign.end();
+      if (is_ours) remove_durably(file);
+    }
+  } catch (const Error& error) {
+    log_warning("{}: its weights are not removed: {}", checkpoint.string(), error.what());
   }
   remove_leftovers(checkpoint);
 }

@@ -105,7 +105,11 @@ std::string template_sha256(const ChatTemplate& t) {
   return sha256(dump_json(pieces));
 }
 
-std::string texts_sha256(const RunConfig& config) {
+namespace {
+
+// `rubric_name` names the rubric of the n-th further judge.
+template <class RubricName>
+std::string texts_sha256_with(const RunConfig& config, const RubricName& rubric_name) {
   Json digests = Json::object();
   for (const char* name : {"config.json",
                            "generation_config.json",
@@ -118,11 +122,18 @@ std::string texts_sha256(const RunConfig& config) {
   }
   const std::string& rubric = config.judge.first.rubric;
   if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
-  for (size_t n = 0; n < config.judge.others.size(); ++n) {  // by number: a path may change
+  for (size_t n = 0; n < config.judge.others.size(); ++n) {
     const std::string& file = config.judge.others[n].rubric;
-    if (!file.empty()) digests[fmt::format("rubric {}", n)] = sha256_file(file);
+    if (!file.empty()) digests["rubric " + rubric_name(n, file)] = sha256_file(file);
   }
   return sha256(dump_json(digests));
+}
+
+}  // namespace
+
+// By number: a path may change.
+std::string texts_sha256(const RunConfig& config) {
+  return texts_sha256_with(config, [](size_t n, const std::string&) { return std::to_string(n); });
 }
 
 namespace {
@@ -167,6 +178,8 @@ PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   PromptPlan plan = plan_prompts(
       read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
   check_reference_answers(config, plan);
+  // Their loss is followed over the rounds: a token that the model has no row for is told here.
+  for (const PromptRow& prompt : plan.holdout) (void)texts.tokenizer->encode(prompt.answer);
   require_rows_fit(config, texts, plan);
   warn_left_out(plan, reason);
   return plan;
@@ -228,7 +241,9 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
                                 .prompts_sha256 = sha256_file(config.prompts.path),
                                 .template_sha256 = template_sha256(texts.chat_template),
-                                .texts_sha256 = texts_sha256(config)};
+                                .texts_sha256 = texts_sha256(config),
+                                .earlier_texts_sha256 = texts_sha256_with(
+                                    config, [](size_t, const std::string& file) { return file; })};
   check_pinned_weights(config, identity.model_sha256);
   const ComputeSetup compute = resolve_compute(config, texts.model);
 

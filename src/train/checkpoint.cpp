@@ -110,6 +110,21 @@ struct TemporaryFolder {
 
 }  // namespace
 
+namespace {
+
+// What somebody else put there must not become damage, not even where it cannot be read.
+void remark_foreign_files(const fs::path& folder, std::vector<std::string>& remarks) {
+  try {
+    for (const std::string& name : foreign_files(folder)) {
+      remarks.push_back(fmt::format("{} is not this run's", (folder / name).string()));
+    }
+  } catch (const std::exception& error) {
+    remarks.push_back(fmt::format("{}: {}", folder.string(), error.what()));
+  }
+}
+
+}  // namespace
+
 CheckpointState check_checkpoint(const fs::path& folder) {
   CheckpointState state;
   try {
@@ -120,14 +135,12 @@ CheckpointState check_checkpoint(const fs::path& folder) {
         state.damage = file.reason;
       }
     }
-    for (const std::string& name : foreign_files(folder)) {
-      state.remarks.push_back(fmt::format("{} is not this run's", (folder / name).string()));
-    }
   } catch (const Error& error) {
     state.damage = error.what();
   } catch (const fs::filesystem_error& error) {
     state.damage = error.what();
   }
+  remark_foreign_files(folder, state.remarks);
   return state;
 }
 

@@ -26,7 +26,7 @@ TEST(FileKind, IsToldByTheFirstBytes) {
       {"\xFF\xFE\0\0{\0\0\0"sv, FileKind::utf32},
       {"{\0\"\0"sv, FileKind::utf16_le},
       {"\0{\0\n"sv, FileKind::utf16_be},
-      {"PAR1", FileKind::parquet},
+      {"PAR1\x15", FileKind::parquet},
       {"ARROW1\0\0"sv, FileKind::arrow},
       {"\xFF\xFF\xFF\xFF\x58\x02\0\0"sv, FileKind::arrow},
       {"GGUF\x03\0\0\0"sv, FileKind::gguf},
@@ -46,6 +46,8 @@ TEST(FileKind, TextIsNothingForeign) {
                                       "BZh is what?"sv,
                                       "<html> begins a page. Why?"sv,
                                       "GGU"sv,
+                                      "GGUF or GPTQ: which is smaller?"sv,
+                                      "PAR1 is what?"sv,
                                       "\n\x0E\n\x05<unk>"sv,  // sentencepiece's tokenizer.model
                                       "é"sv}) {
     EXPECT_EQ(kind_of(text), FileKind::unknown) << text;

@@ -166,6 +166,19 @@ TEST_F(NameLock, OfAProcessThatHasEndedIsTakenOver) {
   }
 }
 
+TEST_F(NameLock, OfAContainerWithTheSameHostNameIsNobodysToTake) {
+  write_holder("machine", "another pid:[1]");
+  expect_locked("if it is gone, remove");
+}
+
+TEST(Lock, WhoHasFlockSeesWhoHasNone) {
+  const TemporaryFolder folder;
+  take_name_lock(folder / "LOCK.held");
+  expect_error([&] { RunLock lock(folder.path()); }, ExitCode::kLocked, "LOCK.held");
+  free_name_lock(folder / "LOCK.held");
+  EXPECT_NO_THROW(RunLock(folder.path()));
+}
+
 TEST_F(NameLock, OfAnotherMachineIsNotAndTheMessageSaysWhatToRemove) {
   write_holder("host", "another-machine");
   expect_locked("on another-machine, started 2");

@@ -127,6 +127,17 @@ TEST(LedgerAccounts, ABatchThatWasGivenUpIsSpentAsReservedUntilItsResultComes) {
   EXPECT_EQ(accounts.spent_usd(), 0.25);
 }
 
+// As versions wrote it that did not number the calls: a call that a kill left open, then a file.
+TEST(LedgerAccounts, ABatchOfAnEarlierVersionEndsWithItsResult) {
+  LedgerAccounts accounts = accounts_of({money("intent", "a", "reserved_usd", 0.5),
+                                         money("batched", "a", "reserved_usd", 0.5),
+                                         money("result", "a", "usd", 0.125)});
+  EXPECT_EQ(accounts.waiting_calls(), 0);
+  accounts.charge_open();
+  EXPECT_EQ(accounts.reserved_usd(), 0);
+  EXPECT_EQ(accounts.spent_usd(), 0.625);
+}
+
 TEST(LedgerAccounts, OtherRecordsMoveNoMoneyAndUnknownOnesAreBadData) {
   LedgerAccounts accounts = accounts_of({{{"type", "note"}}, {{"type", "void"}}});
   EXPECT_EQ(accounts.spent_usd() + accounts.reserved_usd() + accounts.saved_usd(), 0);

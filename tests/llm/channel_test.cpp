@@ -175,6 +175,56 @@ TEST_F(ChannelTest, an_answer_that_was_voided_is_not_paid_again_by_its_own_file)
   EXPECT_EQ(accounts.spent_usd(), 2 * 3);
 }
 
+// A is given up, a direct call fails meanwhile; A's answer comes, after all.
+TEST_F(ChannelTest, a_direct_call_does_not_end_the_one_in_a_batch_that_was_given_up) {
+  Ledger accounts(ledger());
+  EXPECT_EQ(export_calls(accounts, 1).first, 1);
+  answer_batch(1);
+  EXPECT_EQ(accounts.discard_exported(), 1);
+  {
+    const Connection sending =
+        connection_over(std::make_unique<ScriptedTransport>([](int) { return status_reply(429); }));
+    const auto client = open_channel(sending, {.max_usd = 1e9}, parts(accounts));
+    client->submit(0, "{\"n\":0}");
+    EXPECT_EQ(client->wait().at(0).outcome, Outcome::retry);
+  }
+  EXPECT_EQ(accounts.spent_usd(), 7) << "A as it was reserved";
+  EXPECT_EQ(import(accounts), 1);
+  EXPECT_EQ(accounts.spent_usd(), 3) << "A as it was billed";
+}
+
+TEST_F(ChannelTest, a_second_answer_is_booked_and_the_first_one_stays) {
+  Ledger accounts(ledger());
+  EXPECT_EQ(export_calls(accounts, 1).first, 1);
+  answer_batch(1);
+  fs::rename(folder_ / "results.jsonl", folder_ / "a.jsonl");
+  EXPECT_EQ(accounts.discard_exported(), 1);
+  EXPECT_EQ(export_calls(accounts, 1).first, 1);
+  answer_batch(1);
+  const std::string b = read_file(folder_ / "results.jsonl");
+  std::string marked = b;
+  marked.replace(marked.find("\"text\""), 6, "\"the first\"");
+  publish_file(folder_ / "results.jsonl", marked);
+  EXPECT_EQ(import(accounts), 1);
+  fs::rename(folder_ / "a.jsonl", folder_ / "results.jsonl");
+  EXPECT_EQ(import(accounts), 1);
+  EXPECT_EQ(accounts.spent_usd(), 2 * 3);
+  const Connection silent = connection_over(nullptr);
+  const auto replay = open_channel(silent, {}, parts(accounts));
+  replay->submit(8, "{\"n\":0}");
+  EXPECT_EQ(replay->wait().at(0).completion.text, "the first");
+}
+
+TEST_F(ChannelTest, waiting_for_a_server_is_no_attempt_of_a_call) {
+  Ledger accounts(ledger());
+  const Connection sending = connection_over(std::make_unique<ScriptedTransport>(
+      [](int) { return failed_reply(TransportFailure::unreachable); }));
+  const auto client = open_channel(sending, {.max_usd = 1e9, .patience_s = 60}, parts(accounts));
+  client->submit(0, "{\"n\":0}");
+  expect_error([&] { (void)client->wait(); }, ExitCode::kJudge, {"no judge answers"});
+  EXPECT_EQ(export_calls(accounts, 1).first, 1) << "it goes into a file as if never asked";
+}
+
 TEST_F(ChannelTest, names_in_a_batch_file_are_what_providers_take) {
   Ledger accounts(ledger());
   std::set<std::string> names;

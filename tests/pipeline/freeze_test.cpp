@@ -94,6 +94,7 @@ TEST(Freeze, ATreeMayBeMovedWhereItsContentsAreTheSame) {
   other.rubric = "/here/rubric.txt";
   other.server.command = {"/here/rank.py", "--strict", "/here/taste.json", "https://here/x"};
   config.judge.first.server.command = other.server.command;
+  config.judge.first.server.model = "/here/model";  // a name, whatever it looks like
   config.judge.others = {other};
   config.chat_template = "/here/mine.yaml";
   (void)freeze(folder, config);
@@ -105,6 +106,9 @@ TEST(Freeze, ATreeMayBeMovedWhereItsContentsAreTheSame) {
   config.judge.others[0].server.command = config.judge.first.server.command;
   config.chat_template = "/there/mine.yaml";
   EXPECT_NO_THROW((void)freeze(folder, config));
+  config.judge.first.server.model = "/there/model";
+  expect_error([&] { (void)freeze(folder, config); }, ExitCode::kConfig, "judge.model");
+  config.judge.first.server.model = "/here/model";
   config.judge.first.server.command[0] = "/there/another.py";
   expect_error([&] { (void)freeze(folder, config); }, ExitCode::kConfig, "another.py");
   config.judge.first.server.command[0] = "/there/rank.py";
@@ -238,6 +242,20 @@ TEST(Freeze, OtherWeightsPromptsOrTemplateAreRefused) {
                  ExitCode::kConfig,
                  "-> \"other\"");
   }
+}
+
+TEST(Freeze, TextsMayBeNamedAsByAnEarlierVersion) {
+  const TemporaryFolder folder;
+  RunIdentity earlier = kIdentity, now = kIdentity;
+  earlier.texts_sha256 = "by path";
+  (void)freeze(folder, make_config(), kMachine, earlier);
+  now.texts_sha256 = "by number";
+  now.earlier_texts_sha256 = "by path";
+  EXPECT_NO_THROW((void)freeze(folder, make_config(), kMachine, now));
+  now.earlier_texts_sha256 = "other";
+  expect_error([&] { (void)freeze(folder, make_config(), kMachine, now); },
+               ExitCode::kConfig,
+               "sha256.texts");
 }
 
 TEST(Freeze, ADamagedFileIsNamed) {

@@ -41,6 +41,20 @@ TEST(Purge, AKilledPurgeIsFinishedByTheNextStart) {
   EXPECT_EQ(run.journal_of("checkpoint_purged").size(), 1u);
 }
 
+TEST(Purge, WeightsWithoutAManifestAndThoseOfOthersStay) {
+  TinyRun run;
+  (void)run.run(kShort);
+  const fs::path checkpoint = run.folder().checkpoint(1);
+  write_plainly(checkpoint / "merged.safetensors", "mine");
+  write_plainly(checkpoint / "model.safetensors", "left by a kill");
+  EXPECT_FALSE(run.run(kShort));
+  EXPECT_TRUE(fs::exists(checkpoint / "merged.safetensors"));
+  EXPECT_FALSE(has_weights(run, 1));
+  fs::remove(checkpoint / "MANIFEST.json");
+  EXPECT_FALSE(run.run(kShort)) << "nothing reads that round any more";
+  EXPECT_TRUE(fs::exists(checkpoint / "merged.safetensors"));
+}
+
 TEST(Purge, NothingGoesWhileANewerCheckpointIsDamaged) {
   TinyRun run;
   const auto keep_all = with(kShort, "checkpoint.keep=9");

@@ -42,6 +42,15 @@ struct BatchedCall {
   enum class State : uint8_t { out, discarded, ended } state = State::out;
 };
 
+// An attempt that brought no reply.
+struct Loss {
+  double usd = 0;
+  std::string reason = {};
+  bool is_final = false;  // the server will never answer the request
+  bool is_wait = false;   // the server was not there yet: not an attempt of the request
+  const BatchedCall* of_batch = nullptr;
+};
+
 class Ledger {
  public:
   // Reads what is there; the file is created with the first record.
@@ -54,11 +63,7 @@ class Ledger {
   void intend(const std::string& request, double reserved_usd);
   // `of_batch`: the call in a batch file whose result it is.
   void settle(const std::string& request, PaidReply reply, const BatchedCall* of_batch = nullptr);
-  void lose(const std::string& request,
-            double usd,
-            const std::string& reason,
-            bool is_final = false,
-            const BatchedCall* of_batch = nullptr);
+  void lose(const std::string& request, const Loss& loss);
   // Allows a request to be asked again whose reply was of no use, or that will get none. What was
   // paid stays paid.
   void forget(const std::string& request);
