@@ -123,7 +123,6 @@ void Client::take(FinishedTransfer finished) {
   TransportReply& reply = finished.reply;
   reply.body = parts_.key.redact(std::move(reply.body));
   const Classified meaning = classify(reply);
-  has_answered_ = has_answered_ || !is_down(reply);
   learn(call, reply, meaning);
   if (meaning.outcome == Outcome::answered || meaning.outcome == Outcome::too_long) {
     ready_.push_back(accounts_.settle(call, std::move(reply.body), meaning.outcome));
@@ -155,6 +154,7 @@ void Client::take_failure(Call call, const TransportReply& reply, const Classifi
 
 // What a reply says about the server, whatever it says about the call.
 void Client::learn(const Call& call, const TransportReply& reply, const Classified& meaning) {
+  has_answered_ = has_answered_ || !is_down(reply);
   const double now = parts_.clock.now_s();
   requests_.sync(reply.rates.requests, now);
   tokens_.sync(reply.rates.tokens, now);

@@ -13,22 +13,24 @@ namespace {
 // The weights that the checkpoint's manifest lists. Without a manifest nobody knows whose files
 // they are, and they stay.
 void remove_weights(const fs::path& checkpoint) {
+  remove_leftovers(checkpoint);  // of a purge that was killed
   std::vector<fs::path> weights;
   for (const auto& entry : fs::directory_iterator(checkpoint)) {
     if (entry.path().extension() == ".safetensors") weights.push_back(entry.path());
   }
   if (weights.empty()) return;
+  std::vector<std::string> foreign;
   try {
-    const std::vector<std::string> foreign = foreign_files(checkpoint);
-    for (const fs::path& file : weights) {
-      const bool is_ours =
-          std::find(foreign.begin(), foreign.end(), file.filename()) == foreign.end();
-      if (is_ours) remove_durably(file);
-    }
+    foreign = foreign_files(checkpoint);
   } catch (const Error& error) {
     log_warning("{}: its weights are not removed: {}", checkpoint.string(), error.what());
+    return;
   }
-  remove_leftovers(checkpoint);
+  for (const fs::path& file : weights) {
+    const bool is_ours =
+        std::find(foreign.begin(), foreign.end(), file.filename()) == foreign.end();
+    if (is_ours) remove_durably(file);
+  }
 }
 
 }  // namespace

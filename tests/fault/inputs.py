@@ -14,7 +14,8 @@ from world import Trial, frame
 MAY_CHANGE = {"run_dir", "device", "threads", "judge.api_key_env", "judge.api_key_file", "judge.max_usd",
               "judge.concurrency", "judge.timeout_s", "judge.patience_s", "judge.proxy", "judge.ca_file",
               "judge.max_flip_rate", "judge.max_position_bias", "judge.max_length_correlation",
-              "judge.max_planted_errors", "train.sequence_length", "checkpoint.keep", "limits.max_hours", "limits.hang_minutes"}
+              "judge.max_planted_errors", "train.sequence_length", "prompts.drop_repeats",
+              "checkpoint.keep", "limits.max_hours", "limits.hang_minutes"}
 
 # May change, but only to what can work: a file that is there, a key that is set.
 CHECKED_TOO = {"judge.api_key_env", "judge.api_key_file", "judge.max_usd", "judge.proxy", "judge.ca_file"}
