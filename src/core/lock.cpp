@@ -72,13 +72,7 @@ RunLock::RunLock(const std::filesystem::path& run_dir) {
     return;
   }
   // A machine that shares the disk may have no flock on it.
-  if (const std::string holder = name_lock_holder(run_dir / kNameFile); !holder.empty()) {
-    fail(ExitCode::kLocked,
-         "{}: locked by {}. Wait for it or stop it; if it is gone, remove {}",
-         run_dir.string(),
-         holder,
-         (run_dir / kNameFile).string());
-  }
+  require_no_name_lock(run_dir / kNameFile);
   write_holder(file.fd(), path);
   fd_ = file.release();
 }

@@ -170,4 +170,8 @@ std::string name_lock_holder(const fs::path& path) {
   }
 }
 
+void require_no_name_lock(const fs::path& path) {
+  if (const std::string holder = name_lock_holder(path); !holder.empty()) refuse(path, holder);
+}
+
 }  // namespace thoughtrank

@@ -21,6 +21,9 @@ namespace thoughtrank {
 void take_name_lock(const std::filesystem::path& path);
 void free_name_lock(const std::filesystem::path& path) noexcept;
 
+// Throws that Error where another process has the lock.
+void require_no_name_lock(const std::filesystem::path& path);
+
 // Who has it; empty when nobody has.
 [[nodiscard]] std::string name_lock_holder(const std::filesystem::path& path);
 

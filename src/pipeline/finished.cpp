@@ -34,10 +34,8 @@ void require_unchanged(const Session& session, int64_t round, const Json& files)
 std::string checkpoint_problem(const Session& session, int64_t round) {
   const fs::path checkpoint = session.folder.checkpoint(round);
   if (!fs::exists(checkpoint)) return fmt::format("{} is gone", checkpoint.string());
-  const CheckpointState state = check_checkpoint(checkpoint);
-  for (const std::string& remark : state.remarks) log_warning("{}; it is left alone", remark);
-  if (state.damage.empty()) return "";
-  return fmt::format("{} is damaged ({})", checkpoint.string(), state.damage);
+  const std::string damage = check_checkpoint(checkpoint).damage;
+  return damage.empty() ? "" : fmt::format("{} is damaged ({})", checkpoint.string(), damage);
 }
 
 bool has_good_checkpoint(const Session& session, int64_t round) {
@@ -77,7 +75,11 @@ bool is_finished(const Session& session, int64_t round, Stage stage) {
   // Nothing reads the weights of a round that is evaluated and whose successor is trained.
   const bool is_behind = session.log.finished(round, Stage::evaluate) != nullptr &&
                          session.log.finished(round + 1, Stage::train) != nullptr;
-  return is_behind || checkpoint_problem(session, round).empty();
+  if (is_behind) return true;
+  if (!fs::exists(session.folder.checkpoint(round))) return false;
+  const CheckpointState state = check_checkpoint(session.folder.checkpoint(round));
+  for (const std::string& remark : state.remarks) log_warning("{}; it is left alone", remark);
+  return state.damage.empty();
 }
 
 }  // namespace thoughtrank

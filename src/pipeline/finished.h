@@ -15,12 +15,11 @@ namespace thoughtrank {
 
 // Is true when the journal says so and the stage's published files are what it says. Throws
 // Error(kBadData) for a file that was changed or removed; a finished training whose checkpoint has
-// a problem is not finished.
+// a problem is not finished. Warns of other files in it that are not as they were.
 [[nodiscard]] bool is_finished(const Session& session, int64_t round, Stage stage);
 
 // Returns what keeps round-NN/checkpoint from being used: it is gone, or a file that a model is
-// loaded from is not the published one. Nothing when there is no such problem; other files that are
-// not as they were are warned of and left alone.
+// loaded from is not the published one. Nothing when there is no such problem.
 [[nodiscard]] std::string checkpoint_problem(const Session& session, int64_t round);
 [[nodiscard]] bool has_good_checkpoint(const Session& session, int64_t round);
 

@@ -118,8 +118,8 @@ void remark_foreign_files(const fs::path& folder, std::vector<std::string>& rema
     for (const std::string& name : foreign_files(folder)) {
       remarks.push_back(fmt::format("{} is not this run's", (folder / name).string()));
     }
-  } catch (const std::exception& error) {
-    remarks.push_back(fmt::format("{}: {}", folder.string(), error.what()));
+  } catch (const fs::filesystem_error& error) {
+    remarks.push_back(error.what());
   }
 }
 
@@ -135,12 +135,12 @@ CheckpointState check_checkpoint(const fs::path& folder) {
         state.damage = file.reason;
       }
     }
+    remark_foreign_files(folder, state.remarks);
   } catch (const Error& error) {
     state.damage = error.what();
   } catch (const fs::filesystem_error& error) {
     state.damage = error.what();
   }
-  remark_foreign_files(folder, state.remarks);
   return state;
 }
 

@@ -9,8 +9,8 @@ namespace thoughtrank {
 
 class RunLock {
  public:
-  // Takes the lock. Throws Error(kLocked), which names pid, host and start
-  // time of the process that has it.
+  // Takes the lock. Throws Error(kLocked), which names pid, host and start time of the process that
+  // has it.
   explicit RunLock(const std::filesystem::path& run_dir);
   ~RunLock();
   RunLock(const RunLock&) = delete;

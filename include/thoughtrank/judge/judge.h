@@ -92,7 +92,7 @@ class Judge {
                                                   Progress& progress);
 
   // Sends one tiny request. Returns nothing when the judge answered, else the reason. For
-  // `plan --probe` and `doctor`.
+  // `plan --probe`.
   [[nodiscard]] std::string probe();
   // Returns what this run has spent so far, over all rounds (ledger).
   [[nodiscard]] double spent_usd() const;
