@@ -119,8 +119,7 @@ void require_model_folder(const fs::path& folder) {
   if (fs::exists(folder, error)) {
     fail(ExitCode::kMissingInput,
          "{}: is a file, expected the folder of a Hugging Face model: config.json, tokenizer.json "
-         "or "
-         "tokenizer.model, *.safetensors",
+         "or tokenizer.model, *.safetensors",
          folder.string());
   }
   if (const auto link = dangling_link(folder)) {
@@ -130,8 +129,8 @@ void require_model_folder(const fs::path& folder) {
     fail(
         ExitCode::kMissingInput,
         "{0}: there is no such folder. {1}/{2} looks like a name of the Hugging Face Hub, expected "
-        "a "
-        "folder on this machine. Download the model: {3}, and name models/{2} as the model's path. "
+        "a folder on this machine. Download the model: {3}, and name models/{2} as the model's "
+        "path. "
         "Is it gated (meta-llama is), first accept its licence on https://huggingface.co/{1}/{2} "
         "and run: hf auth login",
         folder.string(),

@@ -80,8 +80,8 @@ void Client::take_all(std::vector<FinishedTransfer> finished) {
 // While the breaker is open, or the server is not there yet, one probe flies at a time.
 bool Client::may_fly() const {
   const auto flying = static_cast<int64_t>(flying_.size());
-  const bool is_starting = !has_answered_ && first_try_s_ >= 0;
-  return !queue_.empty() && flying < (breaker_.is_open() || is_starting ? 1 : limit_.calls());
+  const bool waits = !has_answered_ && first_try_s_;
+  return !queue_.empty() && flying < (breaker_.is_open() || waits ? 1 : limit_.calls());
 }
 
 double Client::next_departure_s() const {
@@ -193,14 +193,15 @@ bool Client::is_starting(const TransportReply& reply) const {
 
 void Client::wait_for_start(Call call, const std::string& reason) {
   const double now = parts_.clock.now_s();
-  if (first_try_s_ < 0) {
+  if (!first_try_s_) {
     first_try_s_ = now;
     log_warning("judge: {} does not answer yet ({}); it is tried for {:.0f} s (judge.patience_s)",
                 accounts_.endpoint(),
                 reason,
                 options_.patience_s);
   }
-  if (now - first_try_s_ >= options_.patience_s) fail_for_patience(now - first_try_s_, reason);
+  const double waited_s = now - *first_try_s_;
+  if (waited_s >= options_.patience_s) fail_for_patience(waited_s, reason);
   call.attempts = 0;
   const double pause_s = std::pow(2.0, static_cast<double>(std::min<int64_t>(start_tries_++, 10)));
   queue_.emplace(now + std::min(pause_s, CircuitBreaker::kProbeEvery_s), std::move(call));
@@ -214,9 +215,8 @@ void Client::check_patience(const std::string& reason) const {
 void Client::fail_for_patience(double down_s, const std::string& reason) const {
   if (!has_answered_) {
     fail(ExitCode::kJudge,
-         "no judge answers at {} ({}), for {:.0f} s now (judge.patience_s). Is the server running, "
-         "and "
-         "judge.base_url right?",
+         "no judge answers at {} ({}), for {:.0f} s now (judge.patience_s). Is the server "
+         "running, and judge.base_url right?",
          accounts_.endpoint(),
          reason,
          down_s);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,7 @@ class Client : public Channel {
   double paused_until_s_ = 0;
   // Until the server has answered for the first time: it may only be starting.
   bool has_answered_ = false;
-  double first_try_s_ = -1;  // when it was found not to be there; -1: it was not
+  std::optional<double> first_try_s_;  // when it was first found not to be there
   int64_t start_tries_ = 0;
   RetryBudget retries_;
   CircuitBreaker breaker_;
