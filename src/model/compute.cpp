@@ -12,6 +12,7 @@
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/memory.h"
 #include "thoughtrank/core/processors.h"
+#include "thoughtrank/kernels/instruction_set.h"
 
 namespace thoughtrank {
 namespace {
@@ -92,7 +93,7 @@ std::string describe_device() {
   return describe_gpu(facts, 0);
 }
 
-bool has_fast_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+bool has_fast_bfloat16() { return may_use(InstructionSet::avx512_bf16); }
 
 uint64_t memory_available(const std::string& device) {
   if (device == "cpu") return static_cast<uint64_t>(available_memory().value_or(0));

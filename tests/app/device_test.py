@@ -1,5 +1,5 @@
-"""What the program says of a GPU that will not do: one line with the mend and exit code 78, before any work. The driver's
-library is a made-up one (tests/model/fake_nvml.cpp)."""
+"""What the program says of a GPU that will not do: one line with the mend and exit code 78, before any work (the driver's
+library is a made-up one, tests/model/fake_nvml.cpp); and which type it takes where bfloat16 is withheld from a CPU."""
 import os
 import unittest
 
@@ -30,6 +30,13 @@ class Device(ProgramTest):
             with self.subTest(name):
                 self.bench(says, **settings)
                 self.refused(["doctor"], says, **settings)
+
+    def test_bfloat16_that_is_withheld_from_the_products_is_not_chosen(self):
+        for settings in ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ONEDNN_MAX_CPU_ISA": "avx512_core"}, {"DNNL_MAX_CPU_ISA": "AVX2"},
+                         {"THOUGHTRANK_INSTRUCTION_SET": "portable"}):
+            with self.subTest(settings):
+                said = self.expect(0, "doctor", env=settings).stdout
+                self.assertIn("bfloat16 not in hardware (float32 is used)", said)
 
 
 if __name__ == "__main__":

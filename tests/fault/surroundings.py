@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import time
 
 from mutants import Mutant, broken
@@ -42,6 +43,18 @@ LACKS = [("no_rename_flags", errno.EINVAL), ("no_rename_flags", errno.ENOSYS), (
          ("no_folder_sync", errno.EINVAL)]
 
 
+def wait_for_lock(process, run):
+    while process.poll() is None and not (run / "LOCK.held").exists():
+        time.sleep(0.005)
+
+
+def is_halted_with_lock(process, run):
+    """Halts a run where it is, and tells whether it was in possession of the lock by name then."""
+    process.send_signal(signal.SIGSTOP)
+    state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return state.si_code == os.CLD_STOPPED and (run / "LOCK.held").exists()
+
+
 def poor_file_systems(bench, trials, lacks=tuple(LACKS), seed=1):
     """R37. Killed on a file system that lacks something, begun again on it, twice at once where the lock is meant."""
     stream, outcome = random.Random(seed), Outcome()
@@ -50,10 +63,12 @@ def poor_file_systems(bench, trials, lacks=tuple(LACKS), seed=1):
         settings = {"SABOTAGE_ERROR": error}
         trial = Trial(bench)
         process = trial.world.start(sabotage=sabotage, settings=settings)
-        time.sleep(stream.uniform(0.3, 0.9) * bench.seconds)
-        if sabotage == "no_flock" and process.poll() is None:
+        if sabotage == "no_flock":
+            wait_for_lock(process, trial.world.run)
+        time.sleep(stream.uniform(0.1, 0.7) * bench.seconds)
+        if sabotage == "no_flock" and is_halted_with_lock(process, trial.world.run):
             code, said = trial.world.go(sabotage=sabotage, settings=settings)
-            if code != 73 and process.poll() is None:
+            if code != 73:
                 trial.problems.append(f"a second start ended with {code}: {said[-200:]}")
         process.kill()
         _, said = process.communicate()

@@ -17,7 +17,8 @@ enum class InstructionSet { portable, avx2, avx512, avx512_bf16 };
 // another machine's bits; throws Error(kConfig) when this machine lacks it.
 [[nodiscard]] InstructionSet instruction_set();
 // Tells whether this process behaves as on a machine with `set`: this one has it, and the
-// environment names no lesser one.
+// environment names no lesser one, neither for our kernels nor, as ONEDNN_MAX_CPU_ISA, for
+// libtorch's products (bfloat16 is then what they do slowest).
 [[nodiscard]] bool may_use(InstructionSet set);
 [[nodiscard]] std::string_view name_of(InstructionSet set);
 [[nodiscard]] std::vector<InstructionSet> supported_instruction_sets();

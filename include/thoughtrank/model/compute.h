@@ -72,7 +72,7 @@ void require_device(const std::string& device, uint64_t memory_bytes = 0);
 // above where there is one and the card will not do.
 [[nodiscard]] std::string describe_device();
 
-// Whether the CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX).
+// Whether the CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX) and may do so (may_use()).
 [[nodiscard]] bool has_fast_bfloat16();
 
 // Returns the bytes that can be had on the device ("cpu", "cuda:0"), 0 where nobody can tell. It

@@ -1,8 +1,11 @@
 #include "thoughtrank/kernels/instruction_set.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -38,6 +41,23 @@ InstructionSet set_of_name(std::string_view name) {
 std::optional<InstructionSet> named_set() {
   const char* name = std::getenv("THOUGHTRANK_INSTRUCTION_SET");
   return name == nullptr ? std::nullopt : std::optional(set_of_name(name));
+}
+
+// oneDNN's names for CPUs that multiply no bfloat16 (its ONEDNN_MAX_CPU_ISA; DNNL_ before version
+// 2). Its products are then slower than those of float32.
+bool withholds_bfloat16_from_products() {
+  constexpr std::array<std::string_view, 7> kWithout = {
+      "SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI"};
+  for (const char* variable : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+    const char* value = std::getenv(variable);
+    if (value == nullptr) continue;
+    std::string name(value);
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+      return static_cast<char>(std::toupper(c));
+    });
+    return std::find(kWithout.begin(), kWithout.end(), name) != kWithout.end();
+  }
+  return false;
 }
 
 }  // namespace
@@ -78,6 +98,8 @@ InstructionSet instruction_set() {
 
 bool may_use(InstructionSet set) {
   static const std::optional<InstructionSet> named = named_set();
+  static const bool is_withheld = withholds_bfloat16_from_products();
+  if (set == InstructionSet::avx512_bf16 && is_withheld) return false;
   return is_supported(set) && (!named || set <= *named);
 }
 
