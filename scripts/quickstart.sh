@@ -15,7 +15,7 @@ echo "   SmolLM2-135M-Instruct (10 s)"
 .deps/venv/bin/python scripts/fetch_smollm2.py "$model"
 
 heading "Run"
-echo "   two rounds (2 to 4 minutes on 2 cores)"
+echo "   two rounds (about 2 minutes on 2 cores)"
 status=0
 build/thoughtrank run --config configs/quickstart.yaml >/dev/null || status=$? # the table follows below
 case $status in
@@ -33,6 +33,6 @@ cat <<END
 == Next ==
    build/thoughtrank status $run
    build/thoughtrank inspect $run --round 1
-   build/thoughtrank ask --model $(dirname "$checkpoint") "What is the capital of France?"
+   build/thoughtrank ask --model $(dirname "$checkpoint") "What is 6 times 7, minus 5?"
    build/thoughtrank run --help
 END

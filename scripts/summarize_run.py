@@ -3,10 +3,14 @@
 
 Usage: summarize_run.py RUN_DIR
 
-A round is good when it trained on at least one row, changed the weights, and lowered the loss on its winners.
-Reads run.json, journal.jsonl, round-NN/timing.jsonl and round-NN/eval.jsonl; needs nothing but Python.
+A round is good when it trained on at least one row, changed the weights, and lowered the loss on its winners. Where
+the judge is `reference`, the run is good when the last round answers more held-out prompts right than the untrained
+model does, asked in the same way, beyond chance (sign test over prompts, p < .05).
+Reads run.json, journal.jsonl, round-NN/timing.jsonl, round-NN/eval.jsonl and round-00/forms.jsonl; needs nothing but
+Python.
 """
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -125,6 +129,79 @@ def print_learning(run_dir, rounds, finished):
     table(header + [EVAL_COLUMNS[key] for key in columns], rows)
 
 
+def wilson(right, total, z=1.96):
+    """The 95 % interval of a share."""
+    share = right / total
+    slack = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    middle, scale = share + z * z / (2 * total), 1 + z * z / total
+    return (middle - slack) / scale, (middle + slack) / scale
+
+
+def sign_test(better, worse):
+    """Chance of so many better ones, or more, among those that changed, where both are as likely."""
+    changed = better + worse
+    return sum(math.comb(changed, k) for k in range(better, changed + 1)) / 2**changed
+
+
+class HeldOut:
+    """Held-out answers before and after, where a reference says which are right."""
+
+    FORMS = {"direct": "asked directly", "thought": "with a forced thought",
+             "direct_with_examples": "directly, after the worked examples",
+             "thought_with_examples": "with a thought, after the worked examples"}
+
+    def __init__(self, run_dir, rounds):
+        self.forms = {}
+        for row in read_rows(round_dir(run_dir, 0) / "forms.jsonl"):
+            self.forms.setdefault(row["form"], {})[row["prompt_id"]] = row
+        self.rounds = [{row["prompt_id"]: row for row in read_rows(round_dir(run_dir, number) / "eval.jsonl")}
+                       for number in range(1, rounds + 1)]
+
+    @staticmethod
+    def right(answers):
+        return sum(row["score"] == 1 for row in answers.values())
+
+    def alone(self):
+        """The untrained model's better form without examples, as the trained one is asked."""
+        return max((self.forms[form] for form in ("thought", "direct")), key=self.right)
+
+    def print_table(self):
+        best = max(self.forms, key=lambda form: self.right(self.forms[form]))
+        lines = [(f"untrained, {self.FORMS[form]}", answers, "its best form" if form == best else "")
+                 for form, answers in self.forms.items()]
+        lines += [(f"after round {number}, alone", answers, "") for number, answers in enumerate(self.rounds, 1)]
+        rows = []
+        for name, answers, note in lines:
+            low, high = wilson(self.right(answers), len(answers))
+            rows.append([name, note, str(self.right(answers)), f"{100 * low:.0f}-{100 * high:.0f} %"])
+        table([f"{len(self.rounds[-1])} held-out questions, never trained on", "", "right", "95 %"], rows)
+
+    def print_answers(self, count=3):
+        """The first questions that are right now and were not before; then others."""
+        before, after = self.alone(), self.rounds[-1]
+        ids = sorted(after, key=lambda name: before[name]["score"] == 1 or after[name]["score"] != 1)
+        for name in ids[:count]:
+            print(f"   {name}")
+            for when, row in (("before", before[name]), ("after", after[name])):
+                mark = "right" if row["score"] == 1 else "wrong"
+                said = f"({row['thought'].strip()}) {row['answer'].strip()}" if row["thought"] else row["answer"].strip()
+                print(f"      {when:<7} {mark}: {' '.join(said.split())}")
+
+    def faults(self):
+        before, after = self.alone(), self.rounds[-1]
+        better = sum(after[name]["score"] == 1 and before[name]["score"] != 1 for name in after)
+        worse = sum(after[name]["score"] != 1 and before[name]["score"] == 1 for name in after)
+        chance = sign_test(better, worse)
+        print(f"\n   {better} held-out questions are right now that were wrong before, {worse} the other way: "
+              f"by chance with p = {chance:.2g}.")
+        return [] if chance < 0.05 else ["the model did not get better beyond chance"]
+
+
+def judged_by_reference(run_dir):
+    config = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["config"]
+    return config.get("judge", {}).get("kind") == "reference" and (round_dir(run_dir, 0) / "forms.jsonl").exists()
+
+
 def summarize(run_dir):
     """Prints both tables; returns what is wrong with the run."""
     finished = finished_stages(run_dir)
@@ -135,6 +212,13 @@ def summarize(run_dir):
     print_times(run_dir, rounds)
     print()
     print_learning(run_dir, rounds, finished)
+    if judged_by_reference(run_dir):
+        held_out = HeldOut(run_dir, rounds)
+        print()
+        held_out.print_table()
+        print("\n   Before and after, asked alone (thought in brackets):")
+        held_out.print_answers()
+        faults += held_out.faults()
     return faults
 
 
