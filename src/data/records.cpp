@@ -73,6 +73,7 @@ template <>
 inline constexpr auto kFields<RankedItem> = std::tuple{
     Field{"branch", &RankedItem::branch, kBranch},
     Field{"multiplicity", &RankedItem::multiplicity, Rule{.lowest = 1, .highest = kLastBranch + 1}},
+    Field{"branches", &RankedItem::branches, kBranch},
     Field{"utility", &RankedItem::utility},
     Field{"deviation", &RankedItem::deviation},
     Field{"p_best", &RankedItem::p_best},
@@ -214,7 +215,10 @@ VerdictRow from_json<VerdictRow>(const Json& json, const std::string& where) {
 
 template <>
 RankedItem from_json<RankedItem>(const Json& json, const std::string& where) {
-  return read_row<RankedItem>(json, where);
+  if (!json.is_object() || json.contains("branches")) return read_row<RankedItem>(json, where);
+  Json whole = json;  // of a version that did not draw
+  whole["branches"] = Json::array();
+  return read_row<RankedItem>(whole, where);
 }
 
 template <>

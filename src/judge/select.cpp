@@ -135,6 +135,7 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
       const RankingSet rankings = rankings_of(candidates, rows, material.scales);
       row = select_by_rankings(candidates, rankings, material.sigma, select, key);
     }
+    draw_thoughts(row, candidates, key);
     row.prompt_id = tasks[t].prompt.prompt_id;
     row.round = round;
     row.calls = static_cast<int64_t>(rows.size());

@@ -118,8 +118,11 @@ struct VerdictRow {
 
 // One distinct answer of a prompt after ranking.
 struct RankedItem {
-  int64_t branch = 0;
-  int64_t multiplicity = 1;
+  int64_t branch = 0;        // the branch that stands for the answer, drawn among `branches`
+  int64_t multiplicity = 1;  // branches that gave the answer
+  // The branches that could stand for it; empty in rows of an earlier version, which took the
+  // lowest.
+  std::vector<int64_t> branches = {};
   double utility = 0;    // posterior mean (ranking judges) or score (pointwise)
   double deviation = 0;  // posterior deviation; 0 for pointwise judges
   double p_best = 0;
