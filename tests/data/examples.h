@@ -85,6 +85,22 @@ inline BestOutputRow example() {
 }
 
 template <>
+inline ThoughtRow example() {
+  return {.prompt_id = "p1",
+          .round = 1,
+          .branch = 4,
+          .other_prompt_id = "p2",
+          .other_branch = 9,
+          .answer_tokens = 7,
+          .own = -0.5,
+          .none = -1.25,
+          .other = -2,
+          .shuffled = -0.75,
+          .lift = 0.75,
+          .model_sha256 = "ab"};
+}
+
+template <>
 inline TrainingRow example() {
   return {.prompt_id = "p1",
           .round = 1,

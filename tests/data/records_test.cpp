@@ -44,6 +44,12 @@ inline constexpr const char* kBytes<BestOutputRow> =
     R"("deviation":0.5,"p_best":0.0}],"regret":0.125,"calls":9,"usd":0.5})";
 
 template <>
+inline constexpr const char* kBytes<ThoughtRow> =
+    R"({"prompt_id":"p1","round":1,"branch":4,"other_prompt_id":"p2","other_branch":9,)"
+    R"("answer_tokens":7,"own":-0.5,"none":-1.25,"other":-2.0,"shuffled":-0.75,"lift":0.75,)"
+    R"("model_sha256":"ab"})";
+
+template <>
 inline constexpr const char* kBytes<TrainingRow> =
     R"({"prompt_id":"p1","round":1,"branch":4,"prompt":"Name a colour.",)"
     R"("completion":"<thought>e</thought>red","input_ids":[1,2,3,4],)"
@@ -73,6 +79,7 @@ using AllRecords = testing::Types<PromptRow,
                                   OutputRow,
                                   VerdictRow,
                                   BestOutputRow,
+                                  ThoughtRow,
                                   TrainingRow,
                                   PreferencePairRow,
                                   MetricsRow,

@@ -63,8 +63,8 @@ TEST_F(OldRunFolder, TakesWhatMayChange) {
   EXPECT_NO_THROW((void)run_.open({"limits.max_hours=5", "checkpoint.keep=7", "threads=2"}));
 }
 
-// The program of then wrote these names, and in this order. What came since may change on resume: a
-// record without it is as good.
+// The program of then wrote these names, and in this order. What came since may change on resume,
+// or is off by default: a record without it is as good.
 TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
   TinyRun fresh;
   (void)fresh.open();
@@ -78,6 +78,7 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
   const Json now = parse_json(read_file(fresh.folder().frozen()), "now");
   std::vector<std::string> now_keys = keys(now);
   EXPECT_EQ(std::erase(now_keys, "/config/prompts/drop_repeats"), 1u);
+  EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);
   EXPECT_EQ(now_keys, keys(before));
   EXPECT_EQ(now["frozen"], before["frozen"]);
   EXPECT_EQ(now["sha256"], before["sha256"]);

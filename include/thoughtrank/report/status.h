@@ -42,6 +42,7 @@ struct RoundStatus {
   std::optional<MeanWithInterval> heldout_loss;
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
   std::string audit;                             // audit.json as text, "" where there is none
+  std::string summary;                           // summary.json as text, "" where there is none
   std::string checkpoint;                        // path where weights are there, else ""
 };
 
