@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/progress.h"
+#include "thoughtrank/core/utf8.h"
 #include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/report/inspect.h"
 #include "thoughtrank/report/status.h"
@@ -49,61 +50,106 @@ std::string training_parts(const RunPlan& plan) {
       gib(parts.layer_work));
 }
 
-std::string format_plan(const RunPlan& plan, const RunConfig& config) {
-  std::string text;
-  const auto line = [&](const char* what, const std::string& value) {
+// Rounds of fewer optimizer steps left a small model where it was (README, Results).
+constexpr int kFewSteps = 20;
+
+// Lines after the first stand under it.
+std::string indented(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    out += c;
+    if (c == '\n') out += std::string(18, ' ');
+  }
+  return out;
+}
+
+// Lines of a name and a value each.
+class Table {
+ public:
+  void line(const char* what, const std::string& value) {
     text += fmt::format("{:<16}{}\n", what, value);
-  };
-  line("model",
-       fmt::format("{}  {:.1f} M parameters",
-                   config.model.path,
-                   static_cast<double>(plan.parameters) / 1e6));
-  line("machine",
-       fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
-                   plan.compute.device,
-                   plan.compute.threads,
-                   word_of(plan.compute.dtype),
-                   word_of(plan.compute.train_dtype),
-                   word_of(plan.compute.optimizer_state)));
-  line("template", plan.chat_template);
-  line("prompts",
-       fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
-                   plan.prompts_found,
-                   plan.holdout,
-                   plan.rounds,
-                   plan.prompts_per_round,
-                   plan.longest_prompt));
+  }
+  std::string text;
+};
+
+void add_prompts(Table& table, const RunPlan& plan) {
+  table.line("prompts",
+             fmt::format("{} found; {} held out, {} rounds of {}; the longest has {} tokens",
+                         plan.prompts_found,
+                         plan.holdout,
+                         plan.rounds,
+                         plan.prompts_per_round,
+                         plan.longest_prompt));
   if (plan.prompts_left_out > 0) {
-    line("", fmt::format("{} left out: too long for the model's context", plan.prompts_left_out));
+    table.line("",
+               fmt::format("{} left out: too long for the model's context", plan.prompts_left_out));
   }
   if (plan.special_text_prompts > 0) {
-    line("",
-         fmt::format("{} hold special-token text, which stays ordinary text here",
-                     plan.special_text_prompts));
+    table.line("",
+               fmt::format("{} hold special-token text, which stays ordinary text here",
+                           plan.special_text_prompts));
   }
-  line("a round",
-       fmt::format("{} branches, at most {} tokens",
-                   plan.prompts_per_round * plan.branches,
-                   plan.generated_tokens_worst));
-  text += memory_line("generating", plan.decode_bytes, plan.memory_available);
-  text += memory_line("training", plan.training.total(), plan.memory_available);
-  line("", training_parts(plan));
-  text += memory_line("disk", plan.disk_bytes, plan.disk_free);
-  line("judge",
-       fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD at "
-                   "worst, cap {:.2f}",
-                   word_of(config.judge.first.kind, kJudgeKinds),
-                   plan.judging.calls,
-                   plan.judging.answer_reads,
-                   plan.judging.usd_expected,
-                   plan.judging.usd_worst,
-                   config.judge.max_usd));
+  const char* what = "examples";
+  for (const std::string& line : plan.example_lines) {
+    table.line(std::exchange(what, ""), indented(printable(line)));
+  }
+}
+
+void add_round(Table& table, const RunPlan& plan, const RunConfig& config) {
+  table.line("a round",
+             fmt::format("{} branches, at most {} tokens",
+                         plan.prompts_per_round * plan.branches,
+                         plan.generated_tokens_worst));
+  const std::string mend = fmt::format(
+      "; fewer than {} teach little: lower train.tokens_per_step ({}), or raise "
+      "prompts.per_round or train.epochs",
+      kFewSteps,
+      config.train.tokens_per_step);
+  table.line("",
+             fmt::format("about {:.0f} optimizer steps if every prompt has a winner{}",
+                         plan.steps_per_round,
+                         plan.steps_per_round < kFewSteps ? mend : ""));
+}
+
+void add_judge(Table& table, const RunPlan& plan, const RunConfig& config) {
+  table.line("judge",
+             fmt::format("{}: at most {} calls, {} answers read, {:.2f} USD expected, {:.2f} USD "
+                         "at worst, cap {:.2f}",
+                         word_of(config.judge.first.kind, kJudgeKinds),
+                         plan.judging.calls,
+                         plan.judging.answer_reads,
+                         plan.judging.usd_expected,
+                         plan.judging.usd_worst,
+                         config.judge.max_usd));
   if (config.judge.max_usd > 0 && plan.judging.usd_expected > config.judge.max_usd) {
-    line("", "the cap is below what is expected: the run would stop there (exit 80)");
+    table.line("", "the cap is below what is expected: the run would stop there (exit 80)");
   }
-  if (plan.is_probed)
-    line("judge answers", plan.judge_probe.empty() ? "yes" : "NO: " + plan.judge_probe);
-  return text;
+  if (!plan.is_probed) return;
+  table.line("judge answers", plan.judge_probe.empty() ? "yes" : "NO: " + plan.judge_probe);
+}
+
+std::string format_plan(const RunPlan& plan, const RunConfig& config) {
+  Table table;
+  table.line("model",
+             fmt::format("{}  {:.1f} M parameters",
+                         config.model.path,
+                         static_cast<double>(plan.parameters) / 1e6));
+  table.line("machine",
+             fmt::format("{}, {} threads, decoding in {}, training in {}, optimizer state {}",
+                         plan.compute.device,
+                         plan.compute.threads,
+                         word_of(plan.compute.dtype),
+                         word_of(plan.compute.train_dtype),
+                         word_of(plan.compute.optimizer_state)));
+  table.line("template", plan.chat_template);
+  add_prompts(table, plan);
+  add_round(table, plan, config);
+  table.text += memory_line("generating", plan.decode_bytes, plan.memory_available);
+  table.text += memory_line("training", plan.training.total(), plan.memory_available);
+  table.line("", training_parts(plan));
+  table.text += memory_line("disk", plan.disk_bytes, plan.disk_free);
+  add_judge(table, plan, config);
+  return table.text;
 }
 
 // Measures the machine for up to three seconds.

@@ -27,8 +27,12 @@ std::shared_ptr<SharedText> BranchRun::make_text(const std::vector<int64_t>& ids
 bool BranchRun::read(SharedText& shared) {
   auto& text = static_cast<PackedText&>(shared);
   if (text.sequence.length() > 0) return true;
-  if (!reserve(text.sequence.pages_for(std::ssize(text.ids)))) return false;
+  KvSequence begun(model_.kv_pool());
+  last_text_.lend_beginning(text.ids, begun);
+  if (!reserve(begun.pages_for(std::ssize(text.ids) - begun.length()))) return false;
+  text.sequence = std::move(begun);
   text.last_row = model_.read_text(text.ids, text.sequence, [&] { seams_.stop.throw_if_set(); });
+  last_text_.keep(text.ids, text.sequence);
   return true;
 }
 
@@ -63,6 +67,7 @@ std::string BranchRun::describe_memory() const {
 bool BranchRun::reserve(int64_t pages) {
   if (model_.kv_pool().reserve(pages)) return true;
   admission_.forget_idle_texts();
+  last_text_.forget();
   return model_.kv_pool().reserve(pages);
 }
 

@@ -12,6 +12,7 @@
 
 #include "decode/admission.h"
 #include "decode/branch.h"
+#include "decode/last_text.h"
 #include "decode/packed_llama.h"
 #include "thoughtrank/core/clock.h"
 #include "thoughtrank/decode/decoder.h"
@@ -28,6 +29,7 @@ class BranchRun : private SlotKeeper {
   BranchRun(PackedLlama& model, int64_t slots, Seams seams)
       : model_(model),
         seams_(seams),
+        last_text_(model.kv_pool()),
         admission_(*this, {seams.source, seams.sink}, model.config(), slots) {}
   void run();
 
@@ -81,6 +83,7 @@ class BranchRun : private SlotKeeper {
   PackedLlama& model_;
   Seams seams_;
   std::vector<Slot> slots_;  // live branches, those of one group side by side
+  LastText last_text_;
   Admission admission_;
 };
 

@@ -33,7 +33,8 @@ class PackedLlama {
                                    const AttentionBatch& batch,
                                    const std::vector<int64_t>& wanted);
 
-  // Reads a text from its beginning into `sequence`; gives the last token's row, (1, C).
+  // Reads a text into `sequence`, which may have its beginning already, but not its last token;
+  // gives the last token's row, (1, C).
   // `between_chunks` is called before each chunk and may throw.
   template <class Callback>
   at::Tensor read_text(const std::vector<int64_t>& ids,
@@ -41,7 +42,7 @@ class PackedLlama {
                        const Callback& between_chunks) {
     at::Tensor last;
     const auto length = static_cast<int64_t>(ids.size());
-    for (int64_t first = 0; first < length; first += most_rows_) {
+    for (int64_t first = sequence.length(); first < length; first += most_rows_) {
       between_chunks();
       last = read_chunk(ids, first, sequence);
     }

@@ -17,6 +17,21 @@ void ModelOptions::visit(FieldVisitor& v) {
   v.text("sha256", sha256, "pins the weights: the run refuses any others; empty = not pinned");
 }
 
+void ExampleOptions::visit(FieldVisitor& v) {
+  v.may_change().path("path",
+                      path,
+                      ".jsonl rows with prompt, thought and answer, shown as earlier turns while "
+                      "branches are generated; empty: none");
+  v.integer("rounds",
+            rounds,
+            {0, 99},
+            "show them in the first so many rounds, until the model thinks alone; 0: in all");
+  v.boolean("train",
+            train,
+            "false: training rows and held-out prompts are without them, as the trained model is "
+            "asked; true: they stay part of every prompt");
+}
+
 void PromptOptions::visit(FieldVisitor& v) {
   v.may_change().path(
       "path",
@@ -33,6 +48,7 @@ void PromptOptions::visit(FieldVisitor& v) {
   v.may_change().boolean("drop_repeats",
                          drop_repeats,
                          "true: of rows that say the same the first is kept; false: an error");
+  v.group("examples", examples, "worked examples that prime the first thoughts");
 }
 
 void LimitOptions::visit(FieldVisitor& v) {
@@ -86,6 +102,15 @@ void check_relations(const RunConfig& config, const std::string& file) {
          "'judge.kind' is missing: who ranks the answers. One of\n" + judge_kinds_text());
   }
   need(!config.prompts.path.empty(), "'prompts.path' is missing: a .jsonl or .txt file of prompts");
+  const ExampleOptions& examples = config.prompts.examples;
+  need(
+      !examples.train || examples.rounds == 0,
+      "'prompts.examples.train: true' keeps the examples in every prompt, 'rounds' takes them away "
+      "after some: set one of them only");
+  need(!examples.path.empty() || (!examples.train && examples.rounds == 0),
+       "'prompts.examples.rounds' and 'train' need 'prompts.examples.path': the .jsonl file of "
+       "worked "
+       "examples");
   need(std::regex_match(config.device, std::regex("auto|cpu|cuda(:[0-9]{1,2})?")),
        fmt::format("'device' should be auto, cpu, cuda or cuda:N, found '{}'", config.device));
   need(config.model.sha256.empty() ||

@@ -97,6 +97,15 @@ bool has_same_texts(const Json& before, const std::string& digest, RunConfig con
   }
 }
 
+// Whether worked examples are shown in the same rounds; their texts are compared by digest.
+bool shows_examples_alike(const Json& before, const RunConfig& config) {
+  const ExampleOptions none;
+  const Json& prompts = before.at("prompts");
+  const Json examples = prompts.value("examples", Json::object());
+  return examples.value("rounds", none.rounds) == config.prompts.examples.rounds &&
+         examples.value("train", none.train) == config.prompts.examples.train;
+}
+
 // True where the new config, on this machine, would generate round N's branches as they are.
 bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const std::string where = from.frozen().string();
@@ -112,7 +121,9 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   return frozen.value("device", "") == compute.device &&
          frozen.value("dtype", "") == word_of(compute.dtype) &&
-         digests.value("template", "") == template_sha256(texts.chat_template) &&
+         digests.value("template", "") ==
+             template_sha256(texts.chat_template, !config.prompts.examples.path.empty()) &&
+         shows_examples_alike(before, config) &&
          has_same_texts(before, digests.value("texts", ""), config);
 }
 

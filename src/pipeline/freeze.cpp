@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "thoughtrank/core/files.h"
@@ -108,14 +109,25 @@ bool may_be_raised(const std::string& key) {
   return std::find(kMayBeRaised.begin(), kMayBeRaised.end(), key) != kMayBeRaised.end();
 }
 
+// Keys and groups that came after the first runs: a record without one has its default.
+constexpr std::array<std::string_view, 1> kCameLater = {"prompts.examples"};
+bool came_later(std::string_view key) {
+  return std::any_of(kCameLater.begin(), kCameLater.end(), [&](std::string_view later) {
+    return key == later || (key.starts_with(later) && key[later.size()] == '.');
+  });
+}
+
 // One line per key that differs and may not, by name.
 std::vector<std::string> differences(const Json& before,
                                      const Json& now,
                                      RunConfig config,
                                      const RunIdentity& identity) {
   std::map<std::string, std::string> lines;
+  const Json defaults = {{"config", config_to_json({})}};
   const auto compare = [&](const std::string& key, const std::string& place) {
-    const Json old_value = value_at(before, place), value = value_at(now, place);
+    const bool has_default = came_later(key) && !before.contains(place_of(place));
+    const Json old_value = value_at(has_default ? defaults : before, place);
+    const Json value = value_at(now, place);
     const bool is_longer = may_be_raised(key) && value > old_value;
     if (without_folders(key, old_value) == without_folders(key, value) || is_longer) return;
     lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));

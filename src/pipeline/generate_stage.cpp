@@ -1,6 +1,7 @@
 // Round N, generate: 62 branches for each prompt with the weights of round N − 1.
 #include "pipeline/branch_store.h"
 #include "pipeline/overlap_judge.h"
+#include "pipeline/shown_prompts.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
@@ -56,7 +57,7 @@ StageReport generate_stage(Session& session, int64_t round) {
   };
   for (const PromptRow& prompt : prompts) judge_if_whole(prompt);
   generator.generate_branches(
-      prompts,
+      shown_prompts(session.config, session.texts, session.prompts, round),
       [&](size_t prompt, int64_t branch) { return store.has(prompts[prompt].prompt_id, branch); },
       [&](size_t prompt, OutputRow row) {
         store.add(std::move(row));

@@ -59,10 +59,12 @@ void require_template_rows(const ModelTexts& texts) {
 
 }  // namespace
 
-std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt) const {
+std::vector<int64_t> ModelTexts::prompt_ids(const PromptRow& prompt,
+                                            const std::vector<ChatTurn>& examples) const {
   return at_place(fmt::format("prompt '{}'", prompt.prompt_id), [&] {
-    return encode_prompt(
-        chat_template, *tokenizer, {.system = prompt.system, .user = prompt.prompt});
+    return encode_prompt(chat_template,
+                         *tokenizer,
+                         {.system = prompt.system, .user = prompt.prompt, .earlier = examples});
   });
 }
 

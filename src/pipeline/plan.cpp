@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "pipeline/session.h"
+#include "pipeline/shown_prompts.h"
 #include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/missing.h"
@@ -62,18 +63,62 @@ int64_t count_special_text(const PromptPlan& prompts, const ModelTexts& texts) {
   return count;
 }
 
-int64_t longest(const PromptPlan& prompts) {
+int64_t longest(const std::vector<PromptRow>& prompts) {
   size_t length = 0;
-  for (const auto& round : prompts.rounds) {
-    for (const PromptRow& row : round) length = std::max(length, row.token_ids.size());
-  }
+  for (const PromptRow& row : prompts) length = std::max(length, row.token_ids.size());
   return static_cast<int64_t>(length);
+}
+
+int64_t longest(const PromptPlan& prompts) {
+  int64_t length = 0;
+  for (const auto& round : prompts.rounds) length = std::max(length, longest(round));
+  return length;
+}
+
+// The first prompt of round 1 as it is generated from, and as it is trained on.
+std::vector<std::string> describe_examples(const RunConfig& config,
+                                           const PromptPlan& prompts,
+                                           const ModelTexts& texts) {
+  const ExampleOptions& options = config.prompts.examples;
+  if (prompts.examples.empty()) return {};
+  const PromptRow& first = prompts.rounds.front().front();
+  const ChatPrompt alone = {.system = first.system, .user = first.prompt};
+  ChatPrompt shown = alone;
+  shown.earlier = prompts.examples;
+  std::vector<std::string> lines = {fmt::format(
+      "{} in front of each prompt, {}; {}",
+      prompts.examples.size(),
+      options.rounds == 0 ? "in all rounds" : fmt::format("in the first {} rounds", options.rounds),
+      options.train ? "also in training and evaluation" : "not in training and evaluation")};
+  lines.push_back("generated from:\n" + render_prompt(texts.chat_template, shown));
+  if (!options.train) {
+    lines.push_back("trained on and evaluated:\n" + render_prompt(texts.chat_template, alone));
+  }
+  return lines;
+}
+
+// Optimizer steps of a round in which every prompt has a winner of half its budget of tokens.
+double expected_steps(const RunConfig& config, const PromptPlan& prompts) {
+  const auto& round = prompts.rounds.front();
+  double tokens = 0;
+  for (const PromptRow& prompt : round) {
+    tokens +=
+        static_cast<double>(std::ssize(prompt.token_ids)) +
+        static_cast<double>(config.generate.thought_tokens + config.generate.answer_tokens) / 2;
+  }
+  const double winners = static_cast<double>(config.select.winners_per_prompt);
+  const double rows = static_cast<double>(round.size()) * winners;
+  // A step takes whole rows until it has its tokens.
+  const double row = tokens / static_cast<double>(round.size());
+  const double rows_per_step =
+      std::max(1.0, std::ceil(static_cast<double>(config.train.tokens_per_step) / row));
+  return static_cast<double>(config.train.epochs) * std::ceil(rows / rows_per_step);
 }
 
 void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& model) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
   plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
-  const auto cached = static_cast<uint64_t>(plan.longest_prompt + plan.branches * per_branch);
+  const auto cached = static_cast<uint64_t>(plan.longest_shown + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters * bytes_of(plan.compute.dtype)) +
                       cached * static_cast<uint64_t>(kv_bytes_per_token(model, plan.compute.dtype));
   estimate_training(plan, config, model, plan.longest_prompt + per_branch);
@@ -143,7 +188,7 @@ constexpr double kUsualTrainShare = 0.44;
 RoundTimes estimate_times(const RunPlan& plan, const RunConfig& config, const PeakRates& rates) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
   const DecodeRoofline roofline = decode_roofline(read_llama_config(config.model.path),
-                                                  {.prompt_tokens = plan.longest_prompt,
+                                                  {.prompt_tokens = plan.longest_shown,
                                                    .new_tokens = per_branch,
                                                    .branches = plan.branches,
                                                    .dtype = plan.compute.dtype},
@@ -182,6 +227,9 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
+  plan.longest_shown = longest(shown_prompts(config, texts, prompts, /*round=*/1));
+  plan.example_lines = describe_examples(config, prompts, texts);
+  plan.steps_per_round = expected_steps(config, prompts);
   plan.memory_available = memory_available(plan.compute.device);
   estimate_sizes(plan, config, texts.model);
   plan.disk_free = free_disk(config.run_dir);

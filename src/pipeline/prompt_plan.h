@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/text/chat_template.h"
 
 namespace thoughtrank {
 
@@ -14,6 +15,7 @@ struct PromptPlan {
   std::vector<PromptRow> holdout;
   std::vector<std::vector<PromptRow>> rounds;  // rounds[n - 1] is round n
   std::vector<std::string> left_out;           // ids of the unusable prompts that were met
+  std::vector<ChatTurn> examples = {};         // worked examples, for shown_prompts()
 };
 
 // Tells whether a prompt can be used, and may complete it.

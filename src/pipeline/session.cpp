@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pipeline/freeze.h"
+#include "pipeline/shown_prompts.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -91,17 +92,18 @@ void check_pinned_weights(const RunConfig& config, const std::string& found) {
 
 }  // namespace
 
-std::string template_sha256(const ChatTemplate& t) {
-  const Json pieces = {t.bos,
-                       t.system_open,
-                       t.system_close,
-                       t.default_system,
-                       t.user_open,
-                       t.user_close,
-                       t.assistant_open,
-                       t.assistant_close,
-                       t.stop,
-                       t.jinja};
+std::string template_sha256(const ChatTemplate& t, bool has_examples) {
+  Json pieces = {t.bos,
+                 t.system_open,
+                 t.system_close,
+                 t.default_system,
+                 t.user_open,
+                 t.user_close,
+                 t.assistant_open,
+                 t.assistant_close,
+                 t.stop,
+                 t.jinja};
+  if (has_examples) pieces.push_back(t.example_close);
   return sha256(dump_json(pieces));
 }
 
@@ -120,6 +122,8 @@ std::string texts_sha256_with(const RunConfig& config, const RubricName& rubric_
     const fs::path file = fs::path(config.model.path) / name;
     if (fs::exists(file)) digests[name] = sha256_file(file);
   }
+  const std::string& examples = config.prompts.examples.path;
+  if (!examples.empty()) digests["examples"] = sha256_file(examples);
   const std::string& rubric = config.judge.first.rubric;
   if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
   for (size_t n = 0; n < config.judge.others.size(); ++n) {
@@ -168,15 +172,18 @@ void tidy(const RunFolder& folder) {
 
 PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   require_branch_rows(config.branches, *texts.tokenizer);
+  std::vector<ChatTurn> examples = load_examples(config);
   std::string reason;
   const auto encode = [&](PromptRow& prompt) {
-    prompt.token_ids = texts.prompt_ids(prompt);
+    prompt.token_ids = texts.prompt_ids(prompt, examples);
     const std::string misfit = context_misfit(config, texts, prompt);
     if (reason.empty()) reason = misfit;
+    if (!config.prompts.examples.train) prompt.token_ids = texts.prompt_ids(prompt);
     return misfit.empty();
   };
   PromptPlan plan = plan_prompts(
       read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
+  plan.examples = std::move(examples);
   check_reference_answers(config, plan);
   // Their loss is followed over the rounds: a token that the model has no row for is told here.
   for (const PromptRow& prompt : plan.holdout) (void)texts.tokenizer->encode(prompt.answer);
@@ -238,12 +245,13 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   (void)open_llama_weights(config.model.path);  // the names first: hashing takes longer
   PromptPlan prompts = load_prompts(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
-  const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
-                                .prompts_sha256 = sha256_file(config.prompts.path),
-                                .template_sha256 = template_sha256(texts.chat_template),
-                                .texts_sha256 = texts_sha256(config),
-                                .earlier_texts_sha256 = texts_sha256_with(
-                                    config, [](size_t, const std::string& file) { return file; })};
+  const RunIdentity identity = {
+      .model_sha256 = weights_sha256(config.model.path),
+      .prompts_sha256 = sha256_file(config.prompts.path),
+      .template_sha256 = template_sha256(texts.chat_template, !prompts.examples.empty()),
+      .texts_sha256 = texts_sha256(config),
+      .earlier_texts_sha256 =
+          texts_sha256_with(config, [](size_t, const std::string& file) { return file; })};
   check_pinned_weights(config, identity.model_sha256);
   const ComputeSetup compute = resolve_compute(config, texts.model);
 

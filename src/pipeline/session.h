@@ -47,8 +47,8 @@ struct Session {
                                                     const StopFlag& stop);
 
 // Two digests of what decides about token ids and rankings beside weights and prompts: of the
-// template, and of the model's other files and the rubrics.
-[[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template);
+// template, and of the model's other files, the worked examples and the rubrics.
+[[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template, bool has_examples);
 [[nodiscard]] std::string texts_sha256(const RunConfig& config);
 
 // Makes a generator that writes rows of `round` with the decoder's weights, which

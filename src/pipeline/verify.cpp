@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pipeline/session.h"
+#include "pipeline/shown_prompts.h"
 #include "thoughtrank/core/processors.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/pipeline/model_setup.h"
@@ -14,7 +15,8 @@ namespace {
 std::vector<PromptRow> first_prompts(const RunConfig& config,
                                      const ModelTexts& texts,
                                      int64_t count) {
-  std::vector<PromptRow> prompts = load_prompts(config, texts).rounds.front();
+  std::vector<PromptRow> prompts =
+      shown_prompts(config, texts, load_prompts(config, texts), /*round=*/1);
   prompts.resize(std::min(prompts.size(), static_cast<size_t>(count)));
   return prompts;
 }

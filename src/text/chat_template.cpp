@@ -19,10 +19,19 @@ std::vector<TextPart> parts_of(const ChatTemplate& t, const ChatPrompt& prompt) 
     parts.push_back({system, false});
     parts.push_back({t.system_close, true});
   }
-  parts.push_back({t.user_open, true});
-  parts.push_back({prompt.user, false});
-  parts.push_back({t.user_close, true});
-  parts.push_back({t.assistant_open, true});
+  const auto ask = [&](const std::string& user) {
+    parts.push_back({t.user_open, true});
+    parts.push_back({user, false});
+    parts.push_back({t.user_close, true});
+    parts.push_back({t.assistant_open, true});
+  };
+  const std::string& close = t.example_close.empty() ? t.assistant_close : t.example_close;
+  for (const ChatTurn& turn : prompt.earlier) {
+    ask(turn.user);
+    parts.push_back({turn.assistant, false});
+    parts.push_back({close, true});
+  }
+  ask(prompt.user);
   return parts;
 }
 

@@ -23,6 +23,7 @@ std::vector<std::string*> texts_of(ChatTemplate& t) {
                                      &t.user_close,
                                      &t.assistant_open,
                                      &t.assistant_close,
+                                     &t.example_close,
                                      &t.jinja};
   for (auto& token : t.stop) texts.push_back(&token);
   return texts;
@@ -128,6 +129,9 @@ ChatTemplate read_template_file(const std::filesystem::path& file) {
     v.text("user_close", t.user_close, "behind the user's message");
     v.text("assistant_open", t.assistant_open, "before the answer");
     v.text("assistant_close", t.assistant_close, "behind the answer");
+    v.text("example_close",
+           t.example_close,
+           "behind the answer of a worked example; empty: assistant_close");
     v.texts("stop", t.stop, "tokens that end an answer; the first is exported as eos");
     v.text("jinja", t.jinja, "the same as Jinja, exported with a checkpoint");
     v.texts("recognises", t.recognises, "SHA-256 of chat templates of models that it stands for");

@@ -122,6 +122,32 @@ TEST_P(DecoderOf, NeighboursChangeNoBit) {
   }
 }
 
+// Prompts with the same worked examples in front, one the beginning of another, one twice.
+TEST_P(DecoderOf, TextsThatBeginAlikeChangeNoBit) {
+  const auto groups = [](const std::vector<int64_t>& lengths) {
+    std::vector<BranchGroup> all;
+    for (const int64_t length : lengths) {
+      BranchGroup group = group_of(std::ssize(all), length, /*branches=*/3);
+      group.shared_ids = ids_of(length, 4);
+      if (length > 150) group.shared_ids[static_cast<size_t>(length - 9)] = 1 + std::ssize(all);
+      all.push_back(std::move(group));
+    }
+    return all;
+  };
+  const std::vector<int64_t> lengths = {200, 300, 128, 129, 300, 128};
+  Decoder decoder = decoder_with(16, GetParam());
+  const auto together = run_groups(decoder, groups(lengths));
+  for (size_t n = 0; n < lengths.size(); ++n) {
+    Decoder fresh = decoder_with(16, GetParam());
+    auto every = groups(lengths);
+    std::vector<BranchGroup> alone;
+    alone.push_back(std::move(every[n]));
+    for (const auto& [key, branch] : run_groups(fresh, std::move(alone))) {
+      EXPECT_EQ(told(branch), told(together.at(key))) << key.first << " " << key.second;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types,
                          DecoderOf,
                          testing::Values(at::kFloat, at::kBFloat16),

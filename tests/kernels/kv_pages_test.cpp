@@ -185,5 +185,39 @@ TEST(KvSequence, GivesItsPagesBackOnceHoweverItIsMoved) {
   EXPECT_EQ(pool.pages_in_use(), 0);
 }
 
+TEST(KvSequence, SharedPagesAreFreeWhenTheLastSequenceGoes) {
+  KvPool pool(kShape);
+  KvSequence second(pool), third(pool);
+  {
+    KvSequence first(pool);
+    first.extend(150);
+    second.share(first, 128);
+    EXPECT_EQ(second.length(), 128);
+    EXPECT_EQ(second.page(70), first.page(70));
+    EXPECT_EQ(pool.pages_in_use(), 3);
+    EXPECT_EQ(second.pages_for(30), 1);
+    second.extend(30);
+    EXPECT_NE(second.page(130), first.page(130));
+    EXPECT_EQ(pool.pages_in_use(), 4);
+    third.share(second, 64);
+  }
+  EXPECT_EQ(pool.pages_in_use(), 3);
+  second.clear();
+  EXPECT_EQ(pool.pages_in_use(), 1);
+  third.clear();
+  EXPECT_EQ(pool.pages_in_use(), 0);
+}
+
+TEST(KvSequence, OnlyWholePagesFromTheBeginningAreShared) {
+  KvPool pool(kShape);
+  KvSequence first(pool), shifted(pool, 5), busy(pool), empty(pool);
+  first.extend(150);
+  busy.extend(1);
+  expect_error([&] { empty.share(first, 100); }, ExitCode::kInternal, "whole pages only");
+  expect_error([&] { empty.share(first, 192); }, ExitCode::kInternal, "whole pages only");
+  expect_error([&] { busy.share(first, 64); }, ExitCode::kInternal, "whole pages only");
+  expect_error([&] { shifted.share(first, 64); }, ExitCode::kInternal, "whole pages only");
+}
+
 }  // namespace
 }  // namespace thoughtrank

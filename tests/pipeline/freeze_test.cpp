@@ -81,6 +81,7 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "limits.max_hours",
                                       "model.path",
                                       "prompts.drop_repeats",
+                                      "prompts.examples.path",
                                       "prompts.path",
                                       "run_dir",
                                       "threads"}));

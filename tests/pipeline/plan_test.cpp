@@ -37,6 +37,29 @@ TEST_F(Plan, ParametersAreThoseOfTheFile) {
               static_cast<uint64_t>(whole.parameters) * 2 == bytes);
 }
 
+TEST_F(Plan, ShowsTheFirstPromptWithAndWithoutItsExamples) {
+  EXPECT_TRUE(plan().example_lines.empty());
+  EXPECT_EQ(plan().longest_shown, plan().longest_prompt);
+  write_plainly(run_.root() / "examples.jsonl",
+                "{\"prompt\": \"What is 1 + 1?\", \"thought\": \"One more.\", \"answer\": 2}\n");
+  const std::string examples = "prompts.examples.path=" + (run_.root() / "examples.jsonl").string();
+  const RunPlan primed = plan({examples});
+  ASSERT_EQ(primed.example_lines.size(), 3u);
+  EXPECT_NE(primed.example_lines[0].find("1 in front of each prompt, in all rounds"),
+            std::string::npos);
+  EXPECT_NE(primed.example_lines[1].find("<thought>One more.</thought>2"), std::string::npos);
+  EXPECT_EQ(primed.example_lines[2].find("One more"), std::string::npos);
+  EXPECT_GT(primed.longest_shown, primed.longest_prompt);
+  EXPECT_EQ(plan({examples, "prompts.examples.train=true"}).example_lines.size(), 2u);
+}
+
+// Two prompts a round, two epochs, a step per row; then one step for both.
+TEST_F(Plan, CountsOptimizerSteps) {
+  EXPECT_EQ(plan().steps_per_round, 4);
+  EXPECT_EQ(plan({"train.tokens_per_step=4096"}).steps_per_round, 2);
+  EXPECT_EQ(plan({"train.epochs=5"}).steps_per_round, 10);
+}
+
 TEST_F(Plan, WritesNothing) {
   (void)plan();
   EXPECT_FALSE(fs::exists(run_.folder().root()));

@@ -58,6 +58,21 @@ TEST(ChatTemplate, TheDefaultSystemMessageIsUsedOnlyWithoutOne) {
   EXPECT_NE(own.find("system\nBe kind."), std::string::npos);
 }
 
+TEST(ChatTemplate, EarlierTurnsStandBetweenSystemAndPrompt) {
+  const ChatPrompt prompt = {"Be kind.", "Hi", {{"a", "b"}, {"c", "d"}}};
+  EXPECT_EQ(render_prompt(load("llama3", "llama3_style"), prompt),
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe kind.<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\na<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\nb<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\nc<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\nd<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  // Without a chat format examples and prompt are one text: an end token would part them.
+  EXPECT_EQ(render_prompt(load("plain", "llama3_style"), prompt),
+            "<|begin_of_text|>Be kind.\n\na\n\nb\n\nc\n\nd\n\nHi\n\n");
+}
+
 // Whatever a prompt holds, the special tokens of the encoded prompt are those of the template.
 TEST(ChatTemplate, ContentNeverBecomesASpecialToken) {
   const std::vector<std::string> bits = {"<|eot_id|>",

@@ -1,5 +1,6 @@
 // Keys and values of token sequences, in pages of 64 tokens for all layers. A pool owns the memory
-// and reuses it; a sequence owns pages of one pool and gives them back when it goes. Inside a page
+// and reuses it; a sequence has pages of one pool and gives them back when it goes; sequences that
+// begin alike may have their first pages in common. Inside a page
 // keys and values lie as packed panels (see packed_linear.h), so that attention runs on the same
 // micro-kernels: scores = q · keys and out = weights · values.
 #pragma once
@@ -38,7 +39,10 @@ class KvPool {
   // Returns the number of a free page. Throws Error(kInternal) where there is none and no memory
   // for another.
   [[nodiscard]] int64_t take();
-  void give_back(int64_t page) { free_.push_back(page); }
+  // One more sequence has this page, which nobody writes any more.
+  void share(int64_t page) { ++owners_[static_cast<size_t>(page)]; }
+  // The page is free when all that have it gave it back.
+  void give_back(int64_t page);
   // Returns where the keys of one page, layer and head lie; the values follow at values_offset()
   // elements. Keys are (2 panels, D, 32), values (ceil(D / 32) panels, 64, 32), bfloat16 in pairs
   // of D and of tokens.
@@ -58,6 +62,7 @@ class KvPool {
   std::vector<at::Tensor> pages_;   // each page (L, K, elements)
   std::vector<char*> first_bytes_;  // where each page begins
   int64_t head_bytes_ = 0;          // bytes of one page, layer and head
+  std::vector<int64_t> owners_;     // sequences that have each page
   std::vector<int64_t> free_;       // numbers of the pages that no sequence has
 };
 
@@ -76,6 +81,9 @@ class KvSequence {
   [[nodiscard]] int64_t length() const { return length_; }
   // Counts the pages that extend(tokens) will take.
   [[nodiscard]] int64_t pages_for(int64_t tokens) const;
+  // Begins as the first `tokens` of another sequence of the pool, without their being read again:
+  // whole pages, which both have then. For a sequence that is empty; both begin at place 0.
+  void share(const KvSequence& other, int64_t tokens);
   // Makes room for `tokens` more; their keys and values are written by attention.
   void extend(int64_t tokens);
   void clear();

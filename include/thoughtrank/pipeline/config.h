@@ -23,11 +23,20 @@ struct ModelOptions {
   void visit(FieldVisitor& v);
 };
 
+// Worked examples, shown as earlier turns while branches are generated.
+struct ExampleOptions {
+  std::string path;    // "": none
+  int64_t rounds = 0;  // the first rounds in which they are shown; 0: all
+  bool train = false;  // true: they stay part of each prompt, in training and evaluation too
+  void visit(FieldVisitor& v);
+};
+
 struct PromptOptions {
   std::string path;
   int64_t per_round = 256;  // fresh prompts; 0 takes all the rest in every round
   int64_t holdout = 64;
   bool drop_repeats = false;
+  ExampleOptions examples;
   void visit(FieldVisitor& v);
 };
 

@@ -31,7 +31,9 @@ struct ModelTexts {
   ChatTemplate chat_template;
   std::vector<int64_t> eos_ids;  // the model's and the template's, sorted
 
-  [[nodiscard]] std::vector<int64_t> prompt_ids(const PromptRow& prompt) const;
+  // `examples` are shown before the prompt, as earlier turns.
+  [[nodiscard]] std::vector<int64_t> prompt_ids(const PromptRow& prompt,
+                                                const std::vector<ChatTurn>& examples = {}) const;
 };
 [[nodiscard]] ModelTexts load_model_texts(const std::filesystem::path& model_folder,
                                           const std::string& chat_template);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "thoughtrank/bench/peak_rates.h"
 #include "thoughtrank/core/clock.h"
@@ -25,8 +26,12 @@ struct RunPlan {
   int64_t holdout = 0;
   int64_t rounds = 0;
   int64_t prompts_per_round = 0;
-  int64_t branches = 0;                // per prompt
-  int64_t longest_prompt = 0;          // tokens
+  int64_t branches = 0;        // per prompt
+  int64_t longest_prompt = 0;  // tokens
+  int64_t longest_shown = 0;   // tokens of the longest prompt with worked examples in front
+  std::vector<std::string>
+      example_lines;                   // what is shown and what is trained on; none: no examples
+  double steps_per_round = 0;          // optimizer steps where every prompt has a winner
   int64_t generated_tokens_worst = 0;  // per round
   uint64_t decode_bytes = 0;           // weights and KV cache at the worst
   TrainingMemory training;             // at the longest micro-batch

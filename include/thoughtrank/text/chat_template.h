@@ -21,6 +21,7 @@ struct ChatTemplate {
   std::string user_open, user_close;
   std::string assistant_open;   // ends in a newline or a special token (checked on load)
   std::string assistant_close;  // after a finished answer
+  std::string example_close;    // after the answer of an earlier turn; "" = assistant_close
   std::vector<std::string>
       stop;  // tokens that end an answer, as text; the first one is the eos that is exported
   std::string jinja;  // gives the same ids for content without special-token text
@@ -28,9 +29,15 @@ struct ChatTemplate {
       recognises;  // SHA-256 of chat templates of known models that it stands for
 };
 
+struct ChatTurn {
+  std::string user;
+  std::string assistant;
+};
+
 struct ChatPrompt {
   std::string system;
   std::string user;
+  std::vector<ChatTurn> earlier = {};  // turns before the prompt
 };
 
 // `choice`: auto | a name in templates_dir | path of a .yaml. auto recognises the model's own chat
@@ -40,7 +47,7 @@ struct ChatPrompt {
                                          const std::filesystem::path& templates_dir,
                                          const std::filesystem::path& model_folder);
 
-// All ids before the branch head: bos, system, user, assistant_open.
+// All ids before the branch head: bos, system, earlier turns, user, assistant_open.
 [[nodiscard]] std::vector<int64_t> encode_prompt(const ChatTemplate& chat_template,
                                                  const Tokenizer& tokenizer,
                                                  const ChatPrompt& prompt);

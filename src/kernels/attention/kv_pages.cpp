@@ -51,10 +51,12 @@ void KvPool::add_page() {
   const size_t count = pages_.size() + 1;
   pages_.reserve(count);
   first_bytes_.reserve(count);
+  owners_.reserve(count);
   free_.reserve(count);
   at::Tensor page =
       memory_.take({shape_.layers, shape_.kv_heads, page_elements(shape_)}, shape_.dtype);
   first_bytes_.push_back(static_cast<char*>(page.mutable_data_ptr()));
+  owners_.push_back(0);
   free_.push_back(std::ssize(pages_));
   pages_.push_back(std::move(page));
 }
@@ -69,7 +71,12 @@ int64_t KvPool::take() {
   }
   const int64_t page = free_.back();
   free_.pop_back();
+  owners_[static_cast<size_t>(page)] = 1;
   return page;
+}
+
+void KvPool::give_back(int64_t page) {
+  if (--owners_[static_cast<size_t>(page)] == 0) free_.push_back(page);
 }
 
 int64_t KvPool::page_bytes() const { return shape_.layers * shape_.kv_heads * head_bytes_; }
@@ -103,6 +110,20 @@ int64_t KvSequence::pages_for(int64_t tokens) const {
   if (tokens == 0) return 0;
   const int64_t places = first_place_ + length_ + tokens;
   return (places + kPageTokens - 1) / kPageTokens - std::ssize(pages_);
+}
+
+void KvSequence::share(const KvSequence& other, int64_t tokens) {
+  if (length_ > 0 || first_place_ != 0 || other.first_place_ != 0 || tokens > other.length_ ||
+      tokens % kPageTokens != 0) {
+    fail(ExitCode::kInternal,
+         "{} tokens of a sequence of {} cannot be shared: whole pages only, from the beginning of "
+         "both",
+         tokens,
+         other.length_);
+  }
+  pages_.assign(other.pages_.begin(), other.pages_.begin() + tokens / kPageTokens);
+  for (const int64_t page : pages_) pool_->share(page);
+  length_ = tokens;
 }
 
 void KvSequence::extend(int64_t tokens) {

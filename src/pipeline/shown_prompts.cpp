@@ -1,0 +1,42 @@
+#include "pipeline/shown_prompts.h"
+
+#include <utility>
+
+#include "thoughtrank/data/examples.h"
+
+namespace thoughtrank {
+
+std::vector<ChatTurn> load_examples(const RunConfig& config) {
+  std::vector<ChatTurn> turns;
+  if (config.prompts.examples.path.empty()) return turns;
+  const BranchOptions& tags = config.branches;
+  for (ExampleRow& row : read_example_file(config.prompts.examples.path)) {
+    turns.push_back({.user = std::move(row.prompt),
+                     .assistant = tags.open + row.thought + tags.close + row.answer});
+  }
+  return turns;
+}
+
+bool shows_examples(const RunConfig& config, int64_t round) {
+  const ExampleOptions& examples = config.prompts.examples;
+  if (examples.path.empty() || examples.train) return false;  // none, or in token_ids already
+  return examples.rounds == 0 || round <= examples.rounds;
+}
+
+std::vector<PromptRow> with_examples(std::vector<PromptRow> prompts,
+                                     const std::vector<ChatTurn>& examples,
+                                     const ModelTexts& texts) {
+  for (PromptRow& prompt : prompts) prompt.token_ids = texts.prompt_ids(prompt, examples);
+  return prompts;
+}
+
+std::vector<PromptRow> shown_prompts(const RunConfig& config,
+                                     const ModelTexts& texts,
+                                     const PromptPlan& plan,
+                                     int64_t round) {
+  const std::vector<PromptRow>& prompts = plan.rounds.at(static_cast<size_t>(round - 1));
+  if (!shows_examples(config, round)) return prompts;
+  return with_examples(prompts, plan.examples, texts);
+}
+
+}  // namespace thoughtrank
