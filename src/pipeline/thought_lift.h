@@ -1,6 +1,6 @@
 // Did the thought matter? What a winner's answer is worth to the weights that generated it, given
-// its own thought, none, another prompt's, and its own with the tokens shuffled, after the prompt as
-// it is trained on. Token ids as they were generated; nothing is tokenized again.
+// its own thought, none, another prompt's, and its own with the tokens shuffled, after the prompt
+// as it is trained on. Token ids as they were generated; nothing is tokenized again.
 #pragma once
 
 #include <filesystem>
