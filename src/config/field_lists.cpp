@@ -160,7 +160,7 @@ class SchemaVisitor : public ShowingVisitor {
   void field(const char* key, const Shown& shown, const char* doc) override {
     Json& property = (*open_.back())["properties"][key];
     property = shown.type;
-    const bool is_unset = shown.type.contains("enum") && shown.value == "";  // has no default
+    const bool is_unset = shown.type.contains("enum") && shown.value == Json("");  // has no default
     if (!is_unset) property["default"] = shown.value;
     property["description"] = doc;
   }

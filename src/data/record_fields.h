@@ -62,6 +62,8 @@ template <>
 inline constexpr auto kWords<VerdictStage> = kVerdictStages;
 template <>
 inline constexpr auto kWords<SelectionStatus> = kSelectionStatuses;
+template <>
+inline constexpr auto kWords<AnswerForm> = kAnswerForms;
 
 template <class Value>
 concept IsEnum = std::is_enum_v<Value>;

@@ -166,6 +166,10 @@ inline constexpr auto kFields<EvalRow> = std::tuple{
     Field{"answer_tokens", &EvalRow::answer_tokens, kCount},
 };
 
+template <>
+inline constexpr auto kFields<FormRow> = std::tuple_cat(std::tuple{Field{"form", &FormRow::form}},
+                                                        kFields<EvalRow>);
+
 namespace {
 
 // A position may be one behind the last token.
@@ -208,6 +212,7 @@ Json to_json(const TrainingRow& row) { return write_row(row); }
 Json to_json(const PreferencePairRow& row) { return write_row(row); }
 Json to_json(const MetricsRow& row) { return write_row(row); }
 Json to_json(const EvalRow& row) { return write_row(row); }
+Json to_json(const FormRow& row) { return write_row(row); }
 
 template <>
 PromptRow from_json<PromptRow>(const Json& json, const std::string& where) {
@@ -281,6 +286,11 @@ MetricsRow from_json<MetricsRow>(const Json& json, const std::string& where) {
 template <>
 EvalRow from_json<EvalRow>(const Json& json, const std::string& where) {
   return read_row<EvalRow>(json, where);
+}
+
+template <>
+FormRow from_json<FormRow>(const Json& json, const std::string& where) {
+  return read_row<FormRow>(json, where);
 }
 
 }  // namespace thoughtrank

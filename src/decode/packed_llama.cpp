@@ -46,7 +46,7 @@ PackedLlama::PackedLlama(Llama model, int64_t most_rows, int64_t threads)
   allocate_buffers();
 }
 
-PackedLlama::Layer PackedLlama::pack(LlamaLayer layer) {
+PackedLlama::Layer PackedLlama::pack(const LlamaLayer& layer) {
   const auto packed = [&](const std::vector<at::Tensor>& weights) {
     return PackedLinear(weights, weights_memory_);
   };

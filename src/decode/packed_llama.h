@@ -75,7 +75,7 @@ class PackedLlama {
     at::Tensor activated;  // (most_rows, F)
   };
 
-  Layer pack(LlamaLayer layer);
+  Layer pack(const LlamaLayer& layer);
   void embed(const std::vector<int64_t>& ids, const at::Tensor& x) const;
   void allocate_buffers();
   [[nodiscard]] Buffers rows_of_buffers(int64_t rows) const;

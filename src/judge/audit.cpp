@@ -153,6 +153,7 @@ std::map<std::string, JudgeScale> scales_of(const std::vector<JudgeTask>& tasks,
   if (gives_scores(options.first.kind)) return {};
   RowsByPrompt rows = rows_by_prompt(verdicts);
   std::vector<std::vector<const VerdictRow*>> by_task;
+  by_task.reserve(tasks.size());
   for (const JudgeTask& task : tasks) by_task.push_back(rows[task.prompt.prompt_id]);
   return scale_by_judge(candidates_of(tasks, options), by_task);
 }

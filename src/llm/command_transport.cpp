@@ -74,6 +74,7 @@ bool is_program(const std::string& name) {
 // Starts the program in a process group of its own.
 pid_t spawn(const std::vector<std::string>& command, int stdin_fd, int stdout_fd) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -1,8 +1,9 @@
 // After round N (and before the first, as round 0): one greedy generation per held-out prompt,
-// compared with the anchor, the base model's own answer without a thought.
+// compared with the anchor, the base model's own answer in its best form.
 #include <algorithm>
 
 #include "pipeline/anchors.h"
+#include "pipeline/answer_forms.h"
 #include "pipeline/branch_store.h"
 #include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
@@ -16,15 +17,40 @@ namespace thoughtrank {
 
 namespace {
 
+// One way in which the round's weights answer the held-out prompts, and where its answers are kept
+// until the stage is finished.
+struct Asking {
+  AnswerForm form = AnswerForm::thought;
+  fs::path work;
+  std::string label;  // begins the progress line
+};
+
+std::vector<Asking> askings_of(const Session& session, int64_t round) {
+  if (round > 0) {
+    return {{.form = AnswerForm::thought,
+             .work = session.folder.heldout(round),
+             .label = fmt::format("round {} evaluate", round)}};
+  }
+  std::vector<Asking> askings;
+  for (const AnswerForm form : answer_forms(session.config)) {
+    askings.push_back({.form = form,
+                       .work = session.folder.heldout(word_of(form, kAnswerForms)),
+                       .label = fmt::format("untrained, {}", describe_form(form))});
+  }
+  return askings;
+}
+
 // The greedy generations of the round's weights, resumed from .work/.
 std::vector<OutputRow> generate_heldout(Session& session,
                                         Decoder& decoder,
-                                        BranchStore& store,
+                                        const Asking& asking,
                                         const std::string& model_sha256,
                                         int64_t round) {
-  const auto& prompts = session.prompts.holdout;
-  Generator generator = make_generator(session, decoder, model_sha256, round);
-  Progress progress({.stage = fmt::format("round {} evaluate", round),
+  const auto prompts = prompts_in_form(session, asking.form);
+  BranchStore store(asking.work, model_sha256);
+  Generator generator =
+      make_generator(session, decoder, model_sha256, round, budget_of(session.config, asking.form));
+  Progress progress({.stage = asking.label,
                      .unit = "prompts",
                      .total = static_cast<int64_t>(prompts.size()),
                      .already_done = store.count(),
@@ -32,7 +58,7 @@ std::vector<OutputRow> generate_heldout(Session& session,
                     session.clock);
   generator.generate_greedy(
       prompts,
-      /*with_thought=*/round > 0,
+      has_thought(asking.form),
       [&](size_t prompt) { return store.has(prompts[prompt].prompt_id, -1); },
       [&](size_t, OutputRow row) { store.add(std::move(row)); },
       session.stop,
@@ -55,48 +81,70 @@ EvalRow make_eval_row(const OutputRow& output, int64_t round) {
   return row;
 }
 
-// Round 0 makes the anchors, which the others compare with.
-std::vector<std::string> anchors_of(const Session& session,
-                                    const std::vector<OutputRow>& outputs,
-                                    int64_t round) {
-  if (round > 0) return read_anchors(session);
-  std::vector<std::string> anchors;
-  for (const OutputRow& row : outputs) anchors.push_back(row.answer);
-  return anchors;
+std::vector<std::string> answers_of(const std::vector<OutputRow>& outputs) {
+  std::vector<std::string> answers;
+  for (const OutputRow& row : outputs) answers.push_back(row.answer);
+  return answers;
 }
 
-// How many answers were cut, for whoever looks at their scores.
-Json count_cut(const std::vector<OutputRow>& outputs, int64_t round) {
-  const auto cut = std::count_if(outputs.begin(), outputs.end(), [](const OutputRow& row) {
+int64_t count_cut(const std::vector<OutputRow>& outputs) {
+  return std::count_if(outputs.begin(), outputs.end(), [](const OutputRow& row) {
     return row.finish == Finish::length;
   });
-  const std::string text = heldout_cut_text(cut, std::ssize(outputs), round);
-  if (!text.empty()) log_warning("{}", text);
-  return {{"cut", cut}, {"answers", outputs.size()}};
 }
 
-// Scores or comparisons of the answers; an empty answer of a pointwise judge keeps a null score.
-void judge_heldout(Session& session,
+// The answers of one form: what is published of them, and how many were cut.
+struct Answers {
+  AnswerForm form = AnswerForm::thought;
+  std::vector<EvalRow> rows;
+  int64_t cut = 0;
+};
+
+// Generates the answers of one form and measures the loss of the same targets in each round: the
+// prompts' own answers, else the anchors.
+Answers answer(Session& session,
+               Decoder& decoder,
+               const Asking& asking,
+               const std::string& model_sha256,
+               int64_t round) {
+  const auto outputs = generate_heldout(session, decoder, asking, model_sha256, round);
+  const auto own = own_answers(session.prompts.holdout);
+  const auto targets = own ? *own : round == 0 ? answers_of(outputs) : read_anchors(session);
+  Answers answers{.form = asking.form, .rows = {}, .cut = count_cut(outputs)};
+  for (size_t n = 0; n < outputs.size(); ++n) {
+    answers.rows.push_back(make_eval_row(outputs[n], round));
+    answers.rows.back().heldout_loss =
+        answer_loss(decoder, session.texts, session.prompts.holdout[n], targets[n]);
+  }
+  return answers;
+}
+
+// Scores, or comparisons with the anchors. A likelihood judge gives an empty answer no score; with
+// a reference it is wrong.
+void judge_answers(Session& session,
+                   Judge& judge,
                    std::vector<EvalRow>& rows,
                    const std::vector<std::string>& anchors,
-                   int64_t round) {
-  const auto judge = open_judge(session, round);
-  if (round == 0 && !judge->is_pointwise()) return;  // the anchors against themselves
+                   const std::string& label) {
+  const bool has_reference = session.config.judge.first.kind == JudgeKind::reference;
   std::vector<EvalTask> tasks;
   std::vector<size_t> task_row;
   for (size_t n = 0; n < rows.size(); ++n) {
-    if (judge->is_pointwise() && rows[n].answer.empty()) continue;
+    if (judge.is_pointwise() && rows[n].answer.empty()) {
+      if (has_reference) rows[n].score = 0;
+      continue;
+    }
     task_row.push_back(n);
     tasks.push_back(
         {.prompt = session.prompts.holdout[n], .answer = rows[n].answer, .anchor = anchors.at(n)});
   }
-  Progress progress({.stage = fmt::format("round {} score", round),
+  Progress progress({.stage = label,
                      .unit = "prompts",
                      .total = static_cast<int64_t>(tasks.size()),
                      .already_done = 0,
                      .rate_unit = "answers"},
                     session.clock);
-  const auto verdicts = judge->evaluate(tasks, progress);
+  const auto verdicts = judge.evaluate(tasks, progress);
   progress.finish();
   for (size_t k = 0; k < verdicts.size(); ++k) {
     rows[task_row[k]].score = verdicts[k].score;
@@ -104,32 +152,57 @@ void judge_heldout(Session& session,
   }
 }
 
+// Judges each form, the direct one first, with which a ranking judge compares the others; the best
+// one's rows become the anchors.
+Answers choose_anchor(Session& session, std::vector<Answers> forms) {
+  const auto judge = open_judge(session, /*round=*/0);
+  std::vector<std::string> direct;
+  for (const EvalRow& row : forms.front().rows) direct.push_back(row.answer);
+  std::vector<FormRow> published;
+  for (Answers& answers : forms) {
+    const bool is_compared = judge->is_pointwise() || answers.form != forms.front().form;
+    const std::string label = fmt::format("untrained, {}: score", describe_form(answers.form));
+    if (is_compared) judge_answers(session, *judge, answers.rows, direct, label);
+    for (const EvalRow& row : answers.rows) published.push_back({row, answers.form});
+  }
+  publish_rows(session.folder.file(0, RoundFile::forms), published);
+  const AnswerForm best = best_form(published);
+  const auto chosen = std::find_if(
+      forms.begin(), forms.end(), [&](const Answers& answers) { return answers.form == best; });
+  log_info("the anchor is the untrained model's answer {}", describe_form(best));
+  // Against themselves the anchors win and lose nothing.
+  for (EvalRow& row : chosen->rows) row.win = std::nullopt;
+  return std::move(*chosen);
+}
+
 }  // namespace
 
 StageReport evaluate_stage(Session& session, int64_t round) {
   const fs::path model_folder = session.model_folder(round);
   const std::string model_sha256 = weights_sha256(model_folder);
-  BranchStore store(session.folder.heldout(round), model_sha256);
-  std::vector<EvalRow> rows;
-  std::vector<std::string> anchors;
+  const std::vector<Asking> askings = askings_of(session, round);
   StageReport report{.units = 0, .unit = "tokens"};
+  std::vector<Answers> forms;
   {
     Decoder decoder =
         load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
-    const auto outputs = generate_heldout(session, decoder, store, model_sha256, round);
-    anchors = anchors_of(session, outputs, round);
-    report.facts = count_cut(outputs, round);
-    // The loss of the same answers is followed over the rounds.
-    const auto targets = own_answers(session.prompts.holdout).value_or(anchors);
-    for (size_t n = 0; n < outputs.size(); ++n) {
-      rows.push_back(make_eval_row(outputs[n], round));
-      rows.back().heldout_loss =
-          answer_loss(decoder, session.texts, session.prompts.holdout[n], targets[n]);
-      report.units += static_cast<int64_t>(outputs[n].token_ids.size());
+    for (const Asking& asking : askings) {
+      forms.push_back(answer(session, decoder, asking, model_sha256, round));
+      for (const EvalRow& row : forms.back().rows) report.units += std::ssize(row.token_ids);
     }
   }  // the decoder's memory is free before a likelihood judge loads its own
-  judge_heldout(session, rows, anchors, round);
-  publish_rows(session.folder.file(round, RoundFile::eval), rows);
+  Answers answers = round == 0 ? choose_anchor(session, std::move(forms)) : std::move(forms[0]);
+  if (round > 0) {
+    const auto judge = open_judge(session, round);
+    judge_answers(
+        session, *judge, answers.rows, read_anchors(session), fmt::format("round {} score", round));
+  }
+  const auto count = std::ssize(answers.rows);
+  const std::string cut = heldout_cut_text(answers.cut, count, round);
+  if (!cut.empty()) log_warning("{}", cut);
+  report.facts = {{"cut", answers.cut}, {"answers", count}};
+  if (round == 0) report.facts["anchor"] = word_of(answers.form, kAnswerForms);
+  publish_rows(session.folder.file(round, RoundFile::eval), answers.rows);
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "pipeline/answer_forms.h"
 #include "pipeline/session.h"
 #include "pipeline/shown_prompts.h"
 #include "thoughtrank/bench/roofline.h"
@@ -139,7 +140,9 @@ JudgingSize judging_size(const RunConfig& config,
   for (const auto& round : prompts.rounds) {
     for (const PromptRow& row : round) size.questions.add(row);
   }
-  for (const PromptRow& row : prompts.holdout) size.heldout.add(row, config.rounds);
+  // The forms of the untrained model are compared with its direct answer.
+  const int64_t comparisons = config.rounds + std::ssize(answer_forms(config)) - 1;
+  for (const PromptRow& row : prompts.holdout) size.heldout.add(row, comparisons);
   size.token_json_bytes = 1;
   for (int64_t id = 0; id < texts.tokenizer->vocabulary_size(); ++id) {
     size.token_json_bytes =

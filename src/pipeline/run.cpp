@@ -37,6 +37,11 @@ void remove_work(const Session& session, int64_t round, Stage stage) {
   if (stage == Stage::judge) fs::remove(session.folder.thoughts(round));
   if (stage == Stage::train) fs::remove_all(session.folder.training(round));
   if (stage == Stage::evaluate) fs::remove(session.folder.heldout(round));
+  if (stage == Stage::evaluate && round == 0) {
+    for (const EnumWord<AnswerForm>& form : kAnswerForms) {
+      fs::remove(session.folder.heldout(form.word));
+    }
+  }
 }
 
 Json file_digests(const Session& session, int64_t round, Stage stage) {

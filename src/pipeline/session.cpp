@@ -195,11 +195,12 @@ PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
 Generator make_generator(const Session& session,
                          Decoder& decoder,
                          const std::string& model_sha256,
-                         int64_t round) {
+                         int64_t round,
+                         const std::optional<GenerateOptions>& budget) {
   return {decoder,
           {.tokenizer = *session.texts.tokenizer,
            .branches = session.config.branches,
-           .generate = session.config.generate,
+           .generate = budget.value_or(session.config.generate),
            .eos_ids = session.texts.eos_ids,
            .model_sha256 = model_sha256,
            .round = round}};

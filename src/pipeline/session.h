@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,11 +53,12 @@ struct Session {
 [[nodiscard]] std::string texts_sha256(const RunConfig& config);
 
 // Makes a generator that writes rows of `round` with the decoder's weights, which
-// `model_sha256` names.
+// `model_sha256` names; with the config's budgets of tokens, or these.
 [[nodiscard]] Generator make_generator(const Session& session,
                                        Decoder& decoder,
                                        const std::string& model_sha256,
-                                       int64_t round);
+                                       int64_t round,
+                                       const std::optional<GenerateOptions>& budget = {});
 
 // The judge of this run, for `round`; its loops ask `stop`, without one the session's.
 // Error(kConfig | kCredentials) for settings, a key or a program that cannot work, and for a

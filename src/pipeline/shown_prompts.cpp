@@ -6,13 +6,13 @@
 
 namespace thoughtrank {
 
-std::vector<ChatTurn> load_examples(const RunConfig& config) {
+std::vector<ChatTurn> load_examples(const RunConfig& config, bool with_thoughts) {
   std::vector<ChatTurn> turns;
   if (config.prompts.examples.path.empty()) return turns;
   const BranchOptions& tags = config.branches;
   for (ExampleRow& row : read_example_file(config.prompts.examples.path)) {
-    turns.push_back({.user = std::move(row.prompt),
-                     .assistant = tags.open + row.thought + tags.close + row.answer});
+    const std::string thought = with_thoughts ? tags.open + row.thought + tags.close : "";
+    turns.push_back({.user = std::move(row.prompt), .assistant = thought + row.answer});
   }
   return turns;
 }

@@ -11,9 +11,10 @@
 
 namespace thoughtrank {
 
-// Returns the config's worked examples as turns, thought and answer between the branches' tags;
-// none without a path. Throws as read_example_file().
-[[nodiscard]] std::vector<ChatTurn> load_examples(const RunConfig& config);
+// Returns the config's worked examples as turns: thought, between the branches' tags, and answer,
+// or the answer alone; none without a path. Throws as read_example_file().
+[[nodiscard]] std::vector<ChatTurn> load_examples(const RunConfig& config,
+                                                  bool with_thoughts = true);
 
 // Tells whether branches of `round` are generated with examples in front of the prompts' own
 // token_ids.

@@ -27,6 +27,7 @@ inline std::string columns(const std::vector<std::vector<std::string>>& rows) {
     text += line(rows[n]);
     if (n > 0) continue;
     std::vector<std::string> rule;
+    rule.reserve(widths.size());
     for (const size_t width : widths) rule.push_back(std::string(width, '-'));
     text += line(rule);
   }

@@ -40,6 +40,9 @@ StageStatus stage_status(const RunFolder& folder, const RunLog& log, int64_t rou
   }
   if (stage == Stage::generate) status.done = count_records(folder.branches(round));
   if (stage == Stage::evaluate) status.done = count_records(folder.heldout(round));
+  if (stage == Stage::evaluate && round == 0) {
+    for (const auto& form : kAnswerForms) status.done += count_records(folder.heldout(form.word));
+  }
   return status;
 }
 
@@ -77,10 +80,11 @@ void read_training(const RunFolder& folder, const RunLog& log, RoundStatus& roun
   if (!log.is_purged(round.round)) round.checkpoint = folder.checkpoint(round.round).string();
 }
 
-std::optional<MeanWithInterval> summarise(const std::vector<EvalRow>& rows,
+template <class Row>
+std::optional<MeanWithInterval> summarise(const std::vector<Row>& rows,
                                           std::optional<double> EvalRow::*member) {
   std::vector<double> values;
-  for (const EvalRow& row : rows) {
+  for (const Row& row : rows) {
     if ((row.*member).has_value()) values.push_back(*(row.*member));
   }
   if (values.empty()) return std::nullopt;
@@ -94,6 +98,26 @@ void read_evaluation(const RunFolder& folder, RoundStatus& round) {
   round.score = summarise(rows, &EvalRow::score);
   round.win_rate = summarise(rows, &EvalRow::win);
   round.heldout_loss = summarise(rows, &EvalRow::heldout_loss);
+}
+
+// The untrained model's answers by form, in runs that have them.
+void read_forms(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
+  const fs::path file = folder.file(round.round, RoundFile::forms);
+  const Json* record = log.finished(round.round, Stage::evaluate);
+  if (!fs::exists(file) || record == nullptr) return;
+  const std::string anchor = record->value("anchor", "");
+  const auto rows = read_rows<FormRow>(file);
+  for (const auto& entry : kAnswerForms) {
+    std::vector<FormRow> of_form;
+    for (const FormRow& row : rows) {
+      if (row.form == entry.value) of_form.push_back(row);
+    }
+    if (of_form.empty()) continue;
+    const auto score = summarise(of_form, &FormRow::score);
+    round.forms.push_back({.name = entry.word,
+                           .result = score ? score : summarise(of_form, &FormRow::win),
+                           .is_anchor = anchor == entry.word});
+  }
 }
 
 // Of runs whose journal says so.
@@ -154,6 +178,7 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   read_selection(folder, round);
   read_training(folder, log, round);
   read_evaluation(folder, round);
+  if (number == 0) read_forms(folder, log, round);
   read_cut(folder, log, round);
   round.audit = read_audit(folder, number);
   round.summary = read_summary(folder, number);

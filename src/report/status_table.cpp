@@ -1,4 +1,6 @@
 // The words and columns of `status`.
+#include <algorithm>
+
 #include "report/columns.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/progress.h"
@@ -34,8 +36,12 @@ std::string describe(const StageStatus& stage) {
   return "";
 }
 
+// Fewer prompts than these tell nothing of a model: 95 % intervals of ± .2 and more.
+constexpr int64_t kTellingPrompts = 20;
+
 std::string interval(const std::optional<MeanWithInterval>& mean) {
   if (!mean) return "-";
+  if (mean->count < kTellingPrompts) return fmt::format("about {:.1f}", mean->mean);
   return fmt::format("{:.3f} [{:.3f}, {:.3f}]", mean->mean, mean->low, mean->high);
 }
 
@@ -86,6 +92,30 @@ std::string cut_line(const RunStatus& status) {
     const std::string text =
         heldout_cut_text(round->heldout_cut, round->heldout_answers, round->round);
     return text.empty() ? "" : "\n" + text + "\n";
+  }
+  return "";
+}
+
+// How the untrained model does, asked in each form.
+std::string forms_text(const RoundStatus& untrained) {
+  if (untrained.forms.empty()) return "";
+  std::vector<std::vector<std::string>> rows = {{"untrained model", "held-out [95 %]", ""}};
+  for (const FormStatus& form : untrained.forms) {
+    std::string name = form.name;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    rows.push_back({name, interval(form.result), form.is_anchor ? "its best: round 0 above" : ""});
+  }
+  return "\n" + columns(rows);
+}
+
+std::string few_prompts_line(const RunStatus& status) {
+  for (const RoundStatus& round : status.history) {
+    const auto& heldout = round.win_rate ? round.win_rate : round.score;
+    if (!heldout || heldout->count >= kTellingPrompts) continue;
+    return fmt::format(
+        "\n{} held-out prompts tell nothing of the model: raise prompts.holdout (150 show a "
+        "difference of 11 points)\n",
+        heldout->count);
   }
   return "";
 }
@@ -145,7 +175,7 @@ std::string format_status(const RunStatus& status) {
     text += fmt::format("\n{} judge calls are in a batch file: --import their results\n",
                         status.money.waiting_calls);
   }
-  text += cut_line(status);
+  text += forms_text(status.history.front()) + few_prompts_line(status) + cut_line(status);
   for (const auto block : {&RoundStatus::summary, &RoundStatus::audit}) {
     if (const std::string lines = newest(status, block); !lines.empty()) text += "\n" + lines;
   }

@@ -63,7 +63,9 @@ PreTokenizer read_pre_tokenizer(const Json& value, const std::string& where) {
   return pre_tokenizer;
 }
 
-ByteLevelTokenizer::ByteLevelTokenizer(TokenTable table, BpeModel model, PreTokenizer pre_tokenizer)
+ByteLevelTokenizer::ByteLevelTokenizer(TokenTable table,
+                                       const BpeModel& model,
+                                       PreTokenizer pre_tokenizer)
     : TableTokenizer(table),
       pre_tokenizer_(std::move(pre_tokenizer)),
       merger_(model.pieces, /*byte_fallback=*/false, table.where) {

@@ -26,7 +26,7 @@ struct PreTokenizer {
 // Face does.
 class ByteLevelTokenizer : public TableTokenizer {
  public:
-  ByteLevelTokenizer(TokenTable table, BpeModel model, PreTokenizer pre_tokenizer);
+  ByteLevelTokenizer(TokenTable table, const BpeModel& model, PreTokenizer pre_tokenizer);
 
  protected:
   void encode_ordinary(std::string_view text,

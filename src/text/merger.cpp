@@ -42,25 +42,25 @@ constexpr int kUnknown = 2;
 
 std::string piece_message(std::string_view text, float score, int kind) {
   ProtoWriter piece;
-  piece.bytes(/*piece=*/1, text);
-  piece.number(/*score=*/2, score);
-  piece.varint(/*type=*/3, static_cast<uint64_t>(kind));
+  piece.bytes(/* piece */ 1, text);
+  piece.number(/* score */ 2, score);
+  piece.varint(/* type */ 3, static_cast<uint64_t>(kind));
   return piece.text();
 }
 
 std::string trainer_message(bool byte_fallback) {
   ProtoWriter trainer;
-  trainer.varint(/*model_type=*/3, kBpe);
-  trainer.varint(/*byte_fallback=*/35, byte_fallback ? 1 : 0);
+  trainer.varint(/* model_type */ 3, kBpe);
+  trainer.varint(/* byte_fallback */ 35, byte_fallback ? 1 : 0);
   return trainer.text();
 }
 
 std::string normalizer_message() {
   ProtoWriter normalizer;
-  normalizer.bytes(/*name=*/1, "identity");
-  normalizer.varint(/*add_dummy_prefix=*/3, 0);
-  normalizer.varint(/*remove_extra_whitespaces=*/4, 0);
-  normalizer.varint(/*escape_whitespaces=*/5, 0);
+  normalizer.bytes(/* name */ 1, "identity");
+  normalizer.varint(/* add_dummy_prefix */ 3, 0);
+  normalizer.varint(/* remove_extra_whitespaces */ 4, 0);
+  normalizer.varint(/* escape_whitespaces */ 5, 0);
   return normalizer.text();
 }
 
@@ -78,11 +78,12 @@ Merger::Merger(const std::vector<MergePiece>& pieces, bool byte_fallback, const 
       unknown_(static_cast<int64_t>(pieces.size())) {
   ProtoWriter model;
   for (const auto& piece : pieces) {
-    model.bytes(/*pieces=*/1, piece_message(piece.text, piece.score, static_cast<int>(piece.kind)));
+    model.bytes(/* pieces */ 1,
+                piece_message(piece.text, piece.score, static_cast<int>(piece.kind)));
   }
-  model.bytes(/*pieces=*/1, piece_message(unused_name(pieces), 0, kUnknown));
-  model.bytes(/*trainer_spec=*/2, trainer_message(byte_fallback));
-  model.bytes(/*normalizer_spec=*/3, normalizer_message());
+  model.bytes(/* pieces */ 1, piece_message(unused_name(pieces), 0, kUnknown));
+  model.bytes(/* trainer_spec */ 2, trainer_message(byte_fallback));
+  model.bytes(/* normalizer_spec */ 3, normalizer_message());
   const auto status = processor_->LoadFromSerializedProto(model.text());
   if (!status.ok()) fail(ExitCode::kBadData, "{}: {}", where, status.ToString());
 }

@@ -31,7 +31,11 @@ IdsAround read_template(const Json& value, int64_t vocabulary_size, const std::s
     const std::string name = require_string(special, "id", where + ".single");
     const Json& entry = require(tokens, name, where + ".special_tokens");
     append(is_behind_text ? ids.after : ids.before,
-           require_ints(entry, "ids", 0, vocabulary_size - 1, where + ".special_tokens." + name));
+           require_ints(entry,
+                        "ids",
+                        0,
+                        vocabulary_size - 1,
+                        fmt::format("{}.special_tokens.{}", where, name)));
   }
   if (!is_behind_text) fail_unknown(where + ".single", value["single"]);
   return ids;

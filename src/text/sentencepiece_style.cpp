@@ -72,7 +72,11 @@ SpaceRule read_space_rule(const Json& normalizer,
 
 std::string apply_space_rule(const SpaceRule& rule, std::string text, bool is_first) {
   for (const auto& step : rule.steps) {
-    text = step.replaces.empty() ? step.with + text : replace_all(text, step.replaces, step.with);
+    if (step.replaces.empty()) {
+      text.insert(0, step.with);
+    } else {
+      text = replace_all(text, step.replaces, step.with);
+    }
   }
   if (!rule.has_metaspace) return text;
   text = replace_all(text, " ", kSpaceMark);
@@ -103,7 +107,7 @@ void read_sentencepiece_decoder(const Json& decoder, const std::string& where, T
 }
 
 SentencePieceStyleTokenizer::SentencePieceStyleTokenizer(TokenTable table,
-                                                         BpeModel model,
+                                                         const BpeModel& model,
                                                          SpaceRule rule)
     : TableTokenizer(table),
       rule_(std::move(rule)),

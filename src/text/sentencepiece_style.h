@@ -33,7 +33,7 @@ void read_sentencepiece_decoder(const Json& decoder, const std::string& where, T
 
 class SentencePieceStyleTokenizer : public TableTokenizer {
  public:
-  SentencePieceStyleTokenizer(TokenTable table, BpeModel model, SpaceRule rule);
+  SentencePieceStyleTokenizer(TokenTable table, const BpeModel& model, SpaceRule rule);
 
  protected:
   void encode_ordinary(std::string_view text,

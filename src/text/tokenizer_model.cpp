@@ -100,14 +100,15 @@ std::map<int64_t, AddedToken> collect_added_tokens(const std::filesystem::path& 
   const std::string config_name = (folder / "tokenizer_config.json").string();
   const Json by_id = config.value("added_tokens_decoder", Json::object());
   for (const auto& [id_text, value] : by_id.items()) {
-    const std::string where = config_name + ": added_tokens_decoder." + id_text;
+    const std::string where = fmt::format("{}: added_tokens_decoder.{}", config_name, id_text);
     const int64_t id = read_id(id_text, where);
     tokens[id] = read_decoder_entry(id, value, where);
   }
   const std::string added_name = (folder / "added_tokens.json").string();
   const Json by_content = read_optional(folder / "added_tokens.json");
   for (const auto& [content, value] : by_content.items()) {
-    const int64_t id = checked_int(value, 0, kLargestId, added_name + ": '" + content + "'");
+    const int64_t id =
+        checked_int(value, 0, kLargestId, fmt::format("{}: '{}'", added_name, content));
     const auto [known, is_new] = tokens.try_emplace(id, AddedToken{.id = id, .content = content});
     if (!is_new && known->second.content != content) {
       fail(ExitCode::kBadData,

@@ -125,7 +125,7 @@ TEST_F(RunStatusTest, HeldOutPromptsWithoutAValueAreLeftOut) {
   EXPECT_EQ(round.heldout_loss->count, 1);
   EXPECT_FALSE(round.win_rate);
   EXPECT_TRUE(says("held-out score [95 %]"));
-  EXPECT_TRUE(says("3.000 [3.000, 3.000]")) << text();
+  EXPECT_TRUE(says("about 3.0")) << text();
 }
 
 TEST_F(RunStatusTest, ManyAnswersCutAtTheLimitOfTheNewestEvaluationAreTold) {
@@ -158,7 +158,48 @@ TEST_F(RunStatusTest, AWinRateIsShownInPlaceOfScores) {
   publish<EvalRow>(2, "eval.jsonl", {won, drawn});
   EXPECT_TRUE(says("held-out win rate [95 %]"));
   EXPECT_FALSE(says("held-out score"));
-  EXPECT_TRUE(says("0.750 [0.500, 1.000]")) << text();
+  EXPECT_TRUE(says("about 0.8")) << text();
+}
+
+// An interval is told where it means something, a sentence where it does not.
+TEST_F(RunStatusTest, FewHeldOutPromptsGetASentence) {
+  log({{"event", "run_started"}});
+  std::vector<EvalRow> rows;
+  for (int n = 0; n < 19; ++n) {
+    rows.push_back(eval_of("p" + std::to_string(n)));
+    rows.back().score = n % 2;
+  }
+  publish<EvalRow>(1, "eval.jsonl", rows);
+  EXPECT_TRUE(says("about 0.5")) << text();
+  EXPECT_TRUE(says("19 held-out prompts tell nothing of the model")) << text();
+  rows.push_back(eval_of("last"));
+  rows.back().score = 1;
+  publish<EvalRow>(1, "eval.jsonl", rows);
+  EXPECT_TRUE(says("0.500 [0.300, 0.700]")) << text();
+  EXPECT_FALSE(says("tell nothing")) << text();
+}
+
+TEST_F(RunStatusTest, TheUntrainedModelIsShownInEachFormWithItsBest) {
+  log({{"event", "stage_finished"},
+       {"round", 0},
+       {"stage", "evaluate"},
+       {"seconds", 1},
+       {"units", 1},
+       {"unit", "tokens"},
+       {"files", Json::object()},
+       {"cut", 0},
+       {"answers", 1},
+       {"anchor", "thought_with_examples"}});
+  std::vector<FormRow> rows;
+  for (const auto& form : kAnswerForms) {
+    rows.push_back({eval_of("a"), form.value});
+    rows.back().score = static_cast<double>(rows.size());
+  }
+  publish<FormRow>(0, "forms.jsonl", rows);
+  ASSERT_EQ(status().history[0].forms.size(), 4u);
+  EXPECT_TRUE(says("direct")) << text();
+  EXPECT_TRUE(says("thought with examples  about 4.0        its best: round 0 above")) << text();
+  EXPECT_EQ(text().find("its best"), text().rfind("its best"));
 }
 
 TEST_F(RunStatusTest, MoneyIsSpentReservedAndSaved) {

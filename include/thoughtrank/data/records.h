@@ -231,6 +231,24 @@ struct EvalRow {
   int64_t answer_tokens = 0;
 };
 
+// How the untrained model is asked a held-out prompt. Its best form is the anchor of a run.
+enum class AnswerForm : uint8_t {
+  direct,   // no thought; the answer has the tokens of both
+  thought,  // the open tag is forced
+  direct_with_examples,
+  thought_with_examples,
+};
+inline constexpr EnumWords<AnswerForm, 4> kAnswerForms = {
+    {{AnswerForm::direct, "direct"},
+     {AnswerForm::thought, "thought"},
+     {AnswerForm::direct_with_examples, "direct_with_examples"},
+     {AnswerForm::thought_with_examples, "thought_with_examples"}}};
+
+// A held-out answer of the untrained model in one of its forms. `win` is against the direct form.
+struct FormRow : EvalRow {
+  AnswerForm form = AnswerForm::direct;
+};
+
 Json to_json(const PromptRow& row);
 Json to_json(const OutputRow& row);
 Json to_json(const VerdictRow& row);
@@ -240,6 +258,7 @@ Json to_json(const TrainingRow& row);
 Json to_json(const PreferencePairRow& row);
 Json to_json(const MetricsRow& row);
 Json to_json(const EvalRow& row);
+Json to_json(const FormRow& row);
 
 // Row from_json<Row>(json, where)
 template <class Row>
@@ -262,5 +281,7 @@ template <>
 MetricsRow from_json<MetricsRow>(const Json& json, const std::string& where);
 template <>
 EvalRow from_json<EvalRow>(const Json& json, const std::string& where);
+template <>
+FormRow from_json<FormRow>(const Json& json, const std::string& where);
 
 }  // namespace thoughtrank

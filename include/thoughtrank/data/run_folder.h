@@ -26,6 +26,7 @@ enum class RoundFile {
   metrics,
   quarantine,
   eval,
+  forms,
   timing,
 };
 
@@ -38,7 +39,7 @@ struct RoundFileEntry {
 };
 
 // In the order of the enum; the files of a stage in the order in which it publishes them.
-inline constexpr std::array<RoundFileEntry, 13> kRoundFiles = {{
+inline constexpr std::array<RoundFileEntry, 14> kRoundFiles = {{
     {RoundFile::prompts, "prompts.jsonl", Stage::generate},
     {RoundFile::outputs, "outputs.jsonl", Stage::generate},
     {RoundFile::verdicts, "verdicts.jsonl", Stage::judge},
@@ -51,6 +52,7 @@ inline constexpr std::array<RoundFileEntry, 13> kRoundFiles = {{
     {RoundFile::metrics, "metrics.jsonl", Stage::train},
     {RoundFile::quarantine, "quarantine.jsonl", std::nullopt},
     {RoundFile::eval, "eval.jsonl", Stage::evaluate},
+    {RoundFile::forms, "forms.jsonl", std::nullopt},
     {RoundFile::timing, "timing.jsonl", std::nullopt},
 }};
 
@@ -93,6 +95,10 @@ class RunFolder {
     return work(n) / "thoughts.jsonl";
   }
   [[nodiscard]] std::filesystem::path heldout(int64_t n) const { return work(n) / "heldout.jsonl"; }
+  // Round 0 has a file for each form in which the untrained model answers: "direct".
+  [[nodiscard]] std::filesystem::path heldout(const std::string& form) const {
+    return work(0) / ("heldout-" + form + ".jsonl");
+  }
   [[nodiscard]] std::filesystem::path training(int64_t n) const { return work(n) / "train"; }
 
   static constexpr const char* kJournal = "journal.jsonl";

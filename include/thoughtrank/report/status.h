@@ -30,6 +30,13 @@ struct StageStatus {
   std::string reason;  // begun: why the last attempt ended the round; "" where it did not
 };
 
+// Held-out answers of the untrained model in one form: scores, or wins against the direct form.
+struct FormStatus {
+  std::string name;                        // "thought_with_examples"
+  std::optional<MeanWithInterval> result;  // none of the direct form where a judge ranks
+  bool is_anchor = false;                  // the form that the rounds are compared with
+};
+
 struct RoundStatus {
   int64_t round = 0;
   std::vector<StageStatus> stages;
@@ -41,6 +48,7 @@ struct RoundStatus {
   std::optional<MeanWithInterval> win_rate;  // held-out, ranking judges, against round 0
   std::optional<MeanWithInterval> heldout_loss;
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
+  std::vector<FormStatus> forms;                 // of round 0
   std::string audit;                             // audit.json as text, "" where there is none
   std::string summary;                           // summary.json as text, "" where there is none
   std::string checkpoint;                        // path where weights are there, else ""
