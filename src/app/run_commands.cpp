@@ -117,7 +117,7 @@ void train_command(App& app, const TrainCommandOptions& options) {
 }
 
 void select_command(App& app, const SelectCommandOptions& options) {
-  const Json counts = select_again(app.config(), options.round, options.out);
+  const Json counts = select_again(app.config(), options.round, options.out, app.clock, app.stop);
   for (const auto& [status, count] : counts.items())
     print(fmt::format("{:<14}{}\n", status, dump_json(count)));
   print(fmt::format("next: thoughtrank train --config … --data {}/{} --out DIR\n",

@@ -73,6 +73,7 @@ template <>
 inline constexpr auto kFields<RankedItem> = std::tuple{
     Field{"branch", &RankedItem::branch, kBranch},
     Field{"multiplicity", &RankedItem::multiplicity, Rule{.lowest = 1, .highest = kLastBranch + 1}},
+    Field{"branches", &RankedItem::branches, kBranch},
     Field{"utility", &RankedItem::utility},
     Field{"deviation", &RankedItem::deviation},
     Field{"p_best", &RankedItem::p_best},
@@ -91,6 +92,22 @@ inline constexpr auto kFields<BestOutputRow> = std::tuple{
     Field{"regret", &BestOutputRow::regret},
     Field{"calls", &BestOutputRow::calls, kCount},
     Field{"usd", &BestOutputRow::usd},
+};
+
+template <>
+inline constexpr auto kFields<ThoughtRow> = std::tuple{
+    Field{"prompt_id", &ThoughtRow::prompt_id, kName},
+    Field{"round", &ThoughtRow::round, kCount},
+    Field{"branch", &ThoughtRow::branch, kBranch},
+    Field{"other_prompt_id", &ThoughtRow::other_prompt_id},
+    Field{"other_branch", &ThoughtRow::other_branch, kBranchOrNone},
+    Field{"answer_tokens", &ThoughtRow::answer_tokens, kCount},
+    Field{"own", &ThoughtRow::own},
+    Field{"none", &ThoughtRow::none},
+    Field{"other", &ThoughtRow::other},
+    Field{"shuffled", &ThoughtRow::shuffled},
+    Field{"lift", &ThoughtRow::lift},
+    Field{"model_sha256", &ThoughtRow::model_sha256},
 };
 
 template <>
@@ -190,6 +207,7 @@ Json to_json(const PromptRow& row) { return write_row(row); }
 Json to_json(const OutputRow& row) { return write_row(row); }
 Json to_json(const VerdictRow& row) { return write_row(row); }
 Json to_json(const BestOutputRow& row) { return write_row(row); }
+Json to_json(const ThoughtRow& row) { return write_row(row); }
 Json to_json(const TrainingRow& row) { return write_row(row); }
 Json to_json(const PreferencePairRow& row) { return write_row(row); }
 Json to_json(const MetricsRow& row) { return write_row(row); }
@@ -219,12 +237,20 @@ VerdictRow from_json<VerdictRow>(const Json& json, const std::string& where) {
 
 template <>
 RankedItem from_json<RankedItem>(const Json& json, const std::string& where) {
-  return read_row<RankedItem>(json, where);
+  if (!json.is_object() || json.contains("branches")) return read_row<RankedItem>(json, where);
+  Json whole = json;  // of a version that did not draw
+  whole["branches"] = Json::array();
+  return read_row<RankedItem>(whole, where);
 }
 
 template <>
 BestOutputRow from_json<BestOutputRow>(const Json& json, const std::string& where) {
   return read_row<BestOutputRow>(json, where);
+}
+
+template <>
+ThoughtRow from_json<ThoughtRow>(const Json& json, const std::string& where) {
+  return read_row<ThoughtRow>(json, where);
 }
 
 // A row without token ids is the user's: only its texts are needed, the rest keeps its default.

@@ -75,7 +75,8 @@ struct Decoder::Engine {
   virtual void run(GroupSource& source, BranchSink& sink, const StopFlag& stop) = 0;
   [[nodiscard]] virtual std::vector<ContinuationScore> score(
       const std::vector<int64_t>& shared_ids,
-      const std::vector<std::vector<int64_t>>& continuations) = 0;
+      const std::vector<std::vector<int64_t>>& continuations,
+      const std::vector<int64_t>& given) = 0;
   [[nodiscard]] virtual int64_t slots() const = 0;
   [[nodiscard]] virtual const LlamaConfig& config() const = 0;
 };
@@ -95,8 +96,9 @@ struct CpuEngine : Decoder::Engine {
   }
   [[nodiscard]] std::vector<ContinuationScore> score(
       const std::vector<int64_t>& shared_ids,
-      const std::vector<std::vector<int64_t>>& continuations) override {
-    return score_continuations(model, shared_ids, continuations);
+      const std::vector<std::vector<int64_t>>& continuations,
+      const std::vector<int64_t>& given) override {
+    return score_continuations(model, shared_ids, continuations, given);
   }
   [[nodiscard]] int64_t slots() const override { return slot_count; }
   [[nodiscard]] const LlamaConfig& config() const override { return model.config(); }
@@ -119,8 +121,9 @@ struct DeviceEngine : Decoder::Engine {
   }
   [[nodiscard]] std::vector<ContinuationScore> score(
       const std::vector<int64_t>& shared_ids,
-      const std::vector<std::vector<int64_t>>& continuations) override {
-    return score_on_device(model, shared_ids, continuations);
+      const std::vector<std::vector<int64_t>>& continuations,
+      const std::vector<int64_t>& given) override {
+    return score_on_device(model, shared_ids, continuations, given);
   }
   [[nodiscard]] int64_t slots() const override { return slot_count; }
   [[nodiscard]] const LlamaConfig& config() const override { return model.config(); }
@@ -151,9 +154,10 @@ void Decoder::run(GroupSource& source, BranchSink& sink, const StopFlag& stop) {
 
 std::vector<ContinuationScore> Decoder::score(
     const std::vector<int64_t>& shared_ids,
-    const std::vector<std::vector<int64_t>>& continuations) {
+    const std::vector<std::vector<int64_t>>& continuations,
+    const std::vector<int64_t>& given) {
   const at::NoGradGuard no_grad;
-  return engine_->score(shared_ids, continuations);
+  return engine_->score(shared_ids, continuations, given);
 }
 
 int64_t Decoder::slots() const { return engine_->slots(); }

@@ -98,8 +98,12 @@ HeadFamily branch_heads(const Tokenizer& tokenizer,
   return family;
 }
 
+TokenIds open_tag_ids(const Tokenizer& tokenizer, const BranchOptions& branches) {
+  return encode_exactly(tokenizer, branches.open, "branches.open");
+}
+
 HeadFamily open_head(const Tokenizer& tokenizer, const BranchOptions& branches) {
-  TokenIds ids = encode_exactly(tokenizer, branches.open, "branches.open");
+  TokenIds ids = open_tag_ids(tokenizer, branches);
   const int64_t shared = std::ssize(ids) - 1;
   return {.heads = {Head{.character = "", .thought = "", .ids = std::move(ids), .first_of = {}}},
           .has_thought = true,

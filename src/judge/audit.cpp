@@ -95,9 +95,9 @@ Outcomes outcomes_of(const std::vector<JudgeTask>& tasks,
   Outcomes outcomes;
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::map<int64_t, std::string> answers;
-    for (Candidate& item : collect_candidates(tasks[t], drop).items) {
+    for (const Candidate& item : collect_candidates(tasks[t], drop).items) {
       outcomes.answers.push_back(item.answer);
-      answers[item.branch] = std::move(item.answer);
+      for (const int64_t branch : item.branches) answers[branch] = item.answer;
     }
     std::vector<double> lengths, utilities;
     for (const RankedItem& item : best[t].items) {

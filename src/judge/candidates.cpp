@@ -78,6 +78,20 @@ bool is_echo(const std::string& answer, const std::string& prompt) {
   return !has_letter_or_digit(rest);
 }
 
+bool ended_by_itself(const OutputRow& output) {
+  return output.thought_end == ThoughtEnd::model && output.finish == Finish::eos;
+}
+
+std::vector<int64_t> branches_to_draw_from(const std::vector<const OutputRow*>& equal) {
+  const bool any = std::any_of(
+      equal.begin(), equal.end(), [](const OutputRow* row) { return ended_by_itself(*row); });
+  std::vector<int64_t> branches;
+  for (const OutputRow* row : equal) {
+    if (!any || ended_by_itself(*row)) branches.push_back(row->branch);
+  }
+  return branches;
+}
+
 // Openers that judges are known to score highly with nothing behind them ("One token to fool
 // LLM-as-a-judge", 2025).
 bool is_bare_opener(const std::string& answer) {
@@ -144,7 +158,8 @@ Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop) {
     return a->branch < b->branch;
   });
   Candidates found;
-  std::map<std::string, size_t> seen;  // collapsed answer -> index in items
+  std::map<std::string, size_t> seen;                // collapsed answer -> index in items
+  std::vector<std::vector<const OutputRow*>> equal;  // by item: the outputs with its answer
   for (const OutputRow* output : outputs) {
     const std::string reason = drop_reason(*output, task.prompt.prompt, drop);
     if (!reason.empty()) {
@@ -153,12 +168,15 @@ Candidates collect_candidates(const JudgeTask& task, const DropOptions& drop) {
     }
     const auto [entry, is_new] = seen.emplace(collapsed(output->answer), found.items.size());
     if (is_new) {
-      found.items.push_back({.branch = output->branch,
-                             .multiplicity = 1,
-                             .answer = std::string(trimmed(output->answer))});
-    } else {
-      ++found.items[entry->second].multiplicity;
+      found.items.push_back(
+          {.branch = output->branch, .answer = std::string(trimmed(output->answer))});
+      equal.emplace_back();
     }
+    equal[entry->second].push_back(output);
+  }
+  for (size_t i = 0; i < equal.size(); ++i) {
+    found.items[i].multiplicity = std::ssize(equal[i]);
+    found.items[i].branches = branches_to_draw_from(equal[i]);
   }
   return found;
 }

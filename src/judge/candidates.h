@@ -13,9 +13,12 @@
 namespace thoughtrank {
 
 struct Candidate {
-  int64_t branch = 0;  // the lowest branch that gave this answer
+  int64_t branch = 0;  // the lowest branch that gave this answer: its name in verdicts and requests
   int64_t multiplicity = 1;
   std::string answer;  // trimmed
+  // The branches whose thought may stand for the answer, ascending: those whose thought the model
+  // closed and whose answer it ended, or all that gave the answer where none did both.
+  std::vector<int64_t> branches = {};
 };
 
 struct Candidates {

@@ -158,6 +158,11 @@ void SelectOptions::visit(FieldVisitor& v) {
   v.number("max_regret", max_regret, {0, 100}, "expected regret over sigma that is still trusted");
   v.number("min_confidence", min_confidence, {0, 1}, "least P(winner beats the average answer)");
   v.optional_number("min_score", min_score, {}, "pointwise judges: least score of a winner");
+  v.optional_number(
+      "min_lift",
+      min_lift,
+      {},
+      "least gain of a winner's answer, in log p a token, by its own thought over none");
 }
 
 }  // namespace thoughtrank

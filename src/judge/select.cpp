@@ -135,6 +135,7 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
       const RankingSet rankings = rankings_of(candidates, rows, material.scales);
       row = select_by_rankings(candidates, rankings, material.sigma, select, key);
     }
+    draw_thoughts(row, candidates, key);
     row.prompt_id = tasks[t].prompt.prompt_id;
     row.round = round;
     row.calls = static_cast<int64_t>(rows.size());
@@ -142,6 +143,24 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
     best.push_back(std::move(row));
   }
   return best;
+}
+
+void require_lift(std::vector<BestOutputRow>& best,
+                  const std::vector<ThoughtRow>& thoughts,
+                  const SelectOptions& select) {
+  if (!select.min_lift) return;
+  std::map<std::pair<std::string, int64_t>, double> lifts;
+  for (const ThoughtRow& row : thoughts) lifts[{row.prompt_id, row.branch}] = row.lift;
+  for (BestOutputRow& row : best) {
+    if (row.status != SelectionStatus::trained) continue;
+    const auto found = lifts.find({row.prompt_id, row.winner});
+    if (found != lifts.end() && found->second >= *select.min_lift) continue;
+    row.status = SelectionStatus::uncertain;
+    row.reason = found == lifts.end() ? "its lift was not measured, select.min_lift asks for one"
+                                      : fmt::format("lift {:.2f} is below select.min_lift {}",
+                                                    found->second,
+                                                    *select.min_lift);
+  }
 }
 
 }  // namespace thoughtrank

@@ -181,4 +181,20 @@ BestOutputRow select_by_scores(const Candidates& candidates,
   return row;
 }
 
+void draw_thoughts(BestOutputRow& row, const Candidates& candidates, const StreamKey& key) {
+  std::map<int64_t, const Candidate*> by_lowest;
+  for (const Candidate& candidate : candidates.items) by_lowest[candidate.branch] = &candidate;
+  std::map<int64_t, int64_t> drawn;  // by the lowest branch of the answer
+  for (RankedItem& item : row.items) {
+    const int64_t lowest = item.branch;
+    item.branches = by_lowest.at(lowest)->branches;
+    RandomStream random = key.stream("thought", static_cast<uint64_t>(lowest));
+    item.branch = item.branches[random.below(item.branches.size())];
+    drawn[lowest] = item.branch;
+  }
+  for (int64_t* place : {&row.winner, &row.runner_up, &row.worst}) {
+    if (*place >= 0) *place = drawn.at(*place);
+  }
+}
+
 }  // namespace thoughtrank

@@ -36,4 +36,8 @@ namespace thoughtrank {
                                              const SelectOptions& select,
                                              const StreamKey& key);
 
+// Replaces the lowest branch of each answer of the row by one drawn among those that may stand for
+// it: a thought is not chosen by its letter. Each answer has a stream of its own.
+void draw_thoughts(BestOutputRow& row, const Candidates& candidates, const StreamKey& key);
+
 }  // namespace thoughtrank

@@ -34,6 +34,7 @@ StageReport work_on(Session& session, int64_t round, Stage stage) {
 // What only an unfinished stage needs.
 void remove_work(const Session& session, int64_t round, Stage stage) {
   if (stage == Stage::generate) fs::remove(session.folder.branches(round));
+  if (stage == Stage::judge) fs::remove(session.folder.thoughts(round));
   if (stage == Stage::train) fs::remove_all(session.folder.training(round));
   if (stage == Stage::evaluate) fs::remove(session.folder.heldout(round));
   if (stage == Stage::evaluate && round == 0) {

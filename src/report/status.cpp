@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "report/audit_block.h"
+#include "report/summary_block.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/lock.h"
@@ -134,6 +135,12 @@ std::string read_audit(const RunFolder& folder, int64_t round) {
   return format_audit(parse_json(read_file(file), file.string()), file.string());
 }
 
+std::string read_summary(const RunFolder& folder, int64_t round) {
+  const fs::path file = folder.file(round, RoundFile::summary);
+  if (!fs::exists(file)) return {};
+  return format_summary(parse_json(read_file(file), file.string()), file.string());
+}
+
 // Calls and reads grow with the answers that are judged, so their cost is taken per distinct
 // answer.
 double saved_by_deduplication(const RunFolder& folder, int64_t round) {
@@ -174,6 +181,7 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   if (number == 0) read_forms(folder, log, round);
   read_cut(folder, log, round);
   round.audit = read_audit(folder, number);
+  round.summary = read_summary(folder, number);
   return round;
 }
 

@@ -120,20 +120,13 @@ std::string few_prompts_line(const RunStatus& status) {
   return "";
 }
 
-std::string newest_audit(const RunStatus& status) {
-  std::string newest;
+// A text of the newest round that has it; "" where none has.
+std::string newest(const RunStatus& status, std::string RoundStatus::*text) {
+  std::string found;
   for (const RoundStatus& round : status.history) {
-    if (!round.audit.empty()) newest = round.audit;
+    if (!(round.*text).empty()) found = round.*text;
   }
-  return newest;
-}
-
-std::string newest_checkpoint(const RunStatus& status) {
-  std::string newest;
-  for (const RoundStatus& round : status.history) {
-    if (!round.checkpoint.empty()) newest = round.checkpoint;
-  }
-  return newest;
+  return found;
 }
 
 std::string state_of(const RunStatus& status) {
@@ -183,10 +176,11 @@ std::string format_status(const RunStatus& status) {
                         status.money.waiting_calls);
   }
   text += forms_text(status.history.front()) + few_prompts_line(status) + cut_line(status);
-  if (const std::string audit = newest_audit(status); !audit.empty()) text += "\n" + audit;
-  if (const std::string newest = newest_checkpoint(status); !newest.empty()) {
-    text += "\nnewest checkpoint: " + newest + "\n";
+  for (const auto block : {&RoundStatus::summary, &RoundStatus::audit}) {
+    if (const std::string lines = newest(status, block); !lines.empty()) text += "\n" + lines;
   }
+  const std::string checkpoint = newest(status, &RoundStatus::checkpoint);
+  if (!checkpoint.empty()) text += "\nnewest checkpoint: " + checkpoint + "\n";
   return printable(text);
 }
 

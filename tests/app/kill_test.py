@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 STAGES = ["generate", "judge", "train", "evaluate"]
-COMPARED = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
+COMPARED = ["prompts", "outputs", "verdicts", "thoughts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
 
 
 def command(args, run_dir):

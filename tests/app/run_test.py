@@ -8,7 +8,7 @@ import unittest
 
 from program import PROGRAM, ProgramTest, rows_of, write_run
 
-ROUND_FILES = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics",
+ROUND_FILES = ["prompts", "outputs", "verdicts", "thoughts", "best_outputs", "training_data", "preference_pairs", "metrics",
                "timing", "eval"]
 
 

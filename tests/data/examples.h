@@ -60,19 +60,44 @@ inline VerdictRow example() {
 
 template <>
 inline BestOutputRow example() {
-  return {
-      .prompt_id = "p1",
-      .round = 1,
-      .status = SelectionStatus::trained,
-      .reason = "clear",
-      .winner = 4,
-      .runner_up = 5,
-      .worst = 6,
-      .items = {{.branch = 4, .multiplicity = 3, .utility = 1.5, .deviation = 0.25, .p_best = 0.75},
-                {.branch = 5, .multiplicity = 1, .utility = -1, .deviation = 0.5, .p_best = 0}},
-      .regret = 0.125,
-      .calls = 9,
-      .usd = 0.5};
+  return {.prompt_id = "p1",
+          .round = 1,
+          .status = SelectionStatus::trained,
+          .reason = "clear",
+          .winner = 4,
+          .runner_up = 5,
+          .worst = 6,
+          .items = {{.branch = 4,
+                     .multiplicity = 3,
+                     .branches = {2, 4},
+                     .utility = 1.5,
+                     .deviation = 0.25,
+                     .p_best = 0.75},
+                    {.branch = 5,
+                     .multiplicity = 1,
+                     .branches = {5},
+                     .utility = -1,
+                     .deviation = 0.5,
+                     .p_best = 0}},
+          .regret = 0.125,
+          .calls = 9,
+          .usd = 0.5};
+}
+
+template <>
+inline ThoughtRow example() {
+  return {.prompt_id = "p1",
+          .round = 1,
+          .branch = 4,
+          .other_prompt_id = "p2",
+          .other_branch = 9,
+          .answer_tokens = 7,
+          .own = -0.5,
+          .none = -1.25,
+          .other = -2,
+          .shuffled = -0.75,
+          .lift = 0.75,
+          .model_sha256 = "ab"};
 }
 
 template <>

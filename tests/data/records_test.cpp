@@ -38,9 +38,16 @@ inline constexpr const char* kBytes<VerdictRow> =
 template <>
 inline constexpr const char* kBytes<BestOutputRow> =
     R"({"prompt_id":"p1","round":1,"status":"trained","reason":"clear","winner":4,)"
-    R"("runner_up":5,"worst":6,"items":[{"branch":4,"multiplicity":3,"utility":1.5,)"
-    R"("deviation":0.25,"p_best":0.75},{"branch":5,"multiplicity":1,"utility":-1.0,)"
+    R"("runner_up":5,"worst":6,"items":[{"branch":4,"multiplicity":3,)"
+    R"("branches":[2,4],"utility":1.5,"deviation":0.25,"p_best":0.75},)"
+    R"({"branch":5,"multiplicity":1,"branches":[5],"utility":-1.0,)"
     R"("deviation":0.5,"p_best":0.0}],"regret":0.125,"calls":9,"usd":0.5})";
+
+template <>
+inline constexpr const char* kBytes<ThoughtRow> =
+    R"({"prompt_id":"p1","round":1,"branch":4,"other_prompt_id":"p2","other_branch":9,)"
+    R"("answer_tokens":7,"own":-0.5,"none":-1.25,"other":-2.0,"shuffled":-0.75,"lift":0.75,)"
+    R"("model_sha256":"ab"})";
 
 template <>
 inline constexpr const char* kBytes<TrainingRow> =
@@ -72,6 +79,7 @@ using AllRecords = testing::Types<PromptRow,
                                   OutputRow,
                                   VerdictRow,
                                   BestOutputRow,
+                                  ThoughtRow,
                                   TrainingRow,
                                   PreferencePairRow,
                                   MetricsRow,
@@ -201,6 +209,17 @@ TEST(RecordRules, ARankedItemNamesItsPlace) {
   json["items"][1]["p_best"] = 0.5;
   json["items"][0]["multiplicity"] = 0;
   expect_bad_data([&] { (void)read<BestOutputRow>(json); }, {"items[0]", "multiplicity"});
+}
+
+// Version 0.2.0 took the lowest branch of equal answers and named no others.
+TEST(RecordRules, ARankedItemOfAnEarlierVersionHasNoBranches) {
+  Json json = to_json(example<BestOutputRow>());
+  for (Json& item : json["items"]) item.erase("branches");
+  const BestOutputRow row = read<BestOutputRow>(json);
+  EXPECT_EQ(row.items[0].branch, 4);
+  EXPECT_TRUE(row.items[0].branches.empty());
+  json["items"][0]["branches"] = Json::array({62});
+  expect_bad_data([&] { (void)read<BestOutputRow>(json); }, {"items[0]", "branches"});
 }
 
 TEST(RecordRules, AUsersTrainingRowNeedsOnlyItsTexts) {

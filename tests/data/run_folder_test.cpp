@@ -17,7 +17,8 @@ TEST(RunFolder, NamesEveryFileOfARoundOnce) {
   }
 }
 
-// Journals of older runs hold these names in this order.
+// Journals of older runs hold these names in this order, without those that came since: thoughts
+// and summary.
 TEST(RunFolder, TheFilesOfAStageAreWhatTheJournalSays) {
   std::map<Stage, std::vector<std::string>> by_stage;
   for (const RoundFileEntry& entry : kRoundFiles) {
@@ -28,6 +29,8 @@ TEST(RunFolder, TheFilesOfAStageAreWhatTheJournalSays) {
       {Stage::judge,
        {"verdicts.jsonl",
         "audit.json",
+        "thoughts.jsonl",
+        "summary.json",
         "preference_pairs.jsonl",
         "training_data.jsonl",
         "best_outputs.jsonl"}},
@@ -45,6 +48,7 @@ TEST(RunFolder, PathsOfARun) {
   EXPECT_EQ(folder.file(12, RoundFile::timing), "runs/first/round-12/timing.jsonl");
   EXPECT_EQ(folder.checkpoint(1), "runs/first/round-01/checkpoint");
   EXPECT_EQ(folder.branches(1), "runs/first/round-01/.work/branches.jsonl");
+  EXPECT_EQ(folder.thoughts(2), "runs/first/round-02/.work/thoughts.jsonl");
   EXPECT_EQ(folder.heldout(0), "runs/first/round-00/.work/heldout.jsonl");
   EXPECT_EQ(folder.training(1), "runs/first/round-01/.work/train");
 }

@@ -210,5 +210,20 @@ TEST(DeviceScore, EqualsPlainForward) {
   EXPECT_THROW((void)score_on_device(model, shared, {{kVocabulary}}), Error);
 }
 
+TEST(DeviceScore, WhatIsGivenIsReadAndNotScored) {
+  const at::NoGradGuard no_grad;
+  DeviceLlama model(random_llama(), /*slots=*/16, /*pages=*/1);
+  const std::vector<int64_t> text = ids_of(30, 2);
+  const auto scores = score_on_device(model, {3, 1}, {text, text, text}, {0, 20, 30});
+  std::vector<int64_t> before{3, 1};
+  before.insert(before.end(), text.begin(), text.begin() + 20);
+  const double rest = plain_score(random_llama(), before, {text.begin() + 20, text.end()});
+  EXPECT_EQ(scores[1].tokens, 10);
+  EXPECT_NEAR(scores[1].log_probability, rest, 1e-3);
+  EXPECT_NEAR(scores[0].log_probability, plain_score(random_llama(), {3, 1}, text), 1e-3);
+  EXPECT_EQ(scores[2].tokens, 0);
+  EXPECT_EQ(scores[2].log_probability, 0);
+}
+
 }  // namespace
 }  // namespace thoughtrank

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 JUDGES_AT_ONCE = 2
 CANARY = "sk-canary/0123+456=789"  # a key that must be nowhere
-ARTEFACTS = ["prompts", "outputs", "verdicts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
+ARTEFACTS = ["prompts", "outputs", "verdicts", "thoughts", "best_outputs", "training_data", "preference_pairs", "metrics", "eval"]
 
 CONFIG = """\
 run_dir: run

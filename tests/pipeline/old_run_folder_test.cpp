@@ -80,6 +80,7 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
   for (const char* key : {"drop_repeats", "examples/path", "examples/rounds", "examples/train"}) {
     EXPECT_EQ(std::erase(now_keys, std::string("/config/prompts/") + key), 1u);
   }
+  EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);
   EXPECT_EQ(now_keys, keys(before));
   EXPECT_EQ(now["frozen"], before["frozen"]);
   EXPECT_EQ(now["sha256"], before["sha256"]);

@@ -37,7 +37,7 @@ TEST(RunRounds, LeavesWhatEachStagePublishes) {
   TinyRun run;
   EXPECT_TRUE(run.run());
   const auto results = results_of(run);
-  EXPECT_EQ(results.size(), 1u + 2 * 10u);  // round 0: eval; the others: nine files and weights
+  EXPECT_EQ(results.size(), 1u + 2 * 12u);  // round 0: eval; the others: eleven files, weights
   const std::vector<std::string> order = {"0 evaluate",
                                           "1 generate",
                                           "1 judge",

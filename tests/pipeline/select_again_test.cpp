@@ -14,7 +14,7 @@ class SelectAgain : public testing::Test {
     run_.run_stage(Stage::judge, 1);
   }
   Json select(const std::vector<std::string>& sets = {}) {
-    return select_again(run_.config(sets), 1, out_);
+    return select_again(run_.config(sets), 1, out_, run_.clock, run_.stop);
   }
   [[nodiscard]] std::string selected(RoundFile file) const {
     return read_file(out_ / file_name(file));
@@ -53,6 +53,44 @@ TEST_F(SelectAgain, MoreWinnersAreTheNextBest) {
     }
   }
   EXPECT_EQ(at, rows.size());
+}
+
+// The run's own rows say what each winner's thought is worth: nothing is measured again.
+TEST_F(SelectAgain, WinnersBelowMinLiftAreNotTrainedOn) {
+  auto thoughts = read_rows<ThoughtRow>(run_.folder().file(1, RoundFile::thoughts));
+  ASSERT_EQ(thoughts.size(), 2u);
+  thoughts[0].lift = 0.5;
+  thoughts[1].lift = 0.25;
+  publish_rows(run_.folder().file(1, RoundFile::thoughts), thoughts);
+  const Json counts = select({"select.min_lift=0.3"});
+  EXPECT_EQ(counts["trained"], 1);
+  EXPECT_EQ(counts["uncertain"], 1);
+  const auto best = read_rows<BestOutputRow>(out_ / file_name(RoundFile::best_outputs));
+  EXPECT_EQ(best[1].reason, "lift 0.25 is below select.min_lift 0.3");
+}
+
+// A round without such rows, or with other winners, is measured on the weights that generated it.
+TEST_F(SelectAgain, WinnersThatWereNotMeasuredAreMeasured) {
+  const fs::path file = run_.folder().file(1, RoundFile::thoughts);
+  const auto known = read_rows<ThoughtRow>(file);
+  fs::remove(file);
+  const double between = (known.at(0).lift + known.at(1).lift) / 2;
+  const Json counts = select({fmt::format("select.min_lift={}", between)});
+  EXPECT_EQ(counts["trained"], 1);
+  EXPECT_EQ(counts["uncertain"], 1);
+  EXPECT_FALSE(fs::exists(file));
+}
+
+TEST_F(SelectAgain, WinnersThatCannotBeMeasuredAreAnError) {
+  (void)run_.run();
+  fs::remove(run_.folder().file(2, RoundFile::thoughts));
+  fs::remove_all(run_.folder().checkpoint(1));
+  expect_error(
+      [&] {
+        (void)select_again(run_.config({"select.min_lift=0"}), 2, out_, run_.clock, run_.stop);
+      },
+      ExitCode::kMissingInput,
+      "the weights to measure them with");
 }
 
 TEST_F(SelectAgain, ARunsOwnFoldersAreNoTarget) {

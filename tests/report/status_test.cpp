@@ -135,5 +135,22 @@ TEST_F(FakeRun, AFolderThatIsNoRunIsNamed) {
       [&] { (void)read_status(folder_.root() / "round-01"); }, ExitCode::kMissingInput, "run.json");
 }
 
+TEST_F(FakeRun, TheNewestSummaryIsShown) {
+  for (const int64_t round : {1, 2}) {
+    fs::create_directories(folder_.round(round));
+    publish_file(folder_.file(round, RoundFile::summary),
+                 dump_json(Json{{"round", round},
+                                {"branches", 0},
+                                {"right", nullptr},
+                                {"distinct_answers", nullptr},
+                                {"lift", nullptr},
+                                {"findings", Json::array({"exploration narrows"})}}));
+  }
+  const std::string text = format_status(read_status(folder_.root()));
+  EXPECT_EQ(text.find("summary of round 1"), std::string::npos);
+  EXPECT_NE(text.find("\nsummary of round 2\n  ! exploration narrows\n"), std::string::npos)
+      << text;
+}
+
 }  // namespace
 }  // namespace thoughtrank

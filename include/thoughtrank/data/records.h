@@ -118,8 +118,11 @@ struct VerdictRow {
 
 // One distinct answer of a prompt after ranking.
 struct RankedItem {
-  int64_t branch = 0;
-  int64_t multiplicity = 1;
+  int64_t branch = 0;        // the branch that stands for the answer, drawn among `branches`
+  int64_t multiplicity = 1;  // branches that gave the answer
+  // The branches that could stand for it; empty in rows of an earlier version, which took the
+  // lowest.
+  std::vector<int64_t> branches = {};
   double utility = 0;    // posterior mean (ranking judges) or score (pointwise)
   double deviation = 0;  // posterior deviation; 0 for pointwise judges
   double p_best = 0;
@@ -150,6 +153,23 @@ struct BestOutputRow {
   double regret = 0;
   int64_t calls = 0;
   double usd = 0;
+};
+
+// What a winner's thought did for its answer: the mean log-likelihood of the answer's tokens, by
+// the weights that generated it.
+struct ThoughtRow {
+  std::string prompt_id;
+  int64_t round = 0;
+  int64_t branch = 0;
+  std::string other_prompt_id;  // the winner whose thought was tried; "" = there is no other
+  int64_t other_branch = -1;
+  int64_t answer_tokens = 0;
+  double own = 0;               // given the answer's own thought
+  double none = 0;              // given a thought that is closed at once
+  std::optional<double> other;  // given the thought of the other winner
+  double shuffled = 0;          // given its own thought with the tokens after the head shuffled
+  double lift = 0;              // own - none
+  std::string model_sha256;
 };
 
 // Loss weight of the tokens [from, to) of input_ids.
@@ -233,6 +253,7 @@ Json to_json(const PromptRow& row);
 Json to_json(const OutputRow& row);
 Json to_json(const VerdictRow& row);
 Json to_json(const BestOutputRow& row);
+Json to_json(const ThoughtRow& row);
 Json to_json(const TrainingRow& row);
 Json to_json(const PreferencePairRow& row);
 Json to_json(const MetricsRow& row);
@@ -250,6 +271,8 @@ template <>
 VerdictRow from_json<VerdictRow>(const Json& json, const std::string& where);
 template <>
 BestOutputRow from_json<BestOutputRow>(const Json& json, const std::string& where);
+template <>
+ThoughtRow from_json<ThoughtRow>(const Json& json, const std::string& where);
 template <>
 TrainingRow from_json<TrainingRow>(const Json& json, const std::string& where);
 template <>

@@ -18,6 +18,8 @@ enum class RoundFile {
   outputs,
   verdicts,
   audit,
+  thoughts,
+  summary,
   preference_pairs,
   training_data,
   best_outputs,
@@ -37,11 +39,13 @@ struct RoundFileEntry {
 };
 
 // In the order of the enum; the files of a stage in the order in which it publishes them.
-inline constexpr std::array<RoundFileEntry, 12> kRoundFiles = {{
+inline constexpr std::array<RoundFileEntry, 14> kRoundFiles = {{
     {RoundFile::prompts, "prompts.jsonl", Stage::generate},
     {RoundFile::outputs, "outputs.jsonl", Stage::generate},
     {RoundFile::verdicts, "verdicts.jsonl", Stage::judge},
     {RoundFile::audit, "audit.json", Stage::judge},
+    {RoundFile::thoughts, "thoughts.jsonl", Stage::judge},
+    {RoundFile::summary, "summary.json", Stage::judge},
     {RoundFile::preference_pairs, "preference_pairs.jsonl", Stage::judge},
     {RoundFile::training_data, "training_data.jsonl", Stage::judge},
     {RoundFile::best_outputs, "best_outputs.jsonl", Stage::judge},
@@ -81,10 +85,14 @@ class RunFolder {
     return round(n) / "checkpoint";
   }
 
-  // What an unfinished stage has done so far: branches, held-out generations, optimizer states.
+  // What an unfinished stage has done so far: branches, the worth of thoughts, held-out
+  // generations, optimizer states.
   [[nodiscard]] std::filesystem::path work(int64_t n) const { return round(n) / ".work"; }
   [[nodiscard]] std::filesystem::path branches(int64_t n) const {
     return work(n) / "branches.jsonl";
+  }
+  [[nodiscard]] std::filesystem::path thoughts(int64_t n) const {
+    return work(n) / "thoughts.jsonl";
   }
   [[nodiscard]] std::filesystem::path heldout(int64_t n) const { return work(n) / "heldout.jsonl"; }
   // Round 0 has a file for each form in which the untrained model answers: "direct".

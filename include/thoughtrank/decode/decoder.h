@@ -108,7 +108,7 @@ struct DecodeOptions {
 // Holds the log-likelihood of one continuation.
 struct ContinuationScore {
   double log_probability = 0;  // natural log, the sum over its tokens
-  int64_t tokens = 0;          // tokens of the continuation
+  int64_t tokens = 0;          // tokens that were scored
 };
 
 class Decoder {
@@ -127,10 +127,12 @@ class Decoder {
   void run(GroupSource& source, BranchSink& sink, const StopFlag& stop);
 
   // Returns log p of each continuation after `shared_ids`, teacher-forced; the shared part is
-  // computed once.
+  // computed once. Where `given` is not empty, the first given[i] tokens of continuation i are read
+  // and not scored.
   [[nodiscard]] std::vector<ContinuationScore> score(
       const std::vector<int64_t>& shared_ids,
-      const std::vector<std::vector<int64_t>>& continuations);
+      const std::vector<std::vector<int64_t>>& continuations,
+      const std::vector<int64_t>& given = {});
 
   [[nodiscard]] int64_t slots() const;
   [[nodiscard]] const LlamaConfig& config() const;

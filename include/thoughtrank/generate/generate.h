@@ -51,6 +51,10 @@ struct GenerateOptions {
 // itself. Throws Error(kConfig) for empty, duplicate or reversed ranges.
 [[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
 
+// Returns the ids of the open tag alone, where it goes on from a prompt. Throws Error(kConfig) when
+// the tokenizer cannot write it exactly.
+[[nodiscard]] TokenIds open_tag_ids(const Tokenizer& tokenizer, const BranchOptions& branches);
+
 class Generator {
  public:
   struct Setup {

@@ -141,6 +141,19 @@ inline constexpr int64_t kSelfTestShowings = 4;  // of each question, by ranking
 // of 16 ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
 
+// Makes winners uncertain whose thought did less for their answer than select.min_lift asks, or was
+// not measured. `thoughts` are the rows of the round's trained winners.
+void require_lift(std::vector<BestOutputRow>& best,
+                  const std::vector<ThoughtRow>& thoughts,
+                  const SelectOptions& select);
+
+// Returns what a round's branches and winners were like, and what stands out: summary.json. Pure.
+[[nodiscard]] Json summarise_round(const std::vector<JudgeTask>& tasks,
+                                   const std::vector<BestOutputRow>& best,
+                                   const std::vector<ThoughtRow>& thoughts,
+                                   const JudgeOptions& options,
+                                   int64_t round);
+
 // Selects the winners from verdict rows, which may have been paid for under another rule or other
 // thresholds: no call, no generation. The rows are in the order of `tasks`.
 [[nodiscard]] std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,

@@ -100,6 +100,7 @@ struct SelectOptions {
   double max_regret = 0.25;
   double min_confidence = 0.6;
   std::optional<double> min_score;
+  std::optional<double> min_lift;
   void visit(FieldVisitor& v);
 };
 

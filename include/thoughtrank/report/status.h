@@ -50,6 +50,7 @@ struct RoundStatus {
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
   std::vector<FormStatus> forms;                 // of round 0
   std::string audit;                             // audit.json as text, "" where there is none
+  std::string summary;                           // summary.json as text, "" where there is none
   std::string checkpoint;                        // path where weights are there, else ""
 };
 
