@@ -1,8 +1,7 @@
 #include "thoughtrank/train/rows.h"
 
 #include <algorithm>
-
-#include "thoughtrank/core/error.h"
+#include <utility>
 
 namespace thoughtrank {
 namespace {
@@ -31,6 +30,10 @@ std::vector<Span> spans_of(const OutputRow& output, int64_t begin, const TrainOp
 
 std::string text_of(const OutputRow& output, const ThoughtTags& tags) {
   return tags.open + output.thought + tags.close + output.answer;
+}
+
+std::string text_of(const ExampleRow& turn, const ThoughtTags& tags) {
+  return turn.thought.empty() ? turn.answer : tags.open + turn.thought + tags.close + turn.answer;
 }
 
 }  // namespace
@@ -69,19 +72,21 @@ PreferencePairRow make_preference_pair(const PromptRow& prompt,
           .utility_gap = utility_gap};
 }
 
-void encode_training_row(TrainingRow& row,
-                         const ChatTemplate& chat_template,
-                         const Tokenizer& tokenizer) {
-  if (!row.spans.empty()) {
-    fail(ExitCode::kBadData,
-         "training row of prompt '{}' has spans but no input_ids: give both or neither",
-         row.prompt_id);
+TrainingRow encode_training_row(TrainingFileRow given,
+                                const ChatTemplate& chat_template,
+                                const Tokenizer& tokenizer,
+                                const ThoughtTags& tags) {
+  TrainingRow row = std::move(given.row);
+  if (!row.input_ids.empty()) return row;
+  ChatPrompt chat = {.system = given.system, .user = row.prompt};
+  for (const ExampleRow& turn : given.earlier) {
+    chat.earlier.push_back({.user = turn.prompt, .assistant = text_of(turn, tags)});
   }
-  const TokenIds prompt =
-      encode_prompt(chat_template, tokenizer, {.system = "", .user = row.prompt});
+  const TokenIds prompt = encode_prompt(chat_template, tokenizer, chat);
   row.input_ids = joined(prompt, tokenizer.encode(row.completion));
   row.input_ids.push_back(stop_ids(chat_template, tokenizer).at(0));
   row.spans = {{.from = length(prompt), .to = length(row.input_ids), .weight = 1}};
+  return row;
 }
 
 }  // namespace thoughtrank

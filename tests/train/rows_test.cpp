@@ -78,11 +78,11 @@ TEST(TrainingRows, UserTextsGoThroughTheTemplateAndEndWithItsStopToken) {
   chat_template.user_close = "\n";
   chat_template.stop = {"<|im_end|>"};
   const auto tokenizer = load_tokenizer(tiny_llama());
-  TrainingRow row;
-  row.prompt_id = "u1";
-  row.prompt = "What is it?";
-  row.completion = "A thought <|im_end|> here";  // its special token is ordinary text
-  encode_training_row(row, chat_template, *tokenizer);
+  const TrainingRow texts = {.prompt_id = "u1",
+                             .prompt = "What is it?",
+                             // Its special token is ordinary text.
+                             .completion = "A thought <|im_end|> here"};
+  const TrainingRow row = encode_training_row({.row = texts}, chat_template, *tokenizer);
   EXPECT_EQ(tokenizer->decode(row.input_ids, /*skip_special=*/false),
             "<|im_start|>What is it?\nA thought <|im_end|> here<|im_end|>");
   EXPECT_EQ(row.input_ids.back(), 2);
@@ -91,8 +91,36 @@ TEST(TrainingRows, UserTextsGoThroughTheTemplateAndEndWithItsStopToken) {
   expect_spans(
       row.spans,
       {{static_cast<int64_t>(prompt.size()), static_cast<int64_t>(row.input_ids.size()), 1}});
-  EXPECT_EQ(exit_code_of([&] { encode_training_row(row, chat_template, *tokenizer); }, "u1"),
-            ExitCode::kBadData);
+  const TrainingRow again = encode_training_row({.row = row}, chat_template, *tokenizer);
+  EXPECT_EQ(again.input_ids, row.input_ids) << "token ids are taken as they are";
+}
+
+TEST(TrainingRows, EarlierTurnsAreShownAndOnlyTheLastOneHasALoss) {
+  ChatTemplate chat_template;
+  chat_template.system_open = "S:";
+  chat_template.system_close = "|";
+  chat_template.user_open = "U:";
+  chat_template.user_close = "|";
+  chat_template.assistant_open = "A:";
+  chat_template.assistant_close = "<|im_end|>";
+  chat_template.stop = {"<|im_end|>"};
+  const auto tokenizer = load_tokenizer(tiny_llama());
+  const TrainingFileRow given = {
+      .row = {.prompt = "three", .completion = "3"},
+      .system = "Count.",
+      .earlier = {{.prompt = "one", .thought = "a digit", .answer = "1"},
+                  {.prompt = "two", .thought = "", .answer = "<|im_end|>2"}}};
+  const TrainingRow row =
+      encode_training_row(given, chat_template, *tokenizer, {.open = "[", .close = "]"});
+  const std::string shown =
+      "S:Count.|U:one|A:[a digit]1<|im_end|>U:two|A:<|im_end|>2<|im_end|>U:three|A:";
+  EXPECT_EQ(tokenizer->decode(row.input_ids, /*skip_special=*/false), shown + "3<|im_end|>");
+  ASSERT_EQ(row.spans.size(), 1u);
+  const TokenIds trained(row.input_ids.begin() + row.spans[0].from, row.input_ids.end());
+  EXPECT_EQ(tokenizer->decode(trained, /*skip_special=*/false), "3<|im_end|>");
+  EXPECT_EQ(row.spans[0].to, std::ssize(row.input_ids));
+  EXPECT_EQ(std::count(row.input_ids.begin(), row.input_ids.end(), 2), 3)
+      << "what a turn says is no special token";
 }
 
 struct BadRow {

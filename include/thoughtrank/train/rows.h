@@ -4,6 +4,7 @@
 #include <string>
 
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/data/training_file.h"
 #include "thoughtrank/text/chat_template.h"
 #include "thoughtrank/train/trainer.h"
 
@@ -31,11 +32,13 @@ struct ThoughtTags {
                                                      const TrainOptions& options,
                                                      const ThoughtTags& tags = {});
 
-// Fills input_ids and spans of a user's row that has texts only: the prompt through the template,
-// the completion as ordinary text, then the template's first stop token; loss on all after the
-// prompt. Error(kBadData) naming the prompt id when the row has spans already (they cannot fit).
-void encode_training_row(TrainingRow& row,
-                         const ChatTemplate& chat_template,
-                         const Tokenizer& tokenizer);
+// Returns a row of texts with input_ids and spans: system, earlier turns and prompt through the
+// template, the completion as ordinary text, then the template's first stop token; loss on all
+// after the prompt. An earlier turn's reply is its thought in tags, if it has one, and its answer.
+// A row that has token ids is returned as it is.
+[[nodiscard]] TrainingRow encode_training_row(TrainingFileRow row,
+                                              const ChatTemplate& chat_template,
+                                              const Tokenizer& tokenizer,
+                                              const ThoughtTags& tags = {});
 
 }  // namespace thoughtrank
