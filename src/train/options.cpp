@@ -91,7 +91,8 @@ void TrainOptions::visit(FieldVisitor& v) {
   v.integer("state_every",
             state_every,
             {1, int64_t{1} << 40},
-            "optimizer steps between two states that a stopped run resumes from");
+            "optimizer steps between two states that a stopped run resumes from; a multiple of it "
+            "where writing a state takes longer than a second and over a tenth of the time");
   v.group("weights", weights, "loss weights of the parts of a completion");
   v.integer("thought_prefix",
             thought_prefix,
