@@ -76,6 +76,7 @@ TrainFileResult train_file(const RunConfig& config,
   const bool has_pairs = config.train.objective == Objective::dpo_nll;
   auto pairs = has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
   auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, config, texts);
+  const std::string replayed = replay_rows(rows, read_replay(config, texts), config, /*round=*/1);
   std::optional<HeldoutGate> gate = make_gate(config, texts, data);
   const ComputeSetup compute = resolve_compute(config, texts.model);
   use_compute(compute);
@@ -91,7 +92,7 @@ TrainFileResult train_file(const RunConfig& config,
                                                .is_of_round = false,
                                                .rows = std::move(rows),
                                                .pairs = std::move(pairs),
-                                               .rows_sha256 = sha256_file(data),
+                                               .rows_sha256 = sha256_file(data) + replayed,
                                                .start = config.model.path,
                                                .gate = std::move(gate),
                                                .work = target.work,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "thoughtrank/core/random.h"
+
 namespace thoughtrank {
 namespace {
 
@@ -87,6 +89,26 @@ TrainingRow encode_training_row(TrainingFileRow given,
   row.input_ids.push_back(stop_ids(chat_template, tokenizer).at(0));
   row.spans = {{.from = length(prompt), .to = length(row.input_ids), .weight = 1}};
   return row;
+}
+
+void add_replayed_rows(std::vector<TrainingRow>& rows,
+                       const std::vector<TrainingRow>& replay,
+                       double share,
+                       uint64_t seed,
+                       int64_t round) {
+  double own = 0, replayed = 0;
+  for (const TrainingRow& row : rows) own += static_cast<double>(row.input_ids.size());
+  const double wanted = own * share / (1 - share);
+  for (uint64_t pass = 0; replayed < wanted; ++pass) {
+    std::vector<const TrainingRow*> order;
+    for (const TrainingRow& row : replay) order.push_back(&row);
+    RandomStream(seed, "replayed rows", {static_cast<uint64_t>(round), pass}).shuffle(order);
+    for (const TrainingRow* row : order) {
+      if (replayed >= wanted) break;
+      rows.push_back(*row);
+      replayed += static_cast<double>(row->input_ids.size());
+    }
+  }
 }
 
 }  // namespace thoughtrank

@@ -8,6 +8,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/train/rows.h"
 #include "train/batch.h"
 #include "train/schedule.h"
 #include "train/state.h"

@@ -1,6 +1,7 @@
 #include "thoughtrank/train/rows.h"
 
 #include <limits>
+#include <set>
 
 #include "train/schedule.h"
 #include "train/step_plan.h"
@@ -121,6 +122,68 @@ TEST(TrainingRows, EarlierTurnsAreShownAndOnlyTheLastOneHasALoss) {
   EXPECT_EQ(row.spans[0].to, std::ssize(row.input_ids));
   EXPECT_EQ(std::count(row.input_ids.begin(), row.input_ids.end(), 2), 3)
       << "what a turn says is no special token";
+}
+
+int64_t tokens_of(const std::vector<TrainingRow>& rows) {
+  int64_t tokens = 0;
+  for (const TrainingRow& row : rows) tokens += std::ssize(row.input_ids);
+  return tokens;
+}
+
+std::vector<std::string> ids_behind(const std::vector<TrainingRow>& rows, size_t own) {
+  std::vector<std::string> ids;
+  for (size_t n = own; n < rows.size(); ++n) ids.push_back(rows[n].prompt_id);
+  return ids;
+}
+
+std::vector<TrainingRow> equal_rows(int64_t count, size_t tokens, const std::string& name) {
+  std::vector<TrainingRow> rows;
+  for (int64_t n = 0; n < count; ++n) {
+    rows.push_back(
+        {.prompt_id = fmt::format("{}{}", name, n), .input_ids = TokenIds(tokens, n % 7)});
+  }
+  return rows;
+}
+
+TEST(ReplayedRows, AreTheShareOfAllTokensBehindTheOwnRows) {
+  const auto own = equal_rows(9, 10, "own"), replay = equal_rows(50, 3, "r");
+  for (const double share : {0.1, 0.25, 0.5}) {
+    auto rows = own;
+    add_replayed_rows(rows, replay, share, /*seed=*/3, /*round=*/2);
+    const auto all = static_cast<double>(tokens_of(rows)), replayed = all - 90;
+    EXPECT_GE(replayed, share * all - 1e-9) << share;
+    EXPECT_LT(replayed - 3, share * (all - 3)) << "one row less would be too few";
+    for (size_t n = 0; n < own.size(); ++n) EXPECT_EQ(rows[n].prompt_id, own[n].prompt_id);
+  }
+}
+
+TEST(ReplayedRows, FollowFromSeedAndRound) {
+  const auto replay = equal_rows(20, 10, "r");
+  const auto drawn = [&](uint64_t seed, int64_t round) {
+    auto rows = equal_rows(10, 10, "own");
+    add_replayed_rows(rows, replay, 0.5, seed, round);
+    return ids_behind(rows, 10);
+  };
+  EXPECT_EQ(drawn(3, 1), drawn(3, 1));
+  EXPECT_NE(drawn(3, 1), drawn(3, 2));
+  EXPECT_NE(drawn(3, 1), drawn(4, 1));
+}
+
+TEST(ReplayedRows, NoneComesTwiceBeforeAllHaveCome) {
+  auto rows = equal_rows(10, 10, "own");
+  add_replayed_rows(rows, equal_rows(4, 10, "r"), 0.5, /*seed=*/3, /*round=*/1);
+  const auto ids = ids_behind(rows, 10);
+  ASSERT_EQ(ids.size(), 10u);
+  for (const size_t pass : {0, 4}) {
+    const auto from = ids.begin() + static_cast<ptrdiff_t>(pass);
+    EXPECT_EQ((std::set<std::string>(from, from + 4).size()), 4u);
+  }
+}
+
+TEST(ReplayedRows, ShareZeroAddsNone) {
+  auto rows = equal_rows(3, 10, "own");
+  add_replayed_rows(rows, equal_rows(4, 10, "r"), 0, /*seed=*/3, /*round=*/1);
+  EXPECT_EQ(rows.size(), 3u);
 }
 
 struct BadRow {

@@ -1,10 +1,13 @@
 // From ranked outputs to training rows, token in, token out.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "thoughtrank/data/records.h"
 #include "thoughtrank/data/training_file.h"
+#include "thoughtrank/model/config.h"
 #include "thoughtrank/text/chat_template.h"
 #include "thoughtrank/train/trainer.h"
 
@@ -40,5 +43,21 @@ struct ThoughtTags {
                                               const ChatTemplate& chat_template,
                                               const Tokenizer& tokenizer,
                                               const ThoughtTags& tags = {});
+
+// Adds rows of `replay` to the round's own until theirs are `share` of all tokens, with the last
+// one perhaps more: in an order that follows from seed and round, each row once before any comes
+// again. Rows have input_ids.
+void add_replayed_rows(std::vector<TrainingRow>& rows,
+                       const std::vector<TrainingRow>& replay,
+                       double share,
+                       uint64_t seed,
+                       int64_t round);
+
+// Error(kBadData) naming the prompt id unless every row has at least two and at most
+// `sequence_length` tokens, ids of the model's vocabulary, spans in order and inside the row, at
+// least one token with loss, and one without (the prompt).
+void require_trainable(const std::vector<TrainingRow>& rows,
+                       const LlamaConfig& config,
+                       int64_t sequence_length);
 
 }  // namespace thoughtrank
