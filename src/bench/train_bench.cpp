@@ -8,7 +8,7 @@
 #include "thoughtrank/core/memory.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/random.h"
-#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/training_file.h"
 #include "thoughtrank/kernels/instruction_set.h"
 #include "thoughtrank/model/sizes.h"
 #include "thoughtrank/train/timed_steps.h"
@@ -44,13 +44,15 @@ std::vector<TrainingRow> rows_of(const TrainBenchOptions& options, int64_t vocab
     }
     return random_rows(options, vocabulary);
   }
-  auto rows = read_rows<TrainingRow>(options.data);
-  for (const TrainingRow& row : rows) {
-    if (!row.input_ids.empty()) continue;
-    fail(ExitCode::kBadData,
-         "{}: the row of prompt '{}' has no input_ids; give the training_data.jsonl of a run",
-         options.data,
-         row.prompt_id);
+  std::vector<TrainingRow> rows;
+  for (TrainingFileRow& row : read_training_file(options.data)) {
+    if (row.row.input_ids.empty()) {
+      fail(ExitCode::kBadData,
+           "{}: the row of prompt '{}' has no input_ids; give the training_data.jsonl of a run",
+           options.data,
+           row.row.prompt_id);
+    }
+    rows.push_back(std::move(row.row));
   }
   return rows;
 }

@@ -1,5 +1,7 @@
 #include "data/foreign_rows.h"
 
+#include <spdlog/fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -58,14 +60,29 @@ bool is_quotable(const std::string& key) {
   });
 }
 
-// The one of `keys` that names a question in known data sets.
-std::optional<std::string> question_key(const std::vector<std::string>& keys) {
-  for (const char* known : kQuestionKeys) {
+// Keys that hold the reply to it.
+constexpr std::array kReplyKeys = {"completion",
+                                   "response",
+                                   "answer",
+                                   "output",
+                                   "outputs",
+                                   "solution",
+                                   "chosen",
+                                   "target",
+                                   "targets"};
+
+// The one of `keys` that is the first of those `known`.
+std::optional<std::string> key_among(const std::vector<std::string>& keys, const auto& known_keys) {
+  for (const char* known : known_keys) {
     const auto found =
         std::ranges::find_if(keys, [&](const std::string& key) { return lower(key) == known; });
     if (found != keys.end() && is_quotable(*found)) return *found;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> question_key(const std::vector<std::string>& keys) {
+  return key_among(keys, kQuestionKeys);
 }
 
 // A command that prints a row for each item of `source`; both are Python.
@@ -210,6 +227,29 @@ void require_json_lines(std::string_view text, const std::filesystem::path& path
   if (is_valid_utf8(line) && is_header(line)) fail_table(text, path);
 }
 
+namespace {
+
+// The turns of a ShareGPT row: the key of their list, and what speaker and text are called.
+struct ShareGptKeys {
+  std::string turns, speaker, text;
+};
+
+std::optional<ShareGptKeys> sharegpt_keys(const Json& row) {
+  for (const std::string key : {"conversations", "conversation"}) {
+    if (!row.contains(key)) continue;
+    const bool has_roles = row[key].is_array() && !row[key].empty() && row[key][0].is_object() &&
+                           row[key][0].contains("role");
+    if (has_roles) return ShareGptKeys{key, "role", "content"};
+    return ShareGptKeys{key, "from", "value"};
+  }
+  return std::nullopt;
+}
+
+constexpr std::string_view kAlpacaPrompt =
+    "row['instruction'] + ('\\n\\n' + row['input'] if row.get('input') else '')";
+
+}  // namespace
+
 std::string foreign_row_text(const Json& row, const std::filesystem::path& path) {
   if (row.is_string()) {
     return "found a text alone. Convert the file: " +
@@ -222,21 +262,17 @@ std::string foreign_row_text(const Json& row, const std::filesystem::path& path)
     return fmt::format(
         "{}{}. Convert the file: {}", found, what, convert_line(converted, kLines, path));
   };
-  for (const std::string key : {"conversations", "conversation"}) {
-    if (!row.contains(key)) continue;
-    const bool has_roles = row[key].is_array() && !row[key].empty() && row[key][0].is_object() &&
-                           row[key][0].contains("role");
+  if (const auto keys_found = sharegpt_keys(row)) {
     return told(": a ShareGPT row",
                 fmt::format("dict(id=row.get('id'), prompt=[turn['{}'] for turn in row['{}'] if "
                             "turn['{}'] in ('human', 'user')][0])",
-                            has_roles ? "content" : "value",
-                            key,
-                            has_roles ? "role" : "from"));
+                            keys_found->text,
+                            keys_found->turns,
+                            keys_found->speaker));
   }
   if (row.contains("instruction")) {
     return told(": an Alpaca row",
-                "dict(row, prompt=row['instruction'] + ('\\n\\n' + row['input'] if "
-                "row.get('input') else ''), answer=row.get('output'))");
+                fmt::format("dict(row, prompt={}, answer=row.get('output'))", kAlpacaPrompt));
   }
   if (const auto list = list_of_rows(row)) {
     return fmt::format(
@@ -251,6 +287,41 @@ std::string foreign_row_text(const Json& row, const std::filesystem::path& path)
   const auto key = question_key(keys);
   if (!key || !row[*key].is_string()) return found;
   return told("", fmt::format("dict(row, prompt=row['{}'])", *key));
+}
+
+std::string foreign_training_row_text(const Json& row, const std::filesystem::path& path) {
+  if (!row.is_object()) return fmt::format("found {}", row.type_name());
+  const std::vector<std::string> keys = keys_of(row);
+  const std::string found = "found " + listed(keys);
+  const auto told = [&](std::string_view what, std::string_view converted) {
+    return fmt::format(
+        "{}{}. Convert the file: {}", found, what, convert_line(converted, kLines, path));
+  };
+  if (const auto keys_found = sharegpt_keys(row)) {
+    // Other speakers keep their name, which the reader then refuses by it.
+    return told(": a ShareGPT row",
+                fmt::format("dict(messages=[dict(role=dict(human='user', gpt='assistant').get("
+                            "turn['{0}'], turn['{0}']), content=turn['{1}']) for turn in "
+                            "row['{2}']])",
+                            keys_found->speaker,
+                            keys_found->text,
+                            keys_found->turns));
+  }
+  if (row.contains("instruction")) {
+    return told(": an Alpaca row",
+                fmt::format("dict(prompt={}, completion=row['output'])", kAlpacaPrompt));
+  }
+  const auto question = key_among(keys, kQuestionKeys), reply = key_among(keys, kReplyKeys);
+  if (!question || !reply || !row[*question].is_string() || !row[*reply].is_string()) return found;
+  return told("", fmt::format("dict(prompt=row['{}'], completion=row['{}'])", *question, *reply));
+}
+
+std::string known_keys_command(const std::vector<std::string>& keys,
+                               const std::filesystem::path& path) {
+  return convert_line(
+      fmt::format("dict((key, row[key]) for key in ('{}') if key in row)", fmt::join(keys, "', '")),
+      kLines,
+      path);
 }
 
 std::string first_question_text(const std::filesystem::path& path) {

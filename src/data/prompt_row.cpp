@@ -9,11 +9,19 @@
 #include "thoughtrank/core/shorten.h"
 
 namespace thoughtrank {
-namespace {
 
-// A key that is missing or null counts as not given: exported data sets write null for absent
-// values.
-bool has(const Json& row, const char* key) { return row.contains(key) && !row[key].is_null(); }
+bool is_given(const Json& row, const char* key) { return row.contains(key) && !row[key].is_null(); }
+
+std::string message_text(const Json& message, const std::string& place) {
+  if (message.is_object() && message.contains("content") && message["content"].is_array()) {
+    fail(ExitCode::kBadData,
+         "{}: 'content' is a list of parts, as chats with images have, expected a text",
+         place);
+  }
+  return require_string(message, "content", place);
+}
+
+namespace {
 
 // Finds the characters of the number that is the value of a key of the outermost object.
 class NumberText : public nlohmann::json_sax<Json> {
@@ -67,7 +75,7 @@ std::string number_text(const PromptLine& line, const char* key) {
 
 // Sets of arithmetic write numbers, sets of yes and no write true and false.
 std::string answer_of(const PromptLine& line) {
-  if (!has(line.json, "answer")) return "";
+  if (!is_given(line.json, "answer")) return "";
   const Json& value = line.json["answer"];
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number()) return number_text(line, "answer");
@@ -80,20 +88,11 @@ std::string answer_of(const PromptLine& line) {
 
 // A user's id: text, or a number, which becomes its digits. "" = none.
 std::string id_of(const PromptLine& line) {
-  if (!has(line.json, "id")) return "";
+  if (!is_given(line.json, "id")) return "";
   if (line.json["id"].is_number()) return number_text(line, "id");
   std::string id = require_string(line.json, "id", line.where);
   if (id.empty()) fail(ExitCode::kBadData, "{}: 'id' must not be empty", line.where);
   return id;
-}
-
-std::string content_of(const Json& message, const std::string& place) {
-  if (message.is_object() && message.contains("content") && message["content"].is_array()) {
-    fail(ExitCode::kBadData,
-         "{}: 'content' is a list of parts, as chats with images have, expected a text",
-         place);
-  }
-  return require_string(message, "content", place);
 }
 
 // [{"role": "system", …} if any, {"role": "user", …}]: one question, no conversation.
@@ -107,9 +106,9 @@ void take_messages(const PromptLine& line, PromptRow& row) {
     const std::string role = require_string(messages[i], "role", place);
     const bool is_last = i + 1 == messages.size();
     if (role == "system" && i == 0 && !is_last) {
-      row.system = content_of(messages[i], place);
+      row.system = message_text(messages[i], place);
     } else if (role == "user" && is_last) {
-      row.prompt = content_of(messages[i], place);
+      row.prompt = message_text(messages[i], place);
     } else if (role == "system" || role == "user" || role == "assistant") {
       fail(
           ExitCode::kBadData,
@@ -128,7 +127,7 @@ void take_messages(const PromptLine& line, PromptRow& row) {
 const char* prompt_key(const PromptLine& line) {
   const char* found = nullptr;
   for (const char* key : {"prompt", "question", "messages"}) {
-    if (!has(line.json, key)) continue;
+    if (!is_given(line.json, key)) continue;
     if (found != nullptr) {
       fail(ExitCode::kBadData, "{}: has '{}' and '{}', keep one of them", line.where, found, key);
     }
@@ -171,7 +170,7 @@ PromptRow prompt_from_line(const PromptLine& line) {
   } else {
     row.prompt = text_of(line, key);
   }
-  if (has(line.json, "system")) {
+  if (is_given(line.json, "system")) {
     if (!row.system.empty()) {
       fail(ExitCode::kBadData,
            "{}: has 'system' and a system message, keep one of them",

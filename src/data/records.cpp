@@ -253,17 +253,9 @@ ThoughtRow from_json<ThoughtRow>(const Json& json, const std::string& where) {
   return read_row<ThoughtRow>(json, where);
 }
 
-// A row without token ids is the user's: only its texts are needed, the rest keeps its default.
 template <>
 TrainingRow from_json<TrainingRow>(const Json& json, const std::string& where) {
-  Json whole = json;
-  if (json.is_object() && !json.contains("input_ids")) {
-    (void)require_string(json, "prompt", where);
-    (void)require_string(json, "completion", where);
-    whole = to_json(TrainingRow{});
-    whole.update(json);
-  }
-  TrainingRow row = read_row<TrainingRow>(whole, where);
+  TrainingRow row = read_row<TrainingRow>(json, where);
   require_spans_inside(row.spans, "spans", row.input_ids.size(), where);
   return row;
 }

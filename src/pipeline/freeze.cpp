@@ -18,21 +18,24 @@ Json frozen_record(const RunConfig& config,
                    const ComputeSetup& compute,
                    const RunIdentity& identity,
                    const std::string& utc_time) {
-  return Json{{"format", 1},
-              {"version", kVersion},
-              {"started", utc_time},
-              {"config", config_to_json(config)},
-              {"frozen",
-               {{"device", compute.device},
-                {"dtype", word_of(compute.dtype)},
-                {"train_dtype", word_of(compute.train_dtype)},
-                {"threads", compute.threads},
-                {"optimizer_state", word_of(compute.optimizer_state)}}},
-              {"sha256",
-               {{"model", identity.model_sha256},
-                {"prompts", identity.prompts_sha256},
-                {"template", identity.template_sha256},
-                {"texts", identity.texts_sha256}}}};
+  Json record = {{"format", 1},
+                 {"version", kVersion},
+                 {"started", utc_time},
+                 {"config", config_to_json(config)},
+                 {"frozen",
+                  {{"device", compute.device},
+                   {"dtype", word_of(compute.dtype)},
+                   {"train_dtype", word_of(compute.train_dtype)},
+                   {"threads", compute.threads},
+                   {"optimizer_state", word_of(compute.optimizer_state)}}},
+                 {"sha256",
+                  {{"model", identity.model_sha256},
+                   {"prompts", identity.prompts_sha256},
+                   {"template", identity.template_sha256},
+                   {"texts", identity.texts_sha256}}}};
+  // Runs without such rows are frozen as they were before there was train.replay.
+  if (!identity.replay_sha256.empty()) record["sha256"]["replay"] = identity.replay_sha256;
+  return record;
 }
 
 template <class Enum, size_t N>
@@ -110,7 +113,8 @@ bool may_be_raised(const std::string& key) {
 }
 
 // Keys and groups that came after the first runs: a record without one has its default.
-constexpr std::array<std::string_view, 1> kCameLater = {"prompts.examples"};
+constexpr std::array<std::string_view, 4> kCameLater = {
+    "prompts.examples", "train.rows", "train.replay", "train.anchor"};
 bool came_later(std::string_view key) {
   return std::any_of(kCameLater.begin(), kCameLater.end(), [&](std::string_view later) {
     return key == later || (key.starts_with(later) && key[later.size()] == '.');
@@ -140,6 +144,7 @@ std::vector<std::string> differences(const Json& before,
                                value_at(before, "sha256.texts") == identity.earlier_texts_sha256;
     if (!is_as_earlier) compare("sha256." + name, "sha256." + name);
   }
+  compare("sha256.replay", "sha256.replay");  // either record may be without
   compare("version", "version");
   std::vector<std::string> sorted;
   for (const auto& [key, line] : lines) sorted.push_back(line);

@@ -17,6 +17,7 @@ struct RunIdentity {
   std::string texts_sha256;     // digest of the model's config and tokenizer files and the rubrics
   // The same as versions wrote it that knew the other judges' rubrics by their paths.
   std::string earlier_texts_sha256 = {};
+  std::string replay_sha256 = {};  // digest of the file of train.replay; "" without one
 };
 
 // Publishes run.json at the first start and returns `compute`. Later it returns what was frozen

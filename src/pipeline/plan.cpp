@@ -11,6 +11,7 @@
 #include "pipeline/answer_forms.h"
 #include "pipeline/session.h"
 #include "pipeline/shown_prompts.h"
+#include "pipeline/training_rows.h"
 #include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/missing.h"
@@ -64,6 +65,12 @@ int64_t count_special_text(const PromptPlan& prompts, const ModelTexts& texts) {
   return count;
 }
 
+int64_t longest_row(const std::vector<TrainingRow>& rows) {
+  size_t length = 0;
+  for (const TrainingRow& row : rows) length = std::max(length, row.input_ids.size());
+  return static_cast<int64_t>(length);
+}
+
 int64_t longest(const std::vector<PromptRow>& prompts) {
   size_t length = 0;
   for (const PromptRow& row : prompts) length = std::max(length, row.token_ids.size());
@@ -98,6 +105,11 @@ std::vector<std::string> describe_examples(const RunConfig& config,
   return lines;
 }
 
+// Of the rows that a round trains on, by tokens.
+double replayed_share(const RunConfig& config) {
+  return config.train.replay.path.empty() ? 0 : config.train.replay.share;
+}
+
 // Optimizer steps of a round in which every prompt has a winner of half its budget of tokens.
 double expected_steps(const RunConfig& config, const PromptPlan& prompts) {
   const auto& round = prompts.rounds.front();
@@ -108,7 +120,7 @@ double expected_steps(const RunConfig& config, const PromptPlan& prompts) {
         static_cast<double>(config.generate.thought_tokens + config.generate.answer_tokens) / 2;
   }
   const double winners = static_cast<double>(config.select.winners_per_prompt);
-  const double rows = static_cast<double>(round.size()) * winners;
+  const double rows = static_cast<double>(round.size()) * winners / (1 - replayed_share(config));
   // A step takes whole rows until it has its tokens.
   const double row = tokens / static_cast<double>(round.size());
   const double rows_per_step =
@@ -116,13 +128,17 @@ double expected_steps(const RunConfig& config, const PromptPlan& prompts) {
   return static_cast<double>(config.train.epochs) * std::ceil(rows / rows_per_step);
 }
 
-void estimate_sizes(RunPlan& plan, const RunConfig& config, const LlamaConfig& model) {
+void estimate_sizes(RunPlan& plan,
+                    const RunConfig& config,
+                    const LlamaConfig& model,
+                    int64_t longest_replayed) {
   const int64_t per_branch = config.generate.thought_tokens + config.generate.answer_tokens;
   plan.generated_tokens_worst = plan.prompts_per_round * plan.branches * per_branch;
   const auto cached = static_cast<uint64_t>(plan.longest_shown + plan.branches * per_branch);
   plan.decode_bytes = static_cast<uint64_t>(plan.parameters * bytes_of(plan.compute.dtype)) +
                       cached * static_cast<uint64_t>(kv_bytes_per_token(model, plan.compute.dtype));
-  estimate_training(plan, config, model, plan.longest_prompt + per_branch);
+  estimate_training(
+      plan, config, model, std::max(plan.longest_prompt + per_branch, longest_replayed));
   const uint64_t checkpoint =
       static_cast<uint64_t>(plan.parameters * bytes_of(config.checkpoint.dtype));
   const uint64_t state = plan.training.weights + plan.training.moments;
@@ -197,8 +213,9 @@ RoundTimes estimate_times(const RunPlan& plan, const RunConfig& config, const Pe
                                                    .dtype = plan.compute.dtype},
                                                   rates);
   const auto prompts = static_cast<double>(plan.prompts_per_round);
-  const auto rows =
-      prompts * static_cast<double>(config.select.winners_per_prompt * config.train.epochs);
+  const auto rows = prompts *
+                    static_cast<double>(config.select.winners_per_prompt * config.train.epochs) /
+                    (1 - replayed_share(config));
   const double row_tokens = static_cast<double>(plan.longest_prompt + per_branch);
   // A multiply-add for each parameter and token, forward once and backward twice. Each step reads
   // and writes weights, gradients and moments.
@@ -234,7 +251,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.example_lines = describe_examples(config, prompts, texts);
   plan.steps_per_round = expected_steps(config, prompts);
   plan.memory_available = memory_available(plan.compute.device);
-  estimate_sizes(plan, config, texts.model);
+  estimate_sizes(plan, config, texts.model, longest_row(read_replay(config, texts)));
   plan.disk_free = free_disk(config.run_dir);
   plan.special_text_prompts = count_special_text(prompts, texts);
   try {

@@ -4,6 +4,7 @@
 
 #include "pipeline/freeze.h"
 #include "pipeline/shown_prompts.h"
+#include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -142,6 +143,11 @@ std::string texts_sha256(const RunConfig& config) {
 
 namespace {
 
+std::string replay_sha256(const RunConfig& config) {
+  const std::string& path = config.train.replay.path;
+  return path.empty() ? "" : sha256_file(path);
+}
+
 // Error(kIo) before the first work where a stage could not publish what it has made.
 void describe_file_system(const RunFolder& folder, const RunLock& lock) {
   const FileSystemTraits traits = try_file_system(folder.root());
@@ -245,6 +251,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   (void)open_llama_weights(config.model.path);  // the names first: hashing takes longer
   PromptPlan prompts = load_prompts(config, texts);
+  std::vector<TrainingRow> replay = read_replay(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {
       .model_sha256 = weights_sha256(config.model.path),
@@ -252,7 +259,8 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
       .template_sha256 = template_sha256(texts.chat_template, !prompts.examples.empty()),
       .texts_sha256 = texts_sha256(config),
       .earlier_texts_sha256 =
-          texts_sha256_with(config, [](size_t, const std::string& file) { return file; })};
+          texts_sha256_with(config, [](size_t, const std::string& file) { return file; }),
+      .replay_sha256 = replay_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
   const ComputeSetup compute = resolve_compute(config, texts.model);
 
@@ -273,6 +281,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                               .log = RunLog(folder.journal()),
                                               .texts = std::move(texts),
                                               .prompts = std::move(prompts),
+                                              .replay = std::move(replay),
                                               .clock = clock,
                                               .stop = stop,
                                               .options = options});

@@ -30,7 +30,8 @@ struct Session {
   std::unique_ptr<RunLock> lock;
   RunLog log;
   ModelTexts texts;
-  PromptPlan prompts;  // with token_ids
+  PromptPlan prompts;               // with token_ids
+  std::vector<TrainingRow> replay;  // of train.replay.path
   Clock& clock;
   const StopFlag& stop;
   SessionOptions options;

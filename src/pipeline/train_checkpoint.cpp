@@ -5,6 +5,7 @@
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/model/llama.h"
+#include "thoughtrank/train/anchor.h"
 #include "thoughtrank/train/checkpoint.h"
 #include "thoughtrank/train/trainer.h"
 
@@ -22,6 +23,8 @@ std::string state_identity(const TrainingJob& job, const std::string& start_sha2
                 {"dtype", word_of(job.compute.train_dtype)},
                 {"tier", word_of(job.compute.optimizer_state)},
                 {"threads", job.compute.threads}};
+  // The rows' digest covers what these say, and a mean of weights comes after the last state.
+  for (const char* key : {"rows", "replay", "anchor"}) facts["train"].erase(key);
   if (!job.is_of_round) {
     facts.erase("round");
     // A gate changes no weight: with another one the training is measured again, not done again.
@@ -101,6 +104,12 @@ TrainResult train_checkpoint(const TrainingJob& job) {
   const double loss_before = job.gate ? job.gate->measure(model) : 0;
   const TrainResult result = train_weights(job, model, start_sha256);
   publish_records(job, result);
+  if (const std::optional<double> ema = job.config.train.anchor.ema) {
+    average_with_start(
+        model,
+        job.start,
+        {.ema = *ema, .seed = static_cast<uint64_t>(job.config.seed), .round = job.round});
+  }
   if (job.gate) job.gate->require_kept(loss_before, job.gate->measure(model));
   publish(job, model, result, start_sha256);
   return result;

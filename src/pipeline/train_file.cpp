@@ -4,24 +4,15 @@
 
 #include "pipeline/session.h"
 #include "pipeline/train_checkpoint.h"
+#include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/watchdog.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/train/checkpoint.h"
-#include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
 
 namespace {
-
-// Rows that have texts only are encoded by the template.
-std::vector<TrainingRow> read_training_rows(const fs::path& data, const ModelTexts& texts) {
-  auto rows = read_rows<TrainingRow>(data);
-  for (TrainingRow& row : rows) {
-    if (row.input_ids.empty()) encode_training_row(row, texts.chat_template, *texts.tokenizer);
-  }
-  return rows;
-}
 
 // There is no round 0 whose anchors could stand in for an answer.
 std::vector<std::string> require_answers(const RunConfig& config,
@@ -84,7 +75,8 @@ TrainFileResult train_file(const RunConfig& config,
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   const bool has_pairs = config.train.objective == Objective::dpo_nll;
   auto pairs = has_pairs ? read_rows<PreferencePairRow>(data) : std::vector<PreferencePairRow>();
-  auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, texts);
+  auto rows = has_pairs ? std::vector<TrainingRow>() : read_training_rows(data, config, texts);
+  const std::string replayed = replay_rows(rows, read_replay(config, texts), config, /*round=*/1);
   std::optional<HeldoutGate> gate = make_gate(config, texts, data);
   const ComputeSetup compute = resolve_compute(config, texts.model);
   use_compute(compute);
@@ -100,7 +92,7 @@ TrainFileResult train_file(const RunConfig& config,
                                                .is_of_round = false,
                                                .rows = std::move(rows),
                                                .pairs = std::move(pairs),
-                                               .rows_sha256 = sha256_file(data),
+                                               .rows_sha256 = sha256_file(data) + replayed,
                                                .start = config.model.path,
                                                .gate = std::move(gate),
                                                .work = target.work,

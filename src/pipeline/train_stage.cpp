@@ -5,6 +5,7 @@
 #include "pipeline/finished.h"
 #include "pipeline/stages.h"
 #include "pipeline/train_checkpoint.h"
+#include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/data/jsonl.h"
 
@@ -12,8 +13,6 @@ namespace thoughtrank {
 
 namespace {
 
-// previous: this round's rows from the newest checkpoint; base: all rounds' rows from the base
-// weights.
 struct TrainingPlan {
   std::vector<TrainingRow> rows;         // objective sft
   std::vector<PreferencePairRow> pairs;  // objective dpo_nll
@@ -26,7 +25,9 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
   const bool has_pairs = session.config.train.objective == Objective::dpo_nll;
   TrainingPlan plan;
   plan.start = session.model_folder(from_base ? 0 : round - 1);
-  for (int64_t n = from_base ? 1 : round; n <= round; ++n) {
+  const RowsOf rows_of =
+      session.config.train.rows.value_or(from_base ? RowsOf::all : RowsOf::round);
+  for (int64_t n = rows_of == RowsOf::all ? 1 : round; n <= round; ++n) {
     const fs::path file =
         session.folder.file(n, has_pairs ? RoundFile::preference_pairs : RoundFile::training_data);
     plan.rows_sha256 += sha256_file(file);
@@ -48,6 +49,7 @@ TrainingPlan plan_training(const Session& session, int64_t round) {
          session.folder.root().string(),
          round);
   }
+  plan.rows_sha256 += replay_rows(plan.rows, session.replay, session.config, round);
   return plan;
 }
 

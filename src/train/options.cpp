@@ -20,6 +20,26 @@ void LoraOptions::visit(FieldVisitor& v) {
   v.text("targets", targets, "lora: all-linear, or names such as \"q_proj, v_proj\"");
 }
 
+void ReplayOptions::visit(FieldVisitor& v) {
+  v.may_change().path("path",
+                      path,
+                      "training rows, as `train --data` takes them, to be mixed into each round's "
+                      "own; empty: none");
+  v.number("share",
+           share,
+           {0, 0.95},
+           "of a round's training tokens, those of replayed rows: drawn anew in each round, none "
+           "twice before all have come");
+}
+
+void AnchorOptions::visit(FieldVisitor& v) {
+  v.optional_number("ema",
+                    ema,
+                    {0, 1},
+                    "share of the weights that a round began at in those it publishes: ema · start "
+                    "+ (1 − ema) · trained (WiSE-FT, arXiv 2109.01903); null: the trained ones");
+}
+
 namespace {
 
 // What is trained, on what, and how it is stored.
@@ -36,8 +56,14 @@ void visit_kind(FieldVisitor& v, TrainOptions& o) {
   v.choice("start_from",
            o.start_from,
            kStartsFrom,
-           "previous: the newest checkpoint and this round's rows; base: the base weights and the "
-           "rows of all rounds");
+           "the weights that a round begins at. previous: the newest checkpoint; base: the base "
+           "model");
+  v.choice(
+      "rows",
+      o.rows,
+      kRowsOfChoices,
+      "that a round trains on. round: its own; all: those of all rounds so far; auto: all with "
+      "start_from base, else round");
   v.choice("dtype",
            o.dtype,
            kComputeDtypes,
@@ -91,7 +117,8 @@ void TrainOptions::visit(FieldVisitor& v) {
   v.integer("state_every",
             state_every,
             {1, int64_t{1} << 40},
-            "optimizer steps between two states that a stopped run resumes from");
+            "optimizer steps between two states that a stopped run resumes from; a multiple of it "
+            "where writing a state takes longer than a second and over a tenth of the time");
   v.group("weights", weights, "loss weights of the parts of a completion");
   v.integer("thought_prefix",
             thought_prefix,
@@ -99,6 +126,8 @@ void TrainOptions::visit(FieldVisitor& v) {
             "train only the first N tokens of a thought (arXiv 2503.02875); 0: all");
   v.group("lora", lora, "low-rank adapters");
   v.group("dpo", dpo, "preference pairs");
+  v.group("replay", replay, "rows against forgetting");
+  v.group("anchor", anchor, "a mean of weights against forgetting");
   v.optional_number("max_heldout_worse",
                     max_heldout_worse,
                     {0, 1e6},

@@ -8,6 +8,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/kernels/cross_entropy.h"
+#include "thoughtrank/train/rows.h"
 #include "train/batch.h"
 
 namespace thoughtrank {

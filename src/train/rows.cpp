@@ -1,8 +1,9 @@
 #include "thoughtrank/train/rows.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "thoughtrank/core/error.h"
+#include "thoughtrank/core/random.h"
 
 namespace thoughtrank {
 namespace {
@@ -31,6 +32,10 @@ std::vector<Span> spans_of(const OutputRow& output, int64_t begin, const TrainOp
 
 std::string text_of(const OutputRow& output, const ThoughtTags& tags) {
   return tags.open + output.thought + tags.close + output.answer;
+}
+
+std::string text_of(const ExampleRow& turn, const ThoughtTags& tags) {
+  return turn.thought.empty() ? turn.answer : tags.open + turn.thought + tags.close + turn.answer;
 }
 
 }  // namespace
@@ -69,19 +74,41 @@ PreferencePairRow make_preference_pair(const PromptRow& prompt,
           .utility_gap = utility_gap};
 }
 
-void encode_training_row(TrainingRow& row,
-                         const ChatTemplate& chat_template,
-                         const Tokenizer& tokenizer) {
-  if (!row.spans.empty()) {
-    fail(ExitCode::kBadData,
-         "training row of prompt '{}' has spans but no input_ids: give both or neither",
-         row.prompt_id);
+TrainingRow encode_training_row(TrainingFileRow given,
+                                const ChatTemplate& chat_template,
+                                const Tokenizer& tokenizer,
+                                const ThoughtTags& tags) {
+  TrainingRow row = std::move(given.row);
+  if (!row.input_ids.empty()) return row;
+  ChatPrompt chat = {.system = given.system, .user = row.prompt};
+  for (const ExampleRow& turn : given.earlier) {
+    chat.earlier.push_back({.user = turn.prompt, .assistant = text_of(turn, tags)});
   }
-  const TokenIds prompt =
-      encode_prompt(chat_template, tokenizer, {.system = "", .user = row.prompt});
+  const TokenIds prompt = encode_prompt(chat_template, tokenizer, chat);
   row.input_ids = joined(prompt, tokenizer.encode(row.completion));
   row.input_ids.push_back(stop_ids(chat_template, tokenizer).at(0));
   row.spans = {{.from = length(prompt), .to = length(row.input_ids), .weight = 1}};
+  return row;
+}
+
+void add_replayed_rows(std::vector<TrainingRow>& rows,
+                       const std::vector<TrainingRow>& replay,
+                       double share,
+                       uint64_t seed,
+                       int64_t round) {
+  double own = 0, replayed = 0;
+  for (const TrainingRow& row : rows) own += static_cast<double>(row.input_ids.size());
+  const double wanted = own * share / (1 - share);
+  for (uint64_t pass = 0; replayed < wanted; ++pass) {
+    std::vector<const TrainingRow*> order;
+    for (const TrainingRow& row : replay) order.push_back(&row);
+    RandomStream(seed, "replayed rows", {static_cast<uint64_t>(round), pass}).shuffle(order);
+    for (const TrainingRow* row : order) {
+      if (replayed >= wanted) break;
+      rows.push_back(*row);
+      replayed += static_cast<double>(row->input_ids.size());
+    }
+  }
 }
 
 }  // namespace thoughtrank

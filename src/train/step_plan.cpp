@@ -7,6 +7,7 @@
 
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/random.h"
+#include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
 namespace {

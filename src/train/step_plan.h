@@ -26,13 +26,6 @@ struct StepPlan {
 // Weight of each token of the row in the loss, 0 outside the spans: span weight · row weight.
 [[nodiscard]] std::vector<float> token_weights(const TrainingRow& row);
 
-// Error(kBadData) naming the prompt id unless every row has at least two and at most
-// `sequence_length` tokens, ids of the model's vocabulary, spans in order and inside the row, at
-// least one token with loss, and one without (the prompt).
-void require_trainable(const std::vector<TrainingRow>& rows,
-                       const LlamaConfig& config,
-                       int64_t sequence_length);
-
 // First fit, in order: a unit of rows that belong together goes into the first sequence that has
 // room for it.
 [[nodiscard]] std::vector<Sequence> pack_units(const std::vector<Sequence>& units,

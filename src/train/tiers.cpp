@@ -46,6 +46,15 @@ int64_t moment_bytes(const TrainOptions& options, at::ScalarType weights, int64_
 }
 
 void require_tier(const TrainOptions& options) {
+  if (!options.replay.path.empty() && options.objective != Objective::sft) {
+    fail(ExitCode::kConfig,
+         "train.replay.path has rows of objective sft; leave it out with objective dpo_nll");
+  }
+  if (options.anchor.ema && options.method == TrainMethod::lora) {
+    fail(ExitCode::kConfig,
+         "train.anchor.ema averages whole weights; with method lora lower train.lora.alpha, or "
+         "leave it out");
+  }
   if (options.method == TrainMethod::lora) (void)lora_targets(options.lora);
   if (!options.optimizer_in_backward) {
     if (options.clip_per_tensor == 0) return;

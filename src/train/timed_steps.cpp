@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/train/rows.h"
 #include "train/stepper.h"
 #include "train/tiers.h"
 

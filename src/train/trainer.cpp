@@ -8,9 +8,11 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/train/rows.h"
 #include "train/batch.h"
 #include "train/schedule.h"
 #include "train/state.h"
+#include "train/state_pace.h"
 #include "train/step_plan.h"
 #include "train/stepper.h"
 
@@ -36,7 +38,8 @@ class Training {
         setup_(setup),
         preference_(preference),
         plan_(plan_steps(rows, setup, /*rows_per_unit=*/preference != nullptr ? 2 : 1)),
-        stepper_(model, setup, preference) {}
+        stepper_(model, setup, preference),
+        pace_(setup.clock, setup.options.state_every, stepper_.arena().state_bytes()) {}
 
   TrainResult run(Progress& progress) {
     begin(progress);
@@ -45,9 +48,7 @@ class Training {
       if (!take_step(step)) continue;
       progress.advance(/*done=*/1, step.tokens);
       const bool is_last = state_.steps_done == static_cast<int64_t>(plan_.size());
-      if (!is_last && state_.steps_done % setup_.options.state_every == 0) {
-        save();
-      }
+      if (!is_last && pace_.is_due(state_.steps_done)) save();
     }
     return result();
   }
@@ -71,7 +72,8 @@ class Training {
 
   void save() {
     state_.micro_batch_parts = stepper_.micro_batches().parts();
-    publish_state(setup_.work_folder, setup_.identity, state_, stepper_.arena());
+    pace_.time_writing(
+        [&] { publish_state(setup_.work_folder, setup_.identity, state_, stepper_.arena()); });
   }
 
   // False when the step spoilt weights before it was found to be bad: it is left out when the steps
@@ -193,6 +195,7 @@ class Training {
   std::vector<StepPlan> plan_;
   Stepper stepper_;
   TrainingState state_;
+  StatePace pace_;
   std::map<int64_t, Measured> spoilers_;  // steps that had to be undone
 };
 

@@ -16,7 +16,7 @@ from program import ROOT, TINY, ProgramTest, run, write_run
 
 PYTHON = ROOT / ".deps" / "venv" / "bin"
 COMMAND = re.compile(r"(?:Convert it|Convert the file|Unpack it|Rename them|Then rename it|Take the rows of '\w+'|"
-                     r"Take the first question of each conversation): (.*)")
+                     r"Take the first question of each conversation|leave out such keys): (.*)")
 QUESTIONS = [f"What is {n} and {n + 1}, \u00e9 \"quoted\"?" for n in range(6)]
 ROWS = [{"id": n, "prompt": question, "answer": 2 * n + 1} for n, question in enumerate(QUESTIONS)]
 
@@ -101,6 +101,41 @@ class PromptFiles(ProgramTest):
         self.expect(65, "plan", "--config", config, says="3 of 9 rows")
         shown = self.expect(0, "plan", "--config", config, "--set", "prompts.drop_repeats=true").stdout
         self.assertIn("6", shown)
+
+
+class TrainingFiles(ProgramTest):
+    def convert(self, rows, says):
+        """`train --data` refuses the rows with a command that makes a file it takes; its rows."""
+        config = write_run(self.folder)
+        path, out = self.folder / "rows.jsonl", self.folder / "trained"
+        path.write_text(lines(rows))
+        words = ["train", "-q", "--config", config, "--set", "train.epochs=1", "--out", out, "--data"]
+        said = self.expect(65, *words, path, says=says).stderr
+        self.assertFalse(out.exists())
+        command = COMMAND.search(said)
+        self.assertIsNotNone(command, said)
+        shell(command[1])
+        made = Path(shlex.split(command[1])[-1])
+        self.expect(0, *words, made)
+        shutil.rmtree(out)
+        return [json.loads(line) for line in made.read_text().split("\n") if line]
+
+    def test_conversations_keep_their_turns(self):
+        chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTIONS[0]},
+                {"role": "assistant", "content": "So."}, {"role": "user", "content": "And?"},
+                {"role": "assistant", "content": "Then so."}]
+        speakers = {"system": "system", "user": "human", "assistant": "gpt"}
+        turns = [{"from": speakers[turn["role"]], "value": turn["content"]} for turn in chat]
+        for rows in ([{"id": "c1", "conversations": turns}], [{"conversation": chat}]):
+            self.assertEqual(self.convert(rows, "ShareGPT"), [{"messages": chat}])
+
+    def test_pairs_of_texts(self):
+        pairs = [{"prompt": question, "completion": "So."} for question in QUESTIONS]
+        for rows, says in [([{"instruction": q, "input": "", "output": "So."} for q in QUESTIONS], "Alpaca"),
+                           ([{"Problem": q, "solution": "So."} for q in QUESTIONS], "'Problem', 'solution'"),
+                           ([{**pair, "source": "exam"} for pair in pairs], "unknown key 'source'")]:
+            with self.subTest(says):
+                self.assertEqual(self.convert(rows, says), pairs)
 
 
 @unittest.skipUnless(PYTHON.exists(), "needs .deps with torch")

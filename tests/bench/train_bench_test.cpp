@@ -138,6 +138,9 @@ TEST_F(TrainReport, RowsWithoutIdsAreRefused) {
   write_data(R"({"prompt":"2+2?","completion":"4"})"
              "\n");
   expect_refused(ExitCode::kBadData, "has no input_ids");
+  write_data(R"({"messages":[{"role":"user","content":"2+2?"}]})"
+             "\n");
+  expect_refused(ExitCode::kBadData, "ends in a turn of 'user'");
 }
 
 TEST_F(TrainReport, LossOnTheFirstTokenIsRefused) {

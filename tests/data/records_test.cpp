@@ -222,25 +222,6 @@ TEST(RecordRules, ARankedItemOfAnEarlierVersionHasNoBranches) {
   expect_bad_data([&] { (void)read<BestOutputRow>(json); }, {"items[0]", "branches"});
 }
 
-TEST(RecordRules, AUsersTrainingRowNeedsOnlyItsTexts) {
-  const TrainingRow row = read<TrainingRow>(Json{{"prompt", "a"}, {"completion", "b"}});
-  EXPECT_EQ(row.prompt, "a");
-  EXPECT_EQ(row.completion, "b");
-  EXPECT_EQ(row.branch, -1);
-  EXPECT_EQ(row.weight, 1);
-  EXPECT_TRUE(row.input_ids.empty());
-  expect_bad_data(
-      [] {
-        (void)read<TrainingRow>(Json{{"prompt", "a"}});
-      },
-      {"rows.jsonl:12", "completion"});
-  expect_bad_data(
-      [] {
-        (void)read<TrainingRow>(Json{{"prompt", "a"}, {"completion", "b"}, {"wieght", 2}});
-      },
-      {"rows.jsonl:12", "wieght"});
-}
-
 TEST(RecordRules, ANumberThatIsNotFiniteIsNullWhereItCanBeMeasured) {
   MetricsRow row = example<MetricsRow>();
   row.loss = NAN;

@@ -84,7 +84,8 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "prompts.examples.path",
                                       "prompts.path",
                                       "run_dir",
-                                      "threads"}));
+                                      "threads",
+                                      "train.replay.path"}));
 }
 
 TEST(Freeze, ATreeMayBeMovedWhereItsContentsAreTheSame) {

@@ -59,6 +59,15 @@ TEST_F(OldRunFolder, RefusesOtherValuesInOneMessage) {
       {"generate.answer_tokens: 10 -> 9", "seed: 3 -> 4", "--fork-from"});
 }
 
+TEST_F(OldRunFolder, RefusesAnotherValueOfAKeyThatItDoesNotKnow) {
+  expect_error(
+      [&] {
+        (void)run_.run({"train.rows=all", "train.anchor.ema=0.5"});
+      },
+      ExitCode::kConfig,
+      {"train.rows: \"auto\" -> \"all\"", "train.anchor.ema: null -> 0.5"});
+}
+
 TEST_F(OldRunFolder, TakesWhatMayChange) {
   EXPECT_NO_THROW((void)run_.open({"limits.max_hours=5", "checkpoint.keep=7", "threads=2"}));
 }
@@ -77,8 +86,15 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
   const Json before = parse_json(read_file(run_.folder().frozen()), "before");
   const Json now = parse_json(read_file(fresh.folder().frozen()), "now");
   std::vector<std::string> now_keys = keys(now);
-  for (const char* key : {"drop_repeats", "examples/path", "examples/rounds", "examples/train"}) {
-    EXPECT_EQ(std::erase(now_keys, std::string("/config/prompts/") + key), 1u);
+  for (const char* since : {"prompts/drop_repeats",
+                            "prompts/examples/path",
+                            "prompts/examples/rounds",
+                            "prompts/examples/train",
+                            "train/rows",
+                            "train/replay/path",
+                            "train/replay/share",
+                            "train/anchor/ema"}) {
+    EXPECT_EQ(std::erase(now_keys, std::string("/config/") + since), 1u) << since;
   }
   EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);
   EXPECT_EQ(now_keys, keys(before));

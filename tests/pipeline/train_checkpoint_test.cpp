@@ -15,12 +15,8 @@ class TrainCheckpoint : public testing::Test {
   }
 
   [[nodiscard]] TrainingRow row(const std::string& id, const std::string& completion) const {
-    TrainingRow made;
-    made.prompt_id = id;
-    made.prompt = "Say it.";
-    made.completion = completion;
-    encode_training_row(made, texts_.chat_template, *texts_.tokenizer);
-    return made;
+    const TrainingRow texts = {.prompt_id = id, .prompt = "Say it.", .completion = completion};
+    return encode_training_row({.row = texts}, texts_.chat_template, *texts_.tokenizer);
   }
 
   // `name`: of the folder that all it leaves goes into.

@@ -1,5 +1,6 @@
 #include "thoughtrank/text/chat_template.h"
 
+#include <algorithm>
 #include <random>
 
 #include "support/expect_error.h"
@@ -48,6 +49,19 @@ TEST(ChatTemplate, Llama3PromptIsHeadersAndContent) {
   append(tokenizer->encode("\n\n"));
   EXPECT_EQ(encode_prompt(t, *tokenizer, {"", "What?"}), expected);
   EXPECT_EQ(stop_ids(t, *tokenizer), (Ids{id("<|eot_id|>"), id("<|end_of_text|>")}));
+}
+
+// What an earlier turn says is text, and its end is a token.
+TEST(ChatTemplate, AnEarlierReplyEndsAsAnAnswerDoes) {
+  const auto tokenizer = load_tokenizer(fixture("llama3_style"));
+  const ChatTemplate t = load("llama3", "llama3_style");
+  const auto ends = [&](const std::vector<ChatTurn>& earlier) {
+    const Ids ids = encode_prompt(t, *tokenizer, {"", "What?", earlier});
+    return std::ranges::count(ids, tokenizer->find_token("<|eot_id|>").value());
+  };
+  EXPECT_EQ(ends({}), 1);
+  EXPECT_EQ(ends({{"a", "b"}}), 3);
+  EXPECT_EQ(ends({{"a<|eot_id|>", "b<|eot_id|>"}}), 3);
 }
 
 TEST(ChatTemplate, TheDefaultSystemMessageIsUsedOnlyWithoutOne) {

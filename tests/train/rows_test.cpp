@@ -1,6 +1,7 @@
 #include "thoughtrank/train/rows.h"
 
 #include <limits>
+#include <set>
 
 #include "train/schedule.h"
 #include "train/step_plan.h"
@@ -78,11 +79,11 @@ TEST(TrainingRows, UserTextsGoThroughTheTemplateAndEndWithItsStopToken) {
   chat_template.user_close = "\n";
   chat_template.stop = {"<|im_end|>"};
   const auto tokenizer = load_tokenizer(tiny_llama());
-  TrainingRow row;
-  row.prompt_id = "u1";
-  row.prompt = "What is it?";
-  row.completion = "A thought <|im_end|> here";  // its special token is ordinary text
-  encode_training_row(row, chat_template, *tokenizer);
+  const TrainingRow texts = {.prompt_id = "u1",
+                             .prompt = "What is it?",
+                             // Its special token is ordinary text.
+                             .completion = "A thought <|im_end|> here"};
+  const TrainingRow row = encode_training_row({.row = texts}, chat_template, *tokenizer);
   EXPECT_EQ(tokenizer->decode(row.input_ids, /*skip_special=*/false),
             "<|im_start|>What is it?\nA thought <|im_end|> here<|im_end|>");
   EXPECT_EQ(row.input_ids.back(), 2);
@@ -91,8 +92,98 @@ TEST(TrainingRows, UserTextsGoThroughTheTemplateAndEndWithItsStopToken) {
   expect_spans(
       row.spans,
       {{static_cast<int64_t>(prompt.size()), static_cast<int64_t>(row.input_ids.size()), 1}});
-  EXPECT_EQ(exit_code_of([&] { encode_training_row(row, chat_template, *tokenizer); }, "u1"),
-            ExitCode::kBadData);
+  const TrainingRow again = encode_training_row({.row = row}, chat_template, *tokenizer);
+  EXPECT_EQ(again.input_ids, row.input_ids) << "token ids are taken as they are";
+}
+
+TEST(TrainingRows, EarlierTurnsAreShownAndOnlyTheLastOneHasALoss) {
+  ChatTemplate chat_template;
+  chat_template.system_open = "S:";
+  chat_template.system_close = "|";
+  chat_template.user_open = "U:";
+  chat_template.user_close = "|";
+  chat_template.assistant_open = "A:";
+  chat_template.assistant_close = "<|im_end|>";
+  chat_template.stop = {"<|im_end|>"};
+  const auto tokenizer = load_tokenizer(tiny_llama());
+  const TrainingFileRow given = {
+      .row = {.prompt = "three", .completion = "3"},
+      .system = "Count.",
+      .earlier = {{.prompt = "one", .thought = "a digit", .answer = "1"},
+                  {.prompt = "two", .thought = "", .answer = "<|im_end|>2"}}};
+  const TrainingRow row =
+      encode_training_row(given, chat_template, *tokenizer, {.open = "[", .close = "]"});
+  const std::string shown =
+      "S:Count.|U:one|A:[a digit]1<|im_end|>U:two|A:<|im_end|>2<|im_end|>U:three|A:";
+  EXPECT_EQ(tokenizer->decode(row.input_ids, /*skip_special=*/false), shown + "3<|im_end|>");
+  ASSERT_EQ(row.spans.size(), 1u);
+  const TokenIds trained(row.input_ids.begin() + row.spans[0].from, row.input_ids.end());
+  EXPECT_EQ(tokenizer->decode(trained, /*skip_special=*/false), "3<|im_end|>");
+  EXPECT_EQ(row.spans[0].to, std::ssize(row.input_ids));
+  EXPECT_EQ(std::count(row.input_ids.begin(), row.input_ids.end(), 2), 3)
+      << "what a turn says is no special token";
+}
+
+int64_t tokens_of(const std::vector<TrainingRow>& rows) {
+  int64_t tokens = 0;
+  for (const TrainingRow& row : rows) tokens += std::ssize(row.input_ids);
+  return tokens;
+}
+
+std::vector<std::string> ids_behind(const std::vector<TrainingRow>& rows, size_t own) {
+  std::vector<std::string> ids;
+  for (size_t n = own; n < rows.size(); ++n) ids.push_back(rows[n].prompt_id);
+  return ids;
+}
+
+std::vector<TrainingRow> equal_rows(int64_t count, size_t tokens, const std::string& name) {
+  std::vector<TrainingRow> rows;
+  for (int64_t n = 0; n < count; ++n) {
+    rows.push_back(
+        {.prompt_id = fmt::format("{}{}", name, n), .input_ids = TokenIds(tokens, n % 7)});
+  }
+  return rows;
+}
+
+TEST(ReplayedRows, AreTheShareOfAllTokensBehindTheOwnRows) {
+  const auto own = equal_rows(9, 10, "own"), replay = equal_rows(50, 3, "r");
+  for (const double share : {0.1, 0.25, 0.5}) {
+    auto rows = own;
+    add_replayed_rows(rows, replay, share, /*seed=*/3, /*round=*/2);
+    const auto all = static_cast<double>(tokens_of(rows)), replayed = all - 90;
+    EXPECT_GE(replayed, share * all - 1e-9) << share;
+    EXPECT_LT(replayed - 3, share * (all - 3)) << "one row less would be too few";
+    for (size_t n = 0; n < own.size(); ++n) EXPECT_EQ(rows[n].prompt_id, own[n].prompt_id);
+  }
+}
+
+TEST(ReplayedRows, FollowFromSeedAndRound) {
+  const auto replay = equal_rows(20, 10, "r");
+  const auto drawn = [&](uint64_t seed, int64_t round) {
+    auto rows = equal_rows(10, 10, "own");
+    add_replayed_rows(rows, replay, 0.5, seed, round);
+    return ids_behind(rows, 10);
+  };
+  EXPECT_EQ(drawn(3, 1), drawn(3, 1));
+  EXPECT_NE(drawn(3, 1), drawn(3, 2));
+  EXPECT_NE(drawn(3, 1), drawn(4, 1));
+}
+
+TEST(ReplayedRows, NoneComesTwiceBeforeAllHaveCome) {
+  auto rows = equal_rows(10, 10, "own");
+  add_replayed_rows(rows, equal_rows(4, 10, "r"), 0.5, /*seed=*/3, /*round=*/1);
+  const auto ids = ids_behind(rows, 10);
+  ASSERT_EQ(ids.size(), 10u);
+  for (const size_t pass : {0, 4}) {
+    const auto from = ids.begin() + static_cast<ptrdiff_t>(pass);
+    EXPECT_EQ((std::set<std::string>(from, from + 4).size()), 4u);
+  }
+}
+
+TEST(ReplayedRows, ShareZeroAddsNone) {
+  auto rows = equal_rows(3, 10, "own");
+  add_replayed_rows(rows, equal_rows(4, 10, "r"), 0, /*seed=*/3, /*round=*/1);
+  EXPECT_EQ(rows.size(), 3u);
 }
 
 struct BadRow {

@@ -180,13 +180,13 @@ struct Span {
 };
 
 struct TrainingRow {
-  std::string prompt_id;
+  std::string prompt_id = {};
   int64_t round = 0;
   int64_t branch = -1;
-  std::string prompt;
-  std::string completion;
-  TokenIds input_ids;  // prompt and completion; empty in a user's file: encoded by the template
-  std::vector<Span> spans;
+  std::string prompt = {};
+  std::string completion = {};
+  TokenIds input_ids = {};  // prompt and completion
+  std::vector<Span> spans = {};
   double weight = 1;
 };
 

@@ -1,9 +1,13 @@
 // From ranked outputs to training rows, token in, token out.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "thoughtrank/data/records.h"
+#include "thoughtrank/data/training_file.h"
+#include "thoughtrank/model/config.h"
 #include "thoughtrank/text/chat_template.h"
 #include "thoughtrank/train/trainer.h"
 
@@ -31,11 +35,29 @@ struct ThoughtTags {
                                                      const TrainOptions& options,
                                                      const ThoughtTags& tags = {});
 
-// Fills input_ids and spans of a user's row that has texts only: the prompt through the template,
-// the completion as ordinary text, then the template's first stop token; loss on all after the
-// prompt. Error(kBadData) naming the prompt id when the row has spans already (they cannot fit).
-void encode_training_row(TrainingRow& row,
-                         const ChatTemplate& chat_template,
-                         const Tokenizer& tokenizer);
+// Returns a row of texts with input_ids and spans: system, earlier turns and prompt through the
+// template, the completion as ordinary text, then the template's first stop token; loss on all
+// after the prompt. An earlier turn's reply is its thought in tags, if it has one, and its answer.
+// A row that has token ids is returned as it is.
+[[nodiscard]] TrainingRow encode_training_row(TrainingFileRow row,
+                                              const ChatTemplate& chat_template,
+                                              const Tokenizer& tokenizer,
+                                              const ThoughtTags& tags = {});
+
+// Adds rows of `replay` to the round's own until theirs are `share` of all tokens, with the last
+// one perhaps more: in an order that follows from seed and round, each row once before any comes
+// again. Rows have input_ids.
+void add_replayed_rows(std::vector<TrainingRow>& rows,
+                       const std::vector<TrainingRow>& replay,
+                       double share,
+                       uint64_t seed,
+                       int64_t round);
+
+// Error(kBadData) naming the prompt id unless every row has at least two and at most
+// `sequence_length` tokens, ids of the model's vocabulary, spans in order and inside the row, at
+// least one token with loss, and one without (the prompt).
+void require_trainable(const std::vector<TrainingRow>& rows,
+                       const LlamaConfig& config,
+                       int64_t sequence_length);
 
 }  // namespace thoughtrank

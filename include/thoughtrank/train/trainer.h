@@ -46,10 +46,30 @@ enum class Objective : uint8_t { sft, dpo_nll };
 inline constexpr EnumWords<Objective, 2> kObjectives = {
     {{Objective::sft, "sft"}, {Objective::dpo_nll, "dpo_nll"}}};
 
-// Which weights a round trains on, and the rows of which rounds.
+// Which weights a round begins at.
 enum class StartFrom : uint8_t { previous, base };
 inline constexpr EnumWords<StartFrom, 2> kStartsFrom = {
     {{StartFrom::previous, "previous"}, {StartFrom::base, "base"}}};
+
+// The rows of which rounds a round trains on.
+enum class RowsOf : uint8_t { round, all };
+// What an option offers; nullopt stands for "auto": all with StartFrom::base, else round.
+inline constexpr EnumWords<std::optional<RowsOf>, 3> kRowsOfChoices = {
+    {{std::nullopt, "auto"}, {RowsOf::round, "round"}, {RowsOf::all, "all"}}};
+
+// Rows of a file that are mixed into each round's own (add_replayed_rows()).
+struct ReplayOptions {
+  std::string path;    // "" = none
+  double share = 0.1;  // of the tokens that a round trains on
+  void visit(FieldVisitor& v);
+};
+
+// What is published lies between the weights that a round began at and the trained ones
+// (average_with_start()).
+struct AnchorOptions {
+  std::optional<double> ema;  // share of the former; nullopt = the trained weights are published
+  void visit(FieldVisitor& v);
+};
 
 // Of the learning rate after the warm-up.
 enum class Schedule : uint8_t { constant, linear, cosine };
@@ -77,6 +97,7 @@ struct TrainOptions {
   TrainMethod method = TrainMethod::full;
   Objective objective = Objective::sft;
   StartFrom start_from = StartFrom::previous;
+  std::optional<RowsOf> rows;  // nullopt ("auto"): as kRowsOfChoices says
   std::optional<Dtype> dtype;  // nullopt ("auto"): as the model is loaded
   // nullopt ("auto"): fitting_optimizer_state(); the trainer itself takes it as float32.
   std::optional<OptimizerState> optimizer_state;
@@ -100,13 +121,16 @@ struct TrainOptions {
   int64_t thought_prefix = 0;
   LoraOptions lora;
   DpoOptions dpo;
+  ReplayOptions replay;
+  AnchorOptions anchor;
   std::optional<double> max_heldout_worse;  // publish gate: relative rise of the held-out loss
   void visit(FieldVisitor& v);
 };
 
 // Throws Error(kConfig) when the options ask optimizer_in_backward for accumulation, global
-// clipping, an objective other than sft or method lora, for clip_per_tensor without it, and for
-// targets of method lora that are no layers.
+// clipping, an objective other than sft or method lora, for clip_per_tensor without it, for replay
+// with an objective other than sft, for an anchor with method lora, and for targets of method lora
+// that are no layers.
 void require_tier(const TrainOptions& options);
 
 struct TrainSetup {
