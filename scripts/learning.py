@@ -9,7 +9,7 @@ questions are never trained on. Arms, alike in everything else:
   recipe         62 thoughts a question; thought and answer of a right branch are trained on
   no_thought     the thought is closed right after its forced character (thought_tokens 0), answers only are trained on
   random_winner  as the recipe, but a random answer wins (scripts/random_judge.py); so every question has a winner
-Round 0 is the model as it is, answering directly. Intervals are Wilson's, 95 %.
+Round 0 is the untrained model in the better of two forms: answering directly, or after a forced thought. Intervals are Wilson's, 95 %.
 
 The same command resumes what was stopped; --table only prints what is there. With more time raise --per-round,
 --holdout and --thought-tokens: rounds of 8 questions teach little.
