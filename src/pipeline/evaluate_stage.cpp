@@ -100,23 +100,44 @@ struct Answers {
   int64_t cut = 0;
 };
 
-// Generates the answers of one form and measures the loss of the same targets in each round: the
-// prompts' own answers, else the anchors.
-Answers answer(Session& session,
-               Decoder& decoder,
-               const Asking& asking,
-               const std::string& model_sha256,
-               int64_t round) {
-  const auto outputs = generate_heldout(session, decoder, asking, model_sha256, round);
+// The same targets in each round: the prompts' own answers, else the anchors.
+std::vector<std::optional<double>> heldout_losses(const Session& session,
+                                                  Decoder& decoder,
+                                                  const std::vector<OutputRow>& outputs,
+                                                  int64_t round) {
   const auto own = own_answers(session.prompts.holdout);
   const auto targets = own ? *own : round == 0 ? answers_of(outputs) : read_anchors(session);
-  Answers answers{.form = asking.form, .rows = {}, .cut = count_cut(outputs)};
-  for (size_t n = 0; n < outputs.size(); ++n) {
-    answers.rows.push_back(make_eval_row(outputs[n], round));
-    answers.rows.back().heldout_loss =
-        answer_loss(decoder, session.texts, session.prompts.holdout[n], targets[n]);
+  std::vector<std::optional<double>> losses;
+  losses.reserve(targets.size());
+  for (size_t n = 0; n < targets.size(); ++n) {
+    losses.push_back(answer_loss(decoder, session.texts, session.prompts.holdout[n], targets[n]));
   }
-  return answers;
+  return losses;
+}
+
+// Generates the answers of each form and measures the losses. Those of the prompts' own answers are
+// the same whatever the form.
+std::vector<Answers> answer(Session& session,
+                            Decoder& decoder,
+                            const std::string& model_sha256,
+                            int64_t round) {
+  const bool have_own_answers = own_answers(session.prompts.holdout).has_value();
+  std::vector<Answers> forms;
+  std::vector<std::optional<double>> losses;
+  for (const Asking& asking : askings_of(session, round)) {
+    const auto outputs = generate_heldout(session, decoder, asking, model_sha256, round);
+    if (forms.empty() || !have_own_answers) {
+      losses = heldout_losses(session, decoder, outputs, round);
+    }
+    Answers& answers = forms.emplace_back();
+    answers.form = asking.form;
+    answers.cut = count_cut(outputs);
+    for (size_t n = 0; n < outputs.size(); ++n) {
+      answers.rows.push_back(make_eval_row(outputs[n], round));
+      answers.rows.back().heldout_loss = losses[n];
+    }
+  }
+  return forms;
 }
 
 // Scores, or comparisons with the anchors. A likelihood judge gives an empty answer no score; with
@@ -180,17 +201,16 @@ Answers choose_anchor(Session& session, std::vector<Answers> forms) {
 StageReport evaluate_stage(Session& session, int64_t round) {
   const fs::path model_folder = session.model_folder(round);
   const std::string model_sha256 = weights_sha256(model_folder);
-  const std::vector<Asking> askings = askings_of(session, round);
   StageReport report{.units = 0, .unit = "tokens"};
   std::vector<Answers> forms;
   {
     Decoder decoder =
         load_decoder(model_folder, session.compute, {.slots = session.config.generate.slots});
-    for (const Asking& asking : askings) {
-      forms.push_back(answer(session, decoder, asking, model_sha256, round));
-      for (const EvalRow& row : forms.back().rows) report.units += std::ssize(row.token_ids);
-    }
+    forms = answer(session, decoder, model_sha256, round);
   }  // the decoder's memory is free before a likelihood judge loads its own
+  for (const Answers& form : forms) {
+    for (const EvalRow& row : form.rows) report.units += std::ssize(row.token_ids);
+  }
   Answers answers = round == 0 ? choose_anchor(session, std::move(forms)) : std::move(forms[0]);
   if (round > 0) {
     const auto judge = open_judge(session, round);
