@@ -149,6 +149,14 @@ def accuracy_text(rows, answers):
     return f"{100 * right / len(rows):.0f} % ({100 * low:.0f}–{100 * high:.0f})"
 
 
+def best_form(run, answers):
+    """The untrained model's rows in the form with most right answers, whichever judge the arm has."""
+    forms = {}
+    for row in rows_of(run / "round-00" / "forms.jsonl"):
+        forms.setdefault(row["form"], []).append(row)
+    return max(forms.values(), key=lambda rows: sum(is_right(row, answers) for row in rows), default=[])
+
+
 def require_disjoint(run, rounds):
     """Ends the script if a held-out question was trained on."""
     held_out = {row["prompt_id"] for row in rows_of(run / "round-00" / "eval.jsonl")}
@@ -170,7 +178,7 @@ def print_held_out(options, answers):
         cells = []
         for number in range(options.rounds + 1):
             folder = run / f"round-{number:02}"
-            held_out = rows_of(folder / "eval.jsonl")
+            held_out = rows_of(folder / "eval.jsonl") if number > 0 else best_form(run, answers)
             trained = len(rows_of(folder / "training_data.jsonl"))
             note = f" [{trained}]" if number > 0 else ""
             cells.append(accuracy_text(held_out, answers) + note if held_out else "–")

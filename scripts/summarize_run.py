@@ -5,7 +5,7 @@ Usage: summarize_run.py RUN_DIR
 
 A round is good when it trained on at least one row, changed the weights, and lowered the loss on its winners. Where
 the judge is `reference`, the run is good when the last round answers more held-out prompts right than the untrained
-model does, asked in the same way, beyond chance (sign test over prompts, p < .05).
+model does in its better form without examples, beyond chance (sign test over prompts, p < .05).
 Reads run.json, journal.jsonl, round-NN/timing.jsonl, round-NN/eval.jsonl and round-00/forms.jsonl; needs nothing but
 Python.
 """
@@ -199,7 +199,9 @@ class HeldOut:
 
 def judged_by_reference(run_dir):
     config = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["config"]
-    return config.get("judge", {}).get("kind") == "reference" and (round_dir(run_dir, 0) / "forms.jsonl").exists()
+    holds_out = config.get("prompts", {}).get("holdout", 0) > 0
+    is_judged = config.get("judge", {}).get("kind") == "reference"
+    return is_judged and holds_out and (round_dir(run_dir, 0) / "forms.jsonl").exists()
 
 
 def summarize(run_dir):

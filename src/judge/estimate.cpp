@@ -140,7 +140,7 @@ Traffic worst_traffic(const JudgeRequests& requests,
   const int64_t answers =
       std::min(reads * bounds.answer_bytes, calls.ranking.calls * bounds.group_bytes);
   traffic.bytes += most_reads(group) * kMostTriesWithOverlap * answers;
-  const int64_t longest = (size.answer_tokens + kTokensBeforeAnswer) * size.token_json_bytes;
+  const int64_t longest = (size.heldout_tokens + kTokensBeforeAnswer) * size.token_json_bytes;
   const int64_t compared = std::min(
       longest, scheme.max_input_tokens / kAnswersThatFit * kBytesPerToken * kMostJsonBytes);
   traffic.add(calls.comparisons * kMostTriesOfACall,
@@ -167,7 +167,8 @@ double usual_input_tokens(const JudgeRequests& requests,
   return (bytes(ranked, reads, size.questions) +
           bytes(compared, read_for_comparison, size.heldout)) /
              static_cast<double>(kBytesPerToken) +
-         (reads + read_for_comparison) * static_cast<double>(size.answer_tokens);
+         reads * static_cast<double>(size.answer_tokens) +
+         read_for_comparison * static_cast<double>(size.heldout_tokens);
 }
 
 JudgeCalls calls_of_one_judge(const JudgeOptions& options,

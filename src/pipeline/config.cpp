@@ -111,6 +111,9 @@ void check_relations(const RunConfig& config, const std::string& file) {
        "'prompts.examples.rounds' and 'train' need 'prompts.examples.path': the .jsonl file of "
        "worked "
        "examples");
+  need(!config.select.min_lift || config.select.winners_per_prompt == 1,
+       "'select.min_lift' looks at the thought of the first winner only: set "
+       "select.winners_per_prompt: 1");
   need(std::regex_match(config.device, std::regex("auto|cpu|cuda(:[0-9]{1,2})?")),
        fmt::format("'device' should be auto, cpu, cuda or cuda:N, found '{}'", config.device));
   need(config.model.sha256.empty() ||

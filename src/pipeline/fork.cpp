@@ -121,10 +121,18 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
   return frozen.value("device", "") == compute.device &&
          frozen.value("dtype", "") == word_of(compute.dtype) &&
-         digests.value("template", "") ==
-             template_sha256(texts.chat_template, !config.prompts.examples.path.empty()) &&
+         digests.value("template", "") == template_sha256(texts.chat_template) &&
+         digests.value("examples", "") == examples_sha256(config, texts.chat_template) &&
          shows_examples_alike(before, config) &&
          has_same_texts(before, digests.value("texts", ""), config);
+}
+
+// True where the untrained model would be asked and judged as it was: the anchors of round 0 hold.
+bool has_same_anchors(const RunFolder& from, const RunConfig& config) {
+  const Json record = parse_json(read_file(from.frozen()), from.frozen().string());
+  const Json before = record.at("config").at("judge"), now = config_to_json(config).at("judge");
+  return before.value("kind", Json()) == now.at("kind") &&
+         before.value("match", Json()) == now.at("match") && would_generate_the_same(from, config);
 }
 
 // The record of round N's branches that the fork takes along; else nothing.
@@ -164,11 +172,13 @@ void link_folder(const fs::path& from, const fs::path& to) {
 void copy_journal(const RunFolder& from,
                   const RunFolder& to,
                   const ForkPoint& point,
+                  int64_t first_round,
                   const Json* branches) {
   Journal journal(to.journal(), [](const Json&) {});
   journal.append(forked_record(point));
   read_journal(from.journal(), [&](const Json& body) {
-    if (body.value("round", int64_t{99}) < point.round) journal.append(body);
+    const int64_t round = body.value("round", int64_t{99});
+    if (round >= first_round && round < point.round) journal.append(body);
   });
   if (branches != nullptr) journal.append(*branches);
 }
@@ -207,12 +217,15 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   const RunLog log = RunLog::read_only(from.journal());
   require_published(from, log, point.round);
   const Json* branches = same_branches(from, log, config, point.round);
+  // Finished rounds are compared with their anchors, whatever is asked now.
+  const bool keeps_anchors = point.round > 1 || has_same_anchors(from, config);
+  const int64_t first_round = keeps_anchors ? 0 : 1;
 
   const fs::path target = fs::absolute(to.root()).lexically_normal();
   const RunFolder made{target.parent_path() / (".tmp-fork-" + target.filename().string())};
   fs::remove_all(made.root());
   fs::create_directories(made.root());
-  for (int64_t n = 0; n < point.round; ++n) {
+  for (int64_t n = first_round; n < point.round; ++n) {
     if (fs::exists(from.round(n))) link_folder(from.round(n), made.round(n));
   }
   if (branches != nullptr) {
@@ -226,7 +239,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   if (fs::exists(from.ledger())) {
     publish_file(made.ledger(), read_file(from.ledger(), 1ull << 40), 0600);
   }
-  copy_journal(from, made, point, branches);
+  copy_journal(from, made, point, first_round, branches);
   sync_folder(made.root());
   fs::rename(made.root(), target);
   sync_folder(target.parent_path());

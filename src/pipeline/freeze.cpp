@@ -33,8 +33,9 @@ Json frozen_record(const RunConfig& config,
                    {"prompts", identity.prompts_sha256},
                    {"template", identity.template_sha256},
                    {"texts", identity.texts_sha256}}}};
-  // Runs without such rows are frozen as they were before there was train.replay.
+  // Runs without such files are frozen as they were before there was a key for them.
   if (!identity.replay_sha256.empty()) record["sha256"]["replay"] = identity.replay_sha256;
+  if (!identity.examples_sha256.empty()) record["sha256"]["examples"] = identity.examples_sha256;
   return record;
 }
 
@@ -145,6 +146,7 @@ std::vector<std::string> differences(const Json& before,
     if (!is_as_earlier) compare("sha256." + name, "sha256." + name);
   }
   compare("sha256.replay", "sha256.replay");  // either record may be without
+  compare("sha256.examples", "sha256.examples");
   compare("version", "version");
   std::vector<std::string> sorted;
   for (const auto& [key, line] : lines) sorted.push_back(line);

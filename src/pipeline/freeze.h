@@ -17,7 +17,8 @@ struct RunIdentity {
   std::string texts_sha256;     // digest of the model's config and tokenizer files and the rubrics
   // The same as versions wrote it that knew the other judges' rubrics by their paths.
   std::string earlier_texts_sha256 = {};
-  std::string replay_sha256 = {};  // digest of the file of train.replay; "" without one
+  std::string replay_sha256 = {};    // digest of the file of train.replay; "" without one
+  std::string examples_sha256 = {};  // digest of the worked examples; "" without any
 };
 
 // Publishes run.json at the first start and returns `compute`. Later it returns what was frozen

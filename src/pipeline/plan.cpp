@@ -77,6 +77,14 @@ int64_t longest(const std::vector<PromptRow>& prompts) {
   return static_cast<int64_t>(length);
 }
 
+int64_t longest_shown(const RunConfig& config, const ModelTexts& texts, const PromptPlan& prompts) {
+  int64_t length = 0;
+  for (int64_t round = 1; round <= config.rounds; ++round) {
+    length = std::max(length, longest(shown_prompts(config, texts, prompts, round)));
+  }
+  return length;
+}
+
 int64_t longest(const PromptPlan& prompts) {
   int64_t length = 0;
   for (const auto& round : prompts.rounds) length = std::max(length, longest(round));
@@ -110,19 +118,17 @@ double replayed_share(const RunConfig& config) {
   return config.train.replay.path.empty() ? 0 : config.train.replay.share;
 }
 
-// Optimizer steps of a round in which every prompt has a winner of half its budget of tokens.
-double expected_steps(const RunConfig& config, const PromptPlan& prompts) {
+// Optimizer steps of the first round if every prompt has a winner of three quarters of its budget;
+// a pair of objective dpo_nll has two answers.
+double expected_steps(const RunConfig& config, const ModelTexts& texts, const PromptPlan& prompts) {
   const auto& round = prompts.rounds.front();
-  double tokens = 0;
-  for (const PromptRow& prompt : round) {
-    tokens +=
-        static_cast<double>(std::ssize(prompt.token_ids)) +
-        static_cast<double>(config.generate.thought_tokens + config.generate.answer_tokens) / 2;
-  }
-  const double winners = static_cast<double>(config.select.winners_per_prompt);
+  const bool has_pairs = config.train.objective == Objective::dpo_nll;
+  double tokens = 0.75 * static_cast<double>(longest_branch(config, texts) * std::ssize(round));
+  for (const PromptRow& prompt : round) tokens += static_cast<double>(prompt.token_ids.size());
+  const double row = (has_pairs ? 2 : 1) * tokens / static_cast<double>(round.size());
+  const auto winners = static_cast<double>(has_pairs ? 1 : config.select.winners_per_prompt);
   const double rows = static_cast<double>(round.size()) * winners / (1 - replayed_share(config));
   // A step takes whole rows until it has its tokens.
-  const double row = tokens / static_cast<double>(round.size());
   const double rows_per_step =
       std::max(1.0, std::ceil(static_cast<double>(config.train.tokens_per_step) / row));
   return static_cast<double>(config.train.epochs) * std::ceil(rows / rows_per_step);
@@ -152,7 +158,8 @@ JudgingSize judging_size(const RunConfig& config,
                          const PromptPlan& prompts,
                          const ModelTexts& texts) {
   JudgingSize size{.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size()),
-                   .answer_tokens = config.generate.answer_tokens};
+                   .answer_tokens = config.generate.answer_tokens,
+                   .heldout_tokens = budget_of(config, AnswerForm::direct).answer_tokens};
   for (const auto& round : prompts.rounds) {
     for (const PromptRow& row : round) size.questions.add(row);
   }
@@ -247,9 +254,9 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
   plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
   plan.longest_prompt = longest(prompts);
-  plan.longest_shown = longest(shown_prompts(config, texts, prompts, /*round=*/1));
+  plan.longest_shown = longest_shown(config, texts, prompts);
   plan.example_lines = describe_examples(config, prompts, texts);
-  plan.steps_per_round = expected_steps(config, prompts);
+  plan.steps = expected_steps(config, texts, prompts);
   plan.memory_available = memory_available(plan.compute.device);
   estimate_sizes(plan, config, texts.model, longest_row(read_replay(config, texts)));
   plan.disk_free = free_disk(config.run_dir);

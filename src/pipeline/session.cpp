@@ -93,18 +93,22 @@ void check_pinned_weights(const RunConfig& config, const std::string& found) {
 
 }  // namespace
 
-std::string template_sha256(const ChatTemplate& t, bool has_examples) {
-  Json pieces = {t.bos,
-                 t.system_open,
-                 t.system_close,
-                 t.default_system,
-                 t.user_open,
-                 t.user_close,
-                 t.assistant_open,
-                 t.assistant_close,
-                 t.stop,
-                 t.jinja};
-  if (has_examples) pieces.push_back(t.example_close);
+std::string examples_sha256(const RunConfig& config, const ChatTemplate& t) {
+  const std::string& path = config.prompts.examples.path;
+  return path.empty() ? "" : sha256(sha256_file(path) + t.example_close);
+}
+
+std::string template_sha256(const ChatTemplate& t) {
+  const Json pieces = {t.bos,
+                       t.system_open,
+                       t.system_close,
+                       t.default_system,
+                       t.user_open,
+                       t.user_close,
+                       t.assistant_open,
+                       t.assistant_close,
+                       t.stop,
+                       t.jinja};
   return sha256(dump_json(pieces));
 }
 
@@ -123,8 +127,6 @@ std::string texts_sha256_with(const RunConfig& config, const RubricName& rubric_
     const fs::path file = fs::path(config.model.path) / name;
     if (fs::exists(file)) digests[name] = sha256_file(file);
   }
-  const std::string& examples = config.prompts.examples.path;
-  if (!examples.empty()) digests["examples"] = sha256_file(examples);
   const std::string& rubric = config.judge.first.rubric;
   if (!rubric.empty()) digests["rubric"] = sha256_file(rubric);
   for (size_t n = 0; n < config.judge.others.size(); ++n) {
@@ -176,19 +178,41 @@ void tidy(const RunFolder& folder) {
 
 }  // namespace
 
+namespace {
+
+// What `work` gives; its Error with what is to blame behind it.
+template <class Work>
+auto at_fault(const std::string& blamed, const Work& work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what() + blamed);
+  }
+}
+
+}  // namespace
+
 PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   require_branch_rows(config.branches, *texts.tokenizer);
   std::vector<ChatTurn> examples = load_examples(config);
-  std::string reason;
+  std::string reason, blamed;
   const auto encode = [&](PromptRow& prompt) {
-    prompt.token_ids = texts.prompt_ids(prompt, examples);
+    const TokenIds alone = texts.prompt_ids(prompt);
+    prompt.token_ids = examples.empty() ? alone : texts.prompt_ids(prompt, examples);
     const std::string misfit = context_misfit(config, texts, prompt);
-    if (reason.empty()) reason = misfit;
-    if (!config.prompts.examples.train) prompt.token_ids = texts.prompt_ids(prompt);
+    if (!misfit.empty() && !examples.empty() && blamed.empty()) {
+      blamed = fmt::format(" {} of a prompt's tokens are worked examples: shorten those in {}",
+                           prompt.token_ids.size() - alone.size(),
+                           config.prompts.examples.path);
+    }
+    if (reason.empty() && !misfit.empty()) reason = misfit + blamed;
+    if (!config.prompts.examples.train) prompt.token_ids = alone;
     return misfit.empty();
   };
-  PromptPlan plan = plan_prompts(
-      read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
+  PromptPlan plan = at_fault(blamed, [&] {
+    return plan_prompts(
+        read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
+  });
   plan.examples = std::move(examples);
   check_reference_answers(config, plan);
   // Their loss is followed over the rounds: a token that the model has no row for is told here.
@@ -253,14 +277,14 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   PromptPlan prompts = load_prompts(config, texts);
   std::vector<TrainingRow> replay = read_replay(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
-  const RunIdentity identity = {
-      .model_sha256 = weights_sha256(config.model.path),
-      .prompts_sha256 = sha256_file(config.prompts.path),
-      .template_sha256 = template_sha256(texts.chat_template, !prompts.examples.empty()),
-      .texts_sha256 = texts_sha256(config),
-      .earlier_texts_sha256 =
-          texts_sha256_with(config, [](size_t, const std::string& file) { return file; }),
-      .replay_sha256 = replay_sha256(config)};
+  const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
+                                .prompts_sha256 = sha256_file(config.prompts.path),
+                                .template_sha256 = template_sha256(texts.chat_template),
+                                .texts_sha256 = texts_sha256(config),
+                                .earlier_texts_sha256 = texts_sha256_with(
+                                    config, [](size_t, const std::string& file) { return file; }),
+                                .replay_sha256 = replay_sha256(config),
+                                .examples_sha256 = examples_sha256(config, texts.chat_template)};
   check_pinned_weights(config, identity.model_sha256);
   const ComputeSetup compute = resolve_compute(config, texts.model);
 

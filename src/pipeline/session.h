@@ -48,9 +48,12 @@ struct Session {
                                                     Clock& clock,
                                                     const StopFlag& stop);
 
-// Two digests of what decides about token ids and rankings beside weights and prompts: of the
-// template, and of the model's other files, the worked examples and the rubrics.
-[[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template, bool has_examples);
+// Digests of what decides about token ids and rankings beside weights and prompts: of the template,
+// of the worked examples with what the template puts behind them ("" without any), and of the
+// model's other files and the rubrics.
+[[nodiscard]] std::string template_sha256(const ChatTemplate& chat_template);
+[[nodiscard]] std::string examples_sha256(const RunConfig& config,
+                                          const ChatTemplate& chat_template);
 [[nodiscard]] std::string texts_sha256(const RunConfig& config);
 
 // Makes a generator that writes rows of `round` with the decoder's weights, which

@@ -95,6 +95,7 @@ void read_evaluation(const RunFolder& folder, RoundStatus& round) {
   const fs::path file = folder.file(round.round, RoundFile::eval);
   if (!fs::exists(file)) return;
   const auto rows = read_rows<EvalRow>(file);
+  round.heldout_prompts = std::ssize(rows);
   round.score = summarise(rows, &EvalRow::score);
   round.win_rate = summarise(rows, &EvalRow::win);
   round.heldout_loss = summarise(rows, &EvalRow::heldout_loss);
@@ -114,6 +115,7 @@ void read_forms(const RunFolder& folder, const RunLog& log, RoundStatus& round) 
     }
     if (of_form.empty()) continue;
     const auto score = summarise(of_form, &FormRow::score);
+    round.forms_are_wins = round.forms_are_wins || summarise(of_form, &FormRow::win).has_value();
     round.forms.push_back({.name = entry.word,
                            .result = score ? score : summarise(of_form, &FormRow::win),
                            .is_anchor = anchor == entry.word});

@@ -99,23 +99,26 @@ std::string cut_line(const RunStatus& status) {
 // How the untrained model does, asked in each form.
 std::string forms_text(const RoundStatus& untrained) {
   if (untrained.forms.empty()) return "";
-  std::vector<std::vector<std::string>> rows = {{"untrained model", "held-out [95 %]", ""}};
+  const char* value = untrained.forms_are_wins ? "wins against direct [95 %]" : "score [95 %]";
+  std::vector<std::vector<std::string>> rows = {{"untrained model, held-out", value, ""}};
   for (const FormStatus& form : untrained.forms) {
     std::string name = form.name;
     std::replace(name.begin(), name.end(), '_', ' ');
-    rows.push_back({name, interval(form.result), form.is_anchor ? "its best: round 0 above" : ""});
+    rows.push_back({name,
+                    interval(form.result),
+                    form.is_anchor ? "its best: what rounds are compared with" : ""});
   }
   return "\n" + columns(rows);
 }
 
 std::string few_prompts_line(const RunStatus& status) {
   for (const RoundStatus& round : status.history) {
-    const auto& heldout = round.win_rate ? round.win_rate : round.score;
-    if (!heldout || heldout->count >= kTellingPrompts) continue;
+    const int64_t prompts = round.heldout_prompts;
+    if (prompts == 0 || prompts >= kTellingPrompts) continue;
     return fmt::format(
         "\n{} held-out prompts tell nothing of the model: raise prompts.holdout (150 show a "
         "difference of 11 points)\n",
-        heldout->count);
+        prompts);
   }
   return "";
 }

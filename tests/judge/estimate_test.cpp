@@ -19,7 +19,8 @@ namespace thoughtrank {
 namespace {
 
 JudgingSize size_of(int64_t prompts, int64_t branches, int64_t answer_tokens) {
-  JudgingSize size{.branches = branches, .answer_tokens = answer_tokens};
+  JudgingSize size{
+      .branches = branches, .answer_tokens = answer_tokens, .heldout_tokens = answer_tokens};
   size.questions.add(prompt_row("p", "Why?"), prompts);
   return size;
 }
@@ -202,15 +203,17 @@ class WorstCaseTest : public JudgeTest, public testing::WithParamInterface<Worst
   static std::vector<EvalTask> heldout() {
     std::vector<EvalTask> tasks;
     for (int64_t n = 0; n < kHeldout; ++n) {
-      tasks.push_back({prompt_row("h" + std::to_string(n), "Held out " + std::to_string(n) + "?"),
-                       answer_of(1),
-                       answer_of(2)});
+      tasks.push_back(
+          {prompt_row("h" + std::to_string(n), "Held out " + std::to_string(n) + "?"),
+           answer_of(1) + answer_of(1),  // direct answers have the room of a thought, too
+           answer_of(2) + answer_of(2)});
     }
     return tasks;
   }
   static JudgingSize size() {
     JudgingSize size{.branches = kBranches,
                      .answer_tokens = GetParam().answer_tokens,
+                     .heldout_tokens = 2 * GetParam().answer_tokens,
                      .token_json_bytes = worst_json_bytes(GetParam().token)};
     for (const JudgeTask& task : tasks()) size.questions.add(task.prompt);
     for (const EvalTask& task : heldout()) size.heldout.add(task.prompt);

@@ -73,6 +73,18 @@ TEST_F(Fork, BranchesThatWouldDifferAreLeftBehind) {
   EXPECT_FALSE(fs::exists(run_.folder("fork").file(2, RoundFile::outputs)));
 }
 
+// The untrained model asked otherwise, or judged by another, is another anchor.
+TEST_F(Fork, AnchorsThatWouldDifferAreMadeAnew) {
+  fork(config({"judge.kind=reference"}), 1);
+  const RunFolder made = run_.folder("fork");
+  EXPECT_FALSE(fs::exists(made.round(0)));
+  EXPECT_EQ(RunLog::read_only(made.journal()).finished(0, Stage::evaluate), nullptr);
+  fs::remove_all(made.root());
+  fork(config({"train.learning_rate=3e-3"}), 1);
+  EXPECT_TRUE(is_linked("round-00/eval.jsonl"));
+  EXPECT_NE(RunLog::read_only(made.journal()).finished(0, Stage::evaluate), nullptr);
+}
+
 TEST_F(Fork, OtherTrainingKeepsTheBranches) {
   const auto hot = config({"train.learning_rate=3e-3"});
   fork(hot, 2);

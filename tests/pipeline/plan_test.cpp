@@ -55,9 +55,25 @@ TEST_F(Plan, ShowsTheFirstPromptWithAndWithoutItsExamples) {
 
 // Two prompts a round, two epochs, a step per row; then one step for both.
 TEST_F(Plan, CountsOptimizerSteps) {
-  EXPECT_EQ(plan().steps_per_round, 4);
-  EXPECT_EQ(plan({"train.tokens_per_step=4096"}).steps_per_round, 2);
-  EXPECT_EQ(plan({"train.epochs=5"}).steps_per_round, 10);
+  EXPECT_EQ(plan().steps, 4);
+  EXPECT_EQ(plan({"train.tokens_per_step=4096"}).steps, 2);
+  EXPECT_EQ(plan({"train.epochs=5"}).steps, 10);
+  EXPECT_EQ(plan({"train.objective=dpo_nll", "select.winners_per_prompt=2"}).steps, 4);
+}
+
+// The longest prompt may be of any round.
+TEST_F(Plan, TakesTheLongestPromptOfAllRounds) {
+  const std::string file = (run_.root() / "prompts.jsonl").string();
+  std::string rows = read_file(file);
+  for (const char* id : {"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"}) {
+    std::string longer = rows;
+    const size_t at = longer.find(std::string("\"") + id + "\",\"prompt\":\"");
+    ASSERT_NE(at, std::string::npos) << rows;
+    longer.insert(longer.find("What", at), std::string(400, '1') + " ");
+    write_plainly(file, longer);
+    const RunPlan whole = plan();
+    EXPECT_EQ(whole.longest_shown, whole.longest_prompt) << id;
+  }
 }
 
 TEST_F(Plan, WritesNothing) {

@@ -93,11 +93,11 @@ TEST_F(ShownPrompts, AreFrozenByTheirContentsNotTheirPlace) {
   expect_error([&] { (void)run_.open(with({"prompts.examples.rounds=1"})); },
                ExitCode::kConfig,
                "prompts.examples.rounds: 0 -> 1");
-  expect_error([&] { (void)run_.open(); }, ExitCode::kConfig, "sha256.texts");
+  expect_error([&] { (void)run_.open(); }, ExitCode::kConfig, "sha256.examples");
   write_plainly(run_.root() / "moved.jsonl",
                 R"({"prompt": "What is 1 + 1?", "thought": "Else.", "answer": "2"})"
                 "\n");
-  expect_error([&] { (void)run_.open({moved}); }, ExitCode::kConfig, "sha256.texts");
+  expect_error([&] { (void)run_.open({moved}); }, ExitCode::kConfig, "sha256.examples");
 }
 
 TEST_F(ShownPrompts, CountForTheContextButNotForTheRows) {

@@ -198,7 +198,7 @@ TEST_F(RunStatusTest, TheUntrainedModelIsShownInEachFormWithItsBest) {
   publish<FormRow>(0, "forms.jsonl", rows);
   ASSERT_EQ(status().history[0].forms.size(), 4u);
   EXPECT_TRUE(says("direct")) << text();
-  EXPECT_TRUE(says("thought with examples  about 4.0        its best: round 0 above")) << text();
+  EXPECT_TRUE(says("about 4.0     its best: what rounds are compared with")) << text();
   EXPECT_EQ(text().find("its best"), text().rfind("its best"));
 }
 

@@ -41,6 +41,7 @@ struct JudgingSize {
   QuestionSizes heldout = {};     // held-out prompts, as often as they are judged
   int64_t branches = 0;           // answers to each of the questions
   int64_t answer_tokens = 0;      // bound of one answer
+  int64_t heldout_tokens = 0;     // bound of a held-out answer, which may be a direct one
   int64_t token_json_bytes = 64;  // worst_json_bytes() of the longest token
 };
 

@@ -49,6 +49,8 @@ struct RoundStatus {
   std::optional<MeanWithInterval> heldout_loss;
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
   std::vector<FormStatus> forms;                 // of round 0
+  bool forms_are_wins = false;                   // not scores
+  int64_t heldout_prompts = 0;                   // that were answered, scored or not
   std::string audit;                             // audit.json as text, "" where there is none
   std::string summary;                           // summary.json as text, "" where there is none
   std::string checkpoint;                        // path where weights are there, else ""
