@@ -43,8 +43,8 @@ LACKS = [("no_rename_flags", errno.EINVAL), ("no_rename_flags", errno.ENOSYS), (
          ("no_folder_sync", errno.EINVAL)]
 
 
-def wait_for_lock(process, run):
-    while process.poll() is None and not (run / "LOCK.held").exists():
+def wait_for_file(process, path):
+    while process.poll() is None and not path.exists():
         time.sleep(0.005)
 
 
@@ -64,7 +64,7 @@ def poor_file_systems(bench, trials, lacks=tuple(LACKS), seed=1):
         trial = Trial(bench)
         process = trial.world.start(sabotage=sabotage, settings=settings)
         if sabotage == "no_flock":
-            wait_for_lock(process, trial.world.run)
+            wait_for_file(process, trial.world.run / "LOCK.held")
         time.sleep(stream.uniform(0.1, 0.7) * bench.seconds)
         if sabotage == "no_flock" and is_halted_with_lock(process, trial.world.run):
             code, said = trial.world.go(sabotage=sabotage, settings=settings)
@@ -140,7 +140,8 @@ def moved_trees(bench, trials, seed=1):
     for n in range(trials):
         trial = Trial(bench)
         process = trial.world.start()
-        time.sleep(stream.uniform(0.3, 0.9) * bench.seconds)
+        wait_for_file(process, trial.world.run / "run.json")
+        time.sleep(stream.uniform(0.0, 0.6) * bench.seconds)
         process.kill()
         _, said = process.communicate()
         trial.after_fault(process.returncode, said, allowed=[0, -9])
