@@ -142,7 +142,8 @@ class JudgeIsDown(WireTest):
     def test_generation_goes_on_and_the_run_ends_as_an_undisturbed_one(self):
         """16 slots, 12 branches: one prompt after the other, so that the judge is asked long before the last one."""
         self.config = write_run(self.folder, prompts=40)
-        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100"]
+        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100",
+                "--set", "prompts.holdout=0"]  # those are judged before round 1
         branches_in_all = 30 * 12
         branches = self.folder / "down" / "round-01" / ".work" / "branches.jsonl"
         outputs = branches.parent.parent / "outputs.jsonl"
@@ -169,7 +170,8 @@ class JudgeIsDown(WireTest):
 class JudgeRefuses(WireTest):
     def test_a_key_that_is_refused_while_branches_are_generated_ends_the_run_soon(self):
         self.config = write_run(self.folder, prompts=40)
-        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100"]
+        more = ["--set", "prompts.per_round=30", "--set", "generate.slots=16", "--set", "generate.answer_tokens=100",
+                "--set", "prompts.holdout=0"]  # those are judged before round 1
 
         class Refuses(mock.Handler):
             def do_POST(self):  # noqa: N802
@@ -233,7 +235,7 @@ class Batch(WireTest):
                 self.assertEqual(data, found[name], f"{run_dir}/{name}")
 
     def test_what_is_refused_for_good_abstains_and_no_fork_pays_a_batch_again(self):
-        more = [*FREE, "--set", "judge.max_abstained=0.5"]
+        more = [*FREE, "--set", "judge.max_abstained=0.5", "--set", "prompts.holdout=0"]  # those are judged before round 1
         export, results = self.folder / "batch.jsonl", self.folder / "results.jsonl"
         with mock_judge("--taste", "longest") as url:
             done = self.expect(0, *self.words("batch", url, *more, "--export", export))
