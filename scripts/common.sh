@@ -1,8 +1,7 @@
 # What the scripts share; sourced, from the repository root.
 
-# libtorch's threads wait in a loop for their next work, up to 17 ms. On a machine that others use, too, they take the
-# processor from those that they wait for: training at a half to a tenth of its rate. So short a loop costs 2 % where nobody
-# else is (tests/benchmarks/README.md).
+# libtorch's threads wait in a loop for their next work. On a machine that others use, too, they take the processor from
+# those that they wait for. A shorter loop costs 2 % where nobody else is (figures in tests/benchmarks/README.md).
 [[ -n ${OMP_WAIT_POLICY:-} ]] || export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
 
 heading() { printf '\n%s\n' "== $* =="; }

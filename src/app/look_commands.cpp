@@ -50,7 +50,7 @@ std::string training_parts(const RunPlan& plan) {
       gib(parts.layer_work));
 }
 
-// Two to eight steps a round left a small model where it was, the quickstart's two dozen did not.
+// The quickstart's two dozen steps a round teach a small model.
 constexpr int kFewSteps = 20;
 
 // Lines after the first stand under it.

@@ -6,6 +6,7 @@
 #include "pipeline/thought_lift.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/run_log.h"
 
 namespace thoughtrank {
 
@@ -20,19 +21,12 @@ bool knows_all(const std::vector<ThoughtRow>& rows, const std::vector<Winner>& w
   });
 }
 
-// A purge leaves the folder without them.
-bool has_weights(const fs::path& model) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(model, ignored)) {
-    if (entry.path().extension() == ".safetensors") return true;
-  }
-  return false;
-}
-
 // The weights that generated the round.
 fs::path generating_model(const RunConfig& config, const RunFolder& folder, int64_t round) {
-  const fs::path model = round == 1 ? fs::path(config.model.path) : folder.checkpoint(round - 1);
-  if (has_weights(model)) return model;
+  if (round == 1) return config.model.path;
+  const fs::path model = folder.checkpoint(round - 1);
+  const bool is_purged = RunLog::read_only(folder.journal()).is_purged(round - 1);
+  if (!is_purged && fs::exists(model)) return model;
   fail(ExitCode::kMissingInput,
        "select.min_lift: this rule has winners that {} does not know, and the weights to measure "
        "them with, {}, are gone",

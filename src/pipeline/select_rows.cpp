@@ -29,14 +29,14 @@ std::vector<JudgeTask> read_judge_tasks(const RunFolder& folder, int64_t round) 
   return tasks;
 }
 
-namespace {
-
 const OutputRow& output_of(const JudgeTask& task, int64_t branch) {
   for (const OutputRow& row : task.outputs) {
     if (row.branch == branch) return row;
   }
   fail(ExitCode::kInternal, "prompt '{}' has no branch {}", task.prompt.prompt_id, branch);
 }
+
+namespace {
 
 double utility_of(const BestOutputRow& best, int64_t branch) {
   for (const RankedItem& item : best.items) {

@@ -14,6 +14,9 @@ namespace thoughtrank {
 // Error(kBadData) for a branch of a prompt that is not there.
 [[nodiscard]] std::vector<JudgeTask> read_judge_tasks(const RunFolder& folder, int64_t round);
 
+// Returns the row of a branch; Error(kInternal) where the prompt has none.
+[[nodiscard]] const OutputRow& output_of(const JudgeTask& task, int64_t branch);
+
 // Makes the rows of the winners and publishes preference_pairs.jsonl, training_data.jsonl and,
 // last, best_outputs.jsonl in `target`; returns how many prompts have which status.
 Json publish_selected_rows(const std::filesystem::path& target,

@@ -3,16 +3,17 @@
 #include <utility>
 
 #include "thoughtrank/data/examples.h"
+#include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
 
 std::vector<ChatTurn> load_examples(const RunConfig& config, bool with_thoughts) {
   std::vector<ChatTurn> turns;
   if (config.prompts.examples.path.empty()) return turns;
-  const BranchOptions& tags = config.branches;
+  const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
   for (ExampleRow& row : read_example_file(config.prompts.examples.path)) {
-    const std::string thought = with_thoughts ? tags.open + row.thought + tags.close : "";
-    turns.push_back({.user = std::move(row.prompt), .assistant = thought + row.answer});
+    if (!with_thoughts) row.thought.clear();
+    turns.push_back(turn_of(std::move(row), tags));
   }
   return turns;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "pipeline/select_rows.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/random.h"
 
@@ -19,13 +20,6 @@ TokenIds slice(const TokenIds& ids, int64_t from, int64_t to) {
 TokenIds joined(TokenIds first, const TokenIds& second) {
   first.insert(first.end(), second.begin(), second.end());
   return first;
-}
-
-const OutputRow* find_branch(const JudgeTask& task, int64_t branch) {
-  for (const OutputRow& row : task.outputs) {
-    if (row.branch == branch) return &row;
-  }
-  fail(ExitCode::kInternal, "prompt '{}' has no branch {}", task.prompt.prompt_id, branch);
 }
 
 // Finished rows of a round, by prompt.
@@ -166,9 +160,9 @@ std::vector<Winner> trained_winners(const std::vector<JudgeTask>& tasks,
   std::vector<Winner> winners;
   for (size_t t = 0; t < tasks.size(); ++t) {
     if (best[t].status != SelectionStatus::trained) continue;
-    const OutputRow* output = find_branch(tasks[t], best[t].winner);
-    if (output->answer_start == std::ssize(output->token_ids)) continue;
-    winners.push_back({.task = &tasks[t], .output = output});
+    const OutputRow& output = output_of(tasks[t], best[t].winner);
+    if (output.answer_start == std::ssize(output.token_ids)) continue;
+    winners.push_back({.task = &tasks[t], .output = &output});
   }
   return winners;
 }

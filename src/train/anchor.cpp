@@ -5,9 +5,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "thoughtrank/core/random.h"
+#include "thoughtrank/kernels/rounding.h"
 
 namespace thoughtrank {
 namespace {
@@ -30,8 +30,7 @@ at::Tensor rounded_to_bfloat16(const at::Tensor& mean, const AnchorSetup& setup,
           {static_cast<uint64_t>(setup.round), tensor, static_cast<uint64_t>(block)});
       const int64_t end = std::min(elements, (block + 1) * kBlock);
       for (int64_t n = block * kBlock; n < end; ++n) {
-        const uint32_t noise = random.next_u32() >> 16;
-        to[n] = static_cast<uint16_t>((std::bit_cast<uint32_t>(from[n]) + noise) >> 16);
+        to[n] = round_stochastically(from[n], static_cast<uint16_t>(random.next_u32() >> 16));
       }
     }
   });

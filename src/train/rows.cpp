@@ -34,11 +34,13 @@ std::string text_of(const OutputRow& output, const ThoughtTags& tags) {
   return tags.open + output.thought + tags.close + output.answer;
 }
 
-std::string text_of(const ExampleRow& turn, const ThoughtTags& tags) {
-  return turn.thought.empty() ? turn.answer : tags.open + turn.thought + tags.close + turn.answer;
-}
-
 }  // namespace
+
+ChatTurn turn_of(ExampleRow example, const ThoughtTags& tags) {
+  const std::string thought =
+      example.thought.empty() ? "" : tags.open + example.thought + tags.close;
+  return {.user = std::move(example.prompt), .assistant = thought + example.answer};
+}
 
 TrainingRow make_training_row(const PromptRow& prompt,
                               const OutputRow& output,
@@ -81,9 +83,7 @@ TrainingRow encode_training_row(TrainingFileRow given,
   TrainingRow row = std::move(given.row);
   if (!row.input_ids.empty()) return row;
   ChatPrompt chat = {.system = given.system, .user = row.prompt};
-  for (const ExampleRow& turn : given.earlier) {
-    chat.earlier.push_back({.user = turn.prompt, .assistant = text_of(turn, tags)});
-  }
+  for (ExampleRow& turn : given.earlier) chat.earlier.push_back(turn_of(std::move(turn), tags));
   const TokenIds prompt = encode_prompt(chat_template, tokenizer, chat);
   row.input_ids = joined(prompt, tokenizer.encode(row.completion));
   row.input_ids.push_back(stop_ids(chat_template, tokenizer).at(0));

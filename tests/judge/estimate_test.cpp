@@ -54,6 +54,18 @@ TEST_F(EstimateTest, long_answers_need_more_calls_since_fewer_fit_into_one) {
   EXPECT_EQ(many.calls, 16 + 8 + 4 + 2 + 5) << "four answers in a call, and finals";
 }
 
+// Direct answers have the room of a thought, too; 3 · 2 comparisons of two answers each.
+TEST_F(EstimateTest, held_out_answers_have_a_bound_of_their_own) {
+  JudgingSize size = size_of(1, 1, 10);
+  size.heldout.add(prompt_row("h", "How?"), 3);
+  const JudgeEstimate before = estimate_judging(options_, size);
+  size.heldout_tokens += 100;
+  const JudgeEstimate longer = estimate_judging(options_, size);
+  EXPECT_EQ(longer.calls, before.calls);
+  EXPECT_NEAR(longer.usd_expected - before.usd_expected, 12 * 100 * 1e-6, 1e-9);
+  EXPECT_GE(longer.bytes_worst - before.bytes_worst, 12 * 100 * size.token_json_bytes);
+}
+
 TEST_F(EstimateTest, held_out_prompts_are_compared_in_both_orders) {
   JudgingSize size = size_of(1, 1, 10);  // one answer: nothing to rank
   size.heldout.add(prompt_row("h", "How?"), 3);

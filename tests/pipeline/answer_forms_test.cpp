@@ -8,14 +8,8 @@ namespace {
 
 class AnswerForms : public testing::Test {
  protected:
-  AnswerForms() {
-    write_plainly(run_.root() / "examples.jsonl",
-                  R"({"prompt": "What is 1 + 1?", "thought": "One more.", "answer": "2"})"
-                  "\n");
-  }
   [[nodiscard]] std::vector<std::string> with_examples(std::vector<std::string> sets = {}) const {
-    sets.push_back("prompts.examples.path=" + (run_.root() / "examples.jsonl").string());
-    return sets;
+    return run_.with_examples(std::move(sets));
   }
   // Rounds until the run is finished, stopped after so many looks at the clock each time.
   void run_with_stops(const std::vector<std::string>& sets) {

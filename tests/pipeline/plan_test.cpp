@@ -40,12 +40,10 @@ TEST_F(Plan, ParametersAreThoseOfTheFile) {
 TEST_F(Plan, ShowsTheFirstPromptWithAndWithoutItsExamples) {
   EXPECT_TRUE(plan().example_lines.empty());
   EXPECT_EQ(plan().longest_shown, plan().longest_prompt);
-  write_plainly(run_.root() / "examples.jsonl",
-                "{\"prompt\": \"What is 1 + 1?\", \"thought\": \"One more.\", \"answer\": 2}\n");
-  const std::string examples = "prompts.examples.path=" + (run_.root() / "examples.jsonl").string();
+  const std::string examples = run_.with_examples().front();
   const RunPlan primed = plan({examples});
   ASSERT_EQ(primed.example_lines.size(), 3u);
-  EXPECT_NE(primed.example_lines[0].find("1 in front of each prompt, in all rounds"),
+  EXPECT_NE(primed.example_lines[0].find("2 in front of each prompt, in all rounds"),
             std::string::npos);
   EXPECT_NE(primed.example_lines[1].find("<thought>One more.</thought>2"), std::string::npos);
   EXPECT_EQ(primed.example_lines[2].find("One more"), std::string::npos);

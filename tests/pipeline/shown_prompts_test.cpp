@@ -8,17 +8,8 @@ namespace {
 
 class ShownPrompts : public testing::Test {
  protected:
-  ShownPrompts() {
-    write_plainly(run_.root() / "examples.jsonl",
-                  R"({"prompt": "What is 1 + 1?", "thought": "One more.", "answer": "2"})"
-                  "\n"
-                  R"({"prompt": "What is 2 + 1?", "thought": "Two, three.", "answer": 3})"
-                  "\n");
-  }
-  // The config with examples, then these values.
   [[nodiscard]] std::vector<std::string> with(std::vector<std::string> sets = {}) const {
-    sets.insert(sets.begin(), "prompts.examples.path=" + (run_.root() / "examples.jsonl").string());
-    return sets;
+    return run_.with_examples(std::move(sets));
   }
   TinyRun run_;
 };

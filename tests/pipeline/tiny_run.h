@@ -75,6 +75,19 @@ class TinyRun {
     return load_config({.file = (root() / "round.yaml").string(), .sets = sets});
   }
 
+  // Writes two worked examples and returns the values that show them, then these.
+  [[nodiscard]] std::vector<std::string> with_examples(std::vector<std::string> sets = {}) const {
+    const auto file = root() / "examples.jsonl";
+    if (!std::filesystem::exists(file)) {
+      write_plainly(
+          file,
+          "{\"prompt\": \"What is 1 + 1?\", \"thought\": \"One more.\", \"answer\": 2}\n"
+          "{\"prompt\": \"What is 2 + 1?\", \"thought\": \"Two, three.\", \"answer\": 3}\n");
+    }
+    sets.insert(sets.begin(), "prompts.examples.path=" + file.string());
+    return sets;
+  }
+
   // A program as judge: of two answers it prefers the one that is first in the alphabet. Each call
   // adds a line to judge.sh.calls.
   [[nodiscard]] std::vector<std::string> judged_by_program(

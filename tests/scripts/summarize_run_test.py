@@ -85,6 +85,43 @@ class SummarizeRun(unittest.TestCase):
         self.records = [r for r in self.records if (r["round"], r["stage"]) != (1, "judge")]
         self.assertEqual(self.summarize()[0], ["round 1: not finished: judge"])
 
+    def ask_with_reference(self, before, after):
+        """60 held-out questions, of which so many are right before (with examples twice as many) and after."""
+        (self.run / "run.json").write_text(
+            '{"config": {"rounds": 2, "judge": {"kind": "reference"}, "prompts": {"holdout": 60}}}', encoding="utf-8")
+        right = {"direct": 0, "thought": before, "thought_with_examples": 2 * before}
+        row = {"win": None, "heldout_loss": 2.0, "thought": " so ", "answer": "5"}
+        write_rows(self.run / "round-00" / "forms.jsonl",
+                   [{"form": form, "prompt_id": f"q{n}", "score": float(n < count), **row}
+                    for form, count in right.items() for n in range(60)])
+        for number in (1, 2):
+            write_rows(self.run / f"round-0{number}" / "eval.jsonl",
+                       [{"prompt_id": f"q{n}", "score": float(n < after), **row} for n in range(60)])
+
+    def test_a_model_that_got_better_is_shown_before_and_after(self):
+        self.ask_with_reference(before=3, after=30)
+        faults, printed = self.summarize()
+        self.assertEqual(faults, [])
+        self.assertRegex(printed, r"with a forced thought +3 +2-14 %")
+        self.assertRegex(printed, r"after the worked examples +its best form +6 +5-20 %")
+        self.assertRegex(printed, r"after round 2, alone +30 +38-62 %")
+        self.assertIn("27 held-out questions are right now that were wrong before, 0 the other way", printed)
+        self.assertIn("q3\n      before  wrong: (so) 5\n      after   right: (so) 5", printed)
+
+    def test_no_better_than_chance_is_a_fault(self):
+        for before, after in ((10, 14), (10, 10), (30, 3)):  # 4 better and none worse: p = 1/16
+            with self.subTest(after=after):
+                self.ask_with_reference(before, after)
+                self.assertEqual(self.summarize()[0], ["the model did not get better beyond chance"])
+        self.ask_with_reference(10, 15)
+        self.assertEqual(self.summarize()[0], [])
+
+    def test_nothing_held_out_is_nothing_shown(self):
+        self.ask_with_reference(3, 30)
+        (self.run / "run.json").write_text(
+            '{"config": {"rounds": 2, "judge": {"kind": "reference"}, "prompts": {"holdout": 0}}}', encoding="utf-8")
+        self.assertNotIn("held-out questions", self.summarize()[1])
+
     def test_no_run(self):
         with self.assertRaises(summarize_run.BadRun):
             summarize_run.summarize(self.run / "nowhere")

@@ -19,6 +19,10 @@ struct ThoughtTags {
   std::string close = "</thought>";
 };
 
+// Returns a worked example as an earlier turn: its reply is the thought in tags, if there is one,
+// and the answer.
+[[nodiscard]] ChatTurn turn_of(ExampleRow example, const ThoughtTags& tags = {});
+
 // Makes the row of one winning branch: prompt ids + generated ids, spans for thought and answer
 // with their weights. Head and close tag are part of the thought, and so is a closing token that
 // the answer shares; with `thought_prefix` only the first N tokens of the thought, head included,
@@ -37,8 +41,7 @@ struct ThoughtTags {
 
 // Returns a row of texts with input_ids and spans: system, earlier turns and prompt through the
 // template, the completion as ordinary text, then the template's first stop token; loss on all
-// after the prompt. An earlier turn's reply is its thought in tags, if it has one, and its answer.
-// A row that has token ids is returned as it is.
+// after the prompt. A row that has token ids is returned as it is.
 [[nodiscard]] TrainingRow encode_training_row(TrainingFileRow row,
                                               const ChatTemplate& chat_template,
                                               const Tokenizer& tokenizer,

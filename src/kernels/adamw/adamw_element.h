@@ -1,4 +1,4 @@
-// The AdamW update of one element and its stochastic rounding, shared by the CPU and CUDA sources
+// The AdamW update of one element, shared by the CPU and CUDA sources
 // (nvcc compiles constexpr functions for the device with --expt-relaxed-constexpr).
 #pragma once
 
@@ -6,6 +6,8 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+
+#include "thoughtrank/kernels/rounding.h"
 
 namespace thoughtrank::adamw {
 
@@ -56,14 +58,6 @@ constexpr std::array<uint32_t, 4> random_block(uint64_t block, Stream stream, co
     key_high += 0xBB67AE85u;
   }
   return {a, b, c, d};
-}
-
-// The 16 bits of bfloat16: adding 16 random bits below the cut rounds up with the probability of
-// the cut-off part. Values that are not finite stay so.
-constexpr uint16_t round_stochastically(float value, uint16_t random) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const bool is_finite = (bits & 0x7F800000u) != 0x7F800000u;
-  return static_cast<uint16_t>((bits + (is_finite ? random : 0u)) >> 16);
 }
 
 // To nearest, ties to even; values that are not finite stay so.
