@@ -121,20 +121,20 @@ TEST_P(MemoryLimit, SlotsComeBackWhenTheShortageIsOver) {
   EXPECT_LT(steps_of(tight, long_then_short()), 4 * steps_of(roomy, long_then_short()));
 }
 
-// Ten pages that both prompts begin with, one more of each and one of each branch: twenty-four
-// where nothing is shared, so that the second branch would have to wait for the first.
+// Six pages that both prompts begin with, one more of each and one of each branch: sixteen where
+// nothing is shared, so that the second branch would have to wait for the first.
 TEST_P(MemoryLimit, PromptsThatBeginAlikeNeedTheirBeginningOnce) {
   const auto two_alike = [] {
     std::vector<BranchGroup> groups;
     for (int64_t n = 0; n < 2; ++n) {
-      groups.push_back({.group = n, .shared_ids = ids_of(650, 1), .branches = {}});
+      groups.push_back({.group = n, .shared_ids = ids_of(410, 1), .branches = {}});
       groups.back().shared_ids.back() = n;
       groups.back().branches.push_back(start_of(0, {3}, 30));
     }
     return groups;
   };
   Decoder roomy = decoder_with_pages(1000, GetParam());
-  Decoder tight = decoder_with_pages(16, GetParam());
+  Decoder tight = decoder_with_pages(11, GetParam());
   EXPECT_EQ(steps_of(tight, two_alike()), steps_of(roomy, two_alike()));
 }
 
