@@ -78,6 +78,7 @@ void add_model_commands(App& app);      // sample, ask, tokenize
 void add_setup_commands(App& app);      // config, doctor, init
 void add_bench_command(App& app);       // bench decode
 void add_judge_test_command(App& app);  // judge-test
+void add_study_command(App& app);       // study
 void add_help_commands(App& app);       // help, man, completion
 
 void verify_command(App& app, int64_t new_tokens);  // generate --verify

@@ -53,6 +53,7 @@ void declare(App& app) {
   add_model_commands(app);
   add_setup_commands(app);
   add_bench_command(app);
+  add_study_command(app);
   add_judge_test_command(app);
   add_help_commands(app);
 }

@@ -34,10 +34,10 @@ YamlValue nest(const std::string& dotted_key, YamlValue value) {
   return value;
 }
 
-void add_set(ConfigLayers& read, const std::string& set) {
+void add_set(ConfigLayers& read, const std::string& set, const fs::path& folder) {
   const size_t equals = set.find('=');
   const std::string key = set.substr(0, equals);
-  ConfigLayer layer{.name = "--set " + shorten(key), .folder = fs::current_path()};
+  ConfigLayer layer{.name = "--set " + shorten(key), .folder = folder};
   if (equals == std::string::npos || key.empty()) {
     read.problems.push_back({read.layers.size(), {}, "should be key.path=value"});
     read.layers.push_back(std::move(layer));
@@ -66,7 +66,11 @@ std::string ConfigLayer::at(const YamlPlace& place) const {
 
 ConfigLayers read_layers(const ConfigSource& source) {
   ConfigLayers read;
-  for (auto set = source.sets.rbegin(); set != source.sets.rend(); ++set) add_set(read, *set);
+  const fs::path sets_folder =
+      source.sets_folder.empty() ? fs::current_path() : fs::path(source.sets_folder);
+  for (auto set = source.sets.rbegin(); set != source.sets.rend(); ++set) {
+    add_set(read, *set, sets_folder);
+  }
   if (!source.file.empty()) {
     const fs::path folder = fs::absolute(source.file).parent_path();
     ConfigLayer layer{.name = source.file, .is_file = true, .folder = folder};

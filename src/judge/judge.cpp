@@ -152,6 +152,12 @@ struct Judge::Impl {
     return rows;
   }
 
+  // Of a round; none where a control chooses the winners.
+  std::vector<VerdictRow> verdicts_on(const std::vector<JudgeTask>& tasks, Progress& progress) {
+    if (!follows_judge(setup.select.control)) return {};
+    return ranking.empty() ? score_round(tasks, progress) : rank_round(tasks, progress);
+  }
+
   void overlap(const std::vector<JudgeTask>& tasks, Progress& progress) {
     const OpenJudges open = open_judges();
     overlap_ranking_round(
@@ -200,8 +206,7 @@ std::string Judge::name() const {
 std::vector<JudgedPrompt> Judge::judge(const std::vector<JudgeTask>& tasks, Progress& progress) {
   const Setup& setup = impl_->setup;
   log_dropped(tasks, setup.options.drop);
-  const std::vector<VerdictRow> rows =
-      is_pointwise() ? impl_->score_round(tasks, progress) : impl_->rank_round(tasks, progress);
+  const std::vector<VerdictRow> rows = impl_->verdicts_on(tasks, progress);
   const std::vector<BestOutputRow> best =
       select(tasks, rows, setup.options, setup.select, setup.seed, setup.round);
   std::map<std::string, std::vector<VerdictRow>> of_prompt;

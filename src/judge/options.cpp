@@ -163,6 +163,23 @@ void SelectOptions::visit(FieldVisitor& v) {
       min_lift,
       {},
       "least gain of a winner's answer, in log p a token, by its own thought over none");
+  v.choice("control",
+           control,
+           kSelectControls,
+           "for studies: what the recipe is compared with; random_winner and likeliest_winner do "
+           "not ask the judge");
+}
+
+bool follows_judge(SelectControl control) {
+  switch (control) {
+    case SelectControl::none:
+    case SelectControl::shuffled_thoughts:
+      return true;
+    case SelectControl::random_winner:
+    case SelectControl::likeliest_winner:
+      return false;
+  }
+  return true;
 }
 
 }  // namespace thoughtrank

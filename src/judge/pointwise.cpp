@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "judge/reference.h"
 #include "judge/verdict_stage.h"
 #include "thoughtrank/core/hash.h"
+#include "thoughtrank/judge/reference.h"
 
 namespace thoughtrank {
 namespace {

@@ -1,4 +1,4 @@
-#include "judge/reference.h"
+#include "thoughtrank/judge/reference.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "judge/select_control.h"
 #include "judge/verdict_stage.h"
 
 namespace thoughtrank {
@@ -119,7 +120,8 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
                                   uint64_t seed,
                                   int64_t round) {
   const JudgeKind kind = judge.first.kind;
-  require_same_nature(verdicts, kind);
+  const bool has_verdicts = follows_judge(select.control);
+  if (has_verdicts) require_same_nature(verdicts, kind);
   const Material material = gather(tasks, verdicts, judge);
   std::vector<BestOutputRow> best;
   for (size_t t = 0; t < tasks.size(); ++t) {
@@ -128,14 +130,16 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
     const StreamKey key{
         .seed = seed, .round = round, .prompt = stable_hash(tasks[t].prompt.prompt_id)};
     BestOutputRow row;
-    if (gives_scores(kind)) {
+    if (!has_verdicts) {
+      row = select_by_control(tasks[t], candidates, select.control, key);
+    } else if (gives_scores(kind)) {
       const auto scores = rows.empty() ? std::vector<double>() : scores_of(candidates, *rows[0]);
       row = select_by_scores(candidates, scores, kind == JudgeKind::reference, select, key);
     } else {
       const RankingSet rankings = rankings_of(candidates, rows, material.scales);
       row = select_by_rankings(candidates, rankings, material.sigma, select, key);
     }
-    draw_thoughts(row, candidates, key);
+    if (has_verdicts) draw_thoughts(row, candidates, key);
     row.prompt_id = tasks[t].prompt.prompt_id;
     row.round = round;
     row.calls = static_cast<int64_t>(rows.size());

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "judge/candidates.h"
-#include "judge/reference.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/judge/reference.h"
 #include "thoughtrank/rank/statistics.h"
 
 namespace thoughtrank {

@@ -38,6 +38,8 @@ Judgement judge_answers(Session& session, const std::vector<JudgeTask>& tasks, i
   }
   progress.finish();
   judgement.judge = judge->name();
+  const SelectControl control = session.config.select.control;
+  if (!follows_judge(control)) judgement.judge = word_of(control, kSelectControls) + ", a control";
   judgement.spent_usd = judge->spent_usd();
   return judgement;
 }
@@ -87,8 +89,8 @@ StageReport judge_stage(Session& session, int64_t round) {
   const Json summary = summarise_round(tasks, best, thoughts, session.config.judge, round);
   publish_file(session.folder.file(round, RoundFile::summary), summary.dump(2) + "\n");
   warn_findings(summary);
-  const auto counts =
-      publish_selected_rows(session.folder.round(round), tasks, best, session.config);
+  const auto counts = publish_selected_rows(
+      session.folder.round(round), tasks, best, session.config, session.texts.tokenizer.get());
   return {.units = static_cast<int64_t>(tasks.size()),
           .unit = "prompts",
           .facts = {{"judge", judge}, {"status", counts}, {"spent_usd", spent_usd}}};

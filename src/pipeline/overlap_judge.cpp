@@ -40,6 +40,7 @@ class HeldClock : public Clock {
 OverlapJudge::OverlapJudge(Session& session, int64_t round)
     : session_(session), round_(round), clock_(session.clock) {
   if (!session.options.overlaps_judging || !makes_calls(session.config.judge.first.kind)) return;
+  if (!follows_judge(session.config.select.control)) return;
   judge_ = open_judge(session, round, stop_);
   thread_ = std::thread([this] { work(); });
 }

@@ -161,6 +161,7 @@ JudgingSize judging_size(const RunConfig& config,
                    .answer_tokens = config.generate.answer_tokens,
                    .heldout_tokens = budget_of(config, AnswerForm::direct).answer_tokens};
   for (const auto& round : prompts.rounds) {
+    if (!follows_judge(config.select.control)) break;
     for (const PromptRow& row : round) size.questions.add(row);
   }
   // The forms of the untrained model are compared with its direct answer.

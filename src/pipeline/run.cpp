@@ -157,8 +157,9 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const Bat
       run_stage(*session, round, stage);
       has_worked = true;
     }
-    // After finished stages, too: a kill may have come between a checkpoint and its purge.
-    if (stage == Stage::train) purge_checkpoints(*session, round);
+    // After finished stages, too: a kill may have come between a checkpoint and its purge. What a
+    // study does not keep goes after its evaluation.
+    if (stage == Stage::train || stage == Stage::evaluate) purge_checkpoints(*session, round);
   }
   return has_worked;
 }

@@ -88,7 +88,11 @@ Json select_again(const RunConfig& config,
     require_lift(best, thoughts_of(config, round, tasks, best, clock, stop), config.select);
   }
   fs::create_directories(target);
-  return publish_selected_rows(target, tasks, best, config);
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (config.select.control == SelectControl::shuffled_thoughts) {
+    tokenizer = load_model_texts(config.model.path, config.chat_template).tokenizer;
+  }
+  return publish_selected_rows(target, tasks, best, config, tokenizer.get());
 }
 
 }  // namespace thoughtrank

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "pipeline/winners.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/train/rows.h"
 
@@ -45,14 +46,33 @@ double utility_of(const BestOutputRow& best, int64_t branch) {
   fail(ExitCode::kInternal, "prompt '{}' has no ranked branch {}", best.prompt_id, branch);
 }
 
+std::vector<TrainingRow> training_rows(const std::vector<Winner>& winners,
+                                       const RunConfig& config,
+                                       const ThoughtTags& tags,
+                                       const Tokenizer* tokenizer) {
+  const bool is_swapped = config.select.control == SelectControl::shuffled_thoughts;
+  std::vector<TrainingRow> rows;
+  for (size_t n = 0; n < winners.size(); ++n) {
+    const OutputRow* other = is_swapped ? other_winner(winners, n, config.seed) : nullptr;
+    const OutputRow& own = *winners[n].output;
+    rows.push_back(make_training_row(
+        winners[n].task->prompt,
+        other == nullptr ? own : with_thought_of(*other, own, *tokenizer, config.branches.close),
+        config.train,
+        tags));
+  }
+  return rows;
+}
+
 }  // namespace
 
 Json publish_selected_rows(const fs::path& target,
                            const std::vector<JudgeTask>& tasks,
                            const std::vector<BestOutputRow>& best,
-                           const RunConfig& config) {
+                           const RunConfig& config,
+                           const Tokenizer* tokenizer) {
   const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
-  std::vector<TrainingRow> training;
+  std::vector<Winner> winners;
   std::vector<PreferencePairRow> pairs;
   Json counts = Json::object();
   for (const auto& status : kSelectionStatuses) counts[status.word] = 0;
@@ -61,11 +81,10 @@ Json publish_selected_rows(const fs::path& target,
     const std::string status = word_of(row.status, kSelectionStatuses);
     counts[status] = counts[status].get<int64_t>() + 1;
     if (row.status != SelectionStatus::trained) continue;
-    const auto winners =
+    const auto count =
         std::min<size_t>(static_cast<size_t>(config.select.winners_per_prompt), row.items.size());
-    for (size_t k = 0; k < winners; ++k) {
-      training.push_back(make_training_row(
-          tasks[n].prompt, output_of(tasks[n], row.items[k].branch), config.train, tags));
+    for (size_t k = 0; k < count; ++k) {
+      winners.push_back({.task = &tasks[n], .output = &output_of(tasks[n], row.items[k].branch)});
     }
     if (row.worst < 0 || row.worst == row.winner) continue;  // one distinct answer is no pair
     pairs.push_back(make_preference_pair(tasks[n].prompt,
@@ -76,7 +95,8 @@ Json publish_selected_rows(const fs::path& target,
                                          tags));
   }
   publish_rows(target / file_name(RoundFile::preference_pairs), pairs);
-  publish_rows(target / file_name(RoundFile::training_data), training);
+  publish_rows(target / file_name(RoundFile::training_data),
+               training_rows(winners, config, tags, tokenizer));
   publish_rows(target / file_name(RoundFile::best_outputs), best);
   return counts;
 }

@@ -7,6 +7,7 @@
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/judge/judge.h"
 #include "thoughtrank/pipeline/config.h"
+#include "thoughtrank/text/tokenizer.h"
 
 namespace thoughtrank {
 
@@ -19,9 +20,11 @@ namespace thoughtrank {
 
 // Makes the rows of the winners and publishes preference_pairs.jsonl, training_data.jsonl and,
 // last, best_outputs.jsonl in `target`; returns how many prompts have which status.
+// `tokenizer` is needed where select.control is shuffled_thoughts.
 Json publish_selected_rows(const std::filesystem::path& target,
                            const std::vector<JudgeTask>& tasks,
                            const std::vector<BestOutputRow>& best,
-                           const RunConfig& config);
+                           const RunConfig& config,
+                           const Tokenizer* tokenizer = nullptr);
 
 }  // namespace thoughtrank

@@ -112,12 +112,8 @@ class ThoughtMeter {
             {static_cast<uint64_t>(setup_.round), stable_hash(output.prompt_id)}};
   }
 
-  // A winner of another prompt.
   [[nodiscard]] const OutputRow* other_than(size_t n) const {
-    if (winners_.size() < 2) return nullptr;
-    RandomStream random = stream(*winners_[n].output, "thought of another prompt");
-    const size_t step = 1 + random.below(winners_.size() - 1);
-    return winners_[(n + step) % winners_.size()].output;
+    return other_winner(winners_, n, setup_.config.seed);
   }
 
   // The head stays in front.
@@ -140,32 +136,6 @@ class ThoughtMeter {
 };
 
 }  // namespace
-
-BranchParts parts_of(const OutputRow& output,
-                     const Tokenizer& tokenizer,
-                     const std::string& close_tag) {
-  const auto wanted = std::ssize(close_tag) + output.answer_offset;
-  int64_t closing = output.answer_start, bytes = 0;
-  while (closing > 0 && bytes < wanted) {
-    --closing;
-    bytes += std::ssize(tokenizer.token_bytes(output.token_ids[static_cast<size_t>(closing)]));
-  }
-  return {.thought = slice(output.token_ids, 0, closing),
-          .closing = slice(output.token_ids, closing, output.answer_start),
-          .answer = slice(output.token_ids, output.answer_start, std::ssize(output.token_ids))};
-}
-
-std::vector<Winner> trained_winners(const std::vector<JudgeTask>& tasks,
-                                    const std::vector<BestOutputRow>& best) {
-  std::vector<Winner> winners;
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    if (best[t].status != SelectionStatus::trained) continue;
-    const OutputRow& output = output_of(tasks[t], best[t].winner);
-    if (output.answer_start == std::ssize(output.token_ids)) continue;
-    winners.push_back({.task = &tasks[t], .output = &output});
-  }
-  return winners;
-}
 
 std::vector<ThoughtRow> measure_thoughts(const LiftSetup& setup,
                                          const std::vector<JudgeTask>& tasks,

@@ -6,33 +6,12 @@
 #include <filesystem>
 #include <vector>
 
+#include "pipeline/winners.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/data/records.h"
-#include "thoughtrank/judge/judge.h"
 #include "thoughtrank/pipeline/config.h"
 #include "thoughtrank/pipeline/model_setup.h"
 
 namespace thoughtrank {
-
-// A branch's ids in three parts. `closing` are the tokens that hold the close tag: the first of
-// them may begin with the thought's last bytes, the last may end with the answer's first.
-struct BranchParts {
-  TokenIds thought;  // the head (open tag and character) and what was thought after it
-  TokenIds closing;
-  TokenIds answer;  // with the token that ended it, if the model chose one
-};
-[[nodiscard]] BranchParts parts_of(const OutputRow& output,
-                                   const Tokenizer& tokenizer,
-                                   const std::string& close_tag);
-
-struct Winner {
-  const JudgeTask* task = nullptr;    // the prompt with its branches
-  const OutputRow* output = nullptr;  // the branch that won
-};
-// Returns the trained winners of a round whose answer has a token of its own, in the order of
-// `tasks`.
-[[nodiscard]] std::vector<Winner> trained_winners(const std::vector<JudgeTask>& tasks,
-                                                  const std::vector<BestOutputRow>& best);
 
 struct LiftSetup {
   const RunConfig& config;

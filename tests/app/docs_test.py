@@ -12,6 +12,13 @@ from pathlib import Path
 from documents import ELSEWHERE, HELP, SUBSTITUTIONS, commands_of, documents, is_elsewhere
 from program import CONFIG, PROGRAM, ROOT, TINY, ProgramTest, mock_judge, rows_of, run, serve_batch, write_run
 
+STUDY = """\
+study_dir: ../runs/study
+config: quickstart.yaml
+seeds: 1
+tasks: [{name: sums, set: [rounds=1]}]
+arms: [{name: recipe}, {name: chance, set: [select.control=random_winner]}]
+"""
 SERVER = ("kind: openai, model: mock, base_url: {url}, timeout_s: 20, max_usd: 50, "
           "price: {{input_per_million: 1, output_per_million: 1}}")
 
@@ -30,6 +37,7 @@ def make_workplace(folder, prompts, url):
     configs = {"round.yaml": tiny_config("batches", prompts, server) if by_file else tiny_config("first", prompts),
                "new.yaml": tiny_config("fork", prompts).replace("rounds: 2", "rounds: 3"),
                "configs/quickstart.yaml": tiny_config("quickstart", prompts),
+               "configs/study.yaml": STUDY,
                "configs/llama-3.2-3b.yaml": tiny_config("llama", prompts, server)}
     for name, text in configs.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@
 
 #include "judge/candidates.h"
 #include "judge/judge_room.h"
-#include "judge/reference.h"
 #include "judge/request_text.h"
 #include "thoughtrank/core/utf8.h"
+#include "thoughtrank/judge/reference.h"
 #include "thoughtrank/llm/tokens.h"
 
 namespace thoughtrank {

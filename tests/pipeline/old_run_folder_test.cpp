@@ -93,7 +93,8 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
                             "train/rows",
                             "train/replay/path",
                             "train/replay/share",
-                            "train/anchor/ema"}) {
+                            "train/anchor/ema",
+                            "select/control"}) {
     EXPECT_EQ(std::erase(now_keys, std::string("/config/") + since), 1u) << since;
   }
   EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);

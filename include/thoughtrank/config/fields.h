@@ -141,6 +141,7 @@ struct ConfigOrigin {
 struct ConfigSource {
   std::string file;               // path of the YAML file; empty: defaults and `sets` only
   std::vector<std::string> sets;  // "judge.max_usd=5"
+  std::string sets_folder = {};   // of relative paths in `sets`; empty: the working directory
 };
 
 // Fills `visit`'s options from the source. Every problem (unknown, duplicate, wrong type, out of

@@ -95,12 +95,29 @@ struct JudgeOptions {
 // Takes the judges' keys out of this process's environment; the judges find them later.
 void hide_judge_keys(const JudgeOptions& options);
 
+// What a study compares the recipe with: a choice that the judge has no part in, or thoughts that
+// have no part in the answer.
+enum class SelectControl : uint8_t {
+  none,
+  random_winner,      // any branch that could be judged, each as likely
+  likeliest_winner,   // the branch that the model itself finds likeliest
+  shuffled_thoughts,  // the judge's winners, each with the thought of another prompt's winner
+};
+inline constexpr EnumWords<SelectControl, 4> kSelectControls = {
+    {{SelectControl::none, "none"},
+     {SelectControl::random_winner, "random_winner"},
+     {SelectControl::likeliest_winner, "likeliest_winner"},
+     {SelectControl::shuffled_thoughts, "shuffled_thoughts"}}};
+// Says whether the judge's verdicts decide; where they do not, it is not asked about a round.
+[[nodiscard]] bool follows_judge(SelectControl control);
+
 struct SelectOptions {
   int64_t winners_per_prompt = 1;
   double max_regret = 0.25;
   double min_confidence = 0.6;
   std::optional<double> min_score;
   std::optional<double> min_lift;
+  SelectControl control = SelectControl::none;
   void visit(FieldVisitor& v);
 };
 

@@ -1,0 +1,66 @@
+// `study`: runs that differ in one thing each, over the same prompts, seeds and budget, so that
+// what a part of the recipe adds can be told from chance.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "thoughtrank/core/clock.h"
+#include "thoughtrank/data/study_rows.h"
+#include "thoughtrank/pipeline/config.h"
+
+namespace thoughtrank {
+
+// A task or an arm: a name and the keys of the config that it sets.
+struct StudyVariant {
+  std::string name;
+  std::string about;             // what it is, in words
+  std::vector<std::string> set;  // "train.method=lora", as --set takes it
+};
+
+struct StudyConfig {
+  std::string study_dir = "runs/study";
+  std::string config;  // of the run that all arms share
+  int64_t seeds = 3;
+  ReferenceMatch match = ReferenceMatch::numeric;
+  bool keep_weights = false;
+  std::vector<StudyVariant> tasks;
+  std::vector<StudyVariant> arms;
+  void visit(FieldVisitor& v);
+};
+
+// One run of a study.
+struct StudyRun {
+  std::string task;
+  std::string arm;
+  int64_t seed = 0;
+  RunConfig config;
+};
+
+// A loaded study. Runs stand seed by seed, then task by task, the first arm before the others.
+struct Study {
+  std::filesystem::path folder;
+  StudyDesign design;
+  ReferenceMatch match = ReferenceMatch::numeric;
+  std::vector<StudyRun> runs;
+};
+
+// Loads a study and the config of each of its runs. Error(kConfig) for every problem at once: names
+// that are no names of folders or stand twice, runs whose config is wrong; Error(kConfig |
+// kBadData) for a prompt whose answer cannot be compared with.
+[[nodiscard]] Study load_study(const ConfigSource& source);
+
+// Works on every run, in order. What is finished is skipped, what was begun goes on; round 1's
+// branches and the anchors are taken from the first arm where an arm would generate and judge the
+// same. After each run design.json and results.jsonl say what is there, then `after_run` is called.
+// An arm whose training or judge ends a round for good is told and left, so that the others go on;
+// its Error is thrown at the end. Returns false when all had been finished before.
+bool run_study(const Study& study,
+               Clock& clock,
+               StopFlag& stop,
+               const std::function<void()>& after_run);
+
+}  // namespace thoughtrank

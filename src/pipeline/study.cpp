@@ -1,0 +1,166 @@
+#include "thoughtrank/pipeline/study.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/judge/reference.h"
+#include "thoughtrank/pipeline/fork.h"
+#include "thoughtrank/pipeline/run.h"
+
+namespace thoughtrank {
+
+namespace {
+
+using Answers = std::map<std::string, std::string>;  // of the prompts, by id
+
+Answers answers_of(const PromptOptions& prompts) {
+  Answers answers;
+  for (PromptRow& row : read_prompt_file(prompts.path, prompts.drop_repeats)) {
+    answers[row.prompt_id] = std::move(row.answer);
+  }
+  return answers;
+}
+
+// Reads what one run has published.
+class RunResults {
+ public:
+  RunResults(const StudyRun& run, ReferenceMatch match)
+      : run_(run),
+        match_(match),
+        folder_(run.config.run_dir),
+        answers_(answers_of(run.config.prompts)) {}
+
+  void add_to(std::vector<StudyRow>& rows) const {
+    add_untrained(rows);
+    for (int64_t round = 1; round <= run_.config.rounds; ++round) add_round(rows, round);
+  }
+
+ private:
+  [[nodiscard]] StudyRow begin_row(int64_t round, AnswerForm form) const {
+    StudyRow row;
+    row.task = run_.task;
+    row.arm = run_.arm;
+    row.seed = run_.seed;
+    row.round = round;
+    row.form = form;
+    return row;
+  }
+
+  void add_answer(StudyRow& row, const EvalRow& answer) const {
+    const auto reference = answers_.find(answer.prompt_id);
+    if (reference == answers_.end()) {
+      fail(ExitCode::kBadData,
+           "{}: the held-out prompt '{}' is not in {} any more",
+           folder_.root().string(),
+           answer.prompt_id,
+           run_.config.prompts.path);
+    }
+    row.prompt_ids.push_back(answer.prompt_id);
+    row.right.push_back(matches_reference(answer.answer, reference->second, match_) ? 1 : 0);
+  }
+
+  void add_untrained(std::vector<StudyRow>& rows) const {
+    const fs::path file = folder_.file(0, RoundFile::forms);
+    if (!fs::exists(file)) return;
+    std::map<AnswerForm, StudyRow> by_form;
+    for (const FormRow& answer : read_rows<FormRow>(file)) {
+      const auto [row, is_new] = by_form.try_emplace(answer.form);
+      if (is_new) row->second = begin_row(0, answer.form);
+      add_answer(row->second, answer);
+    }
+    for (auto& [form, row] : by_form) rows.push_back(std::move(row));
+  }
+
+  void add_round(std::vector<StudyRow>& rows, int64_t round) const {
+    const fs::path file = folder_.file(round, RoundFile::eval);
+    if (!fs::exists(file)) return;
+    StudyRow row = begin_row(round, AnswerForm::thought);
+    for (const EvalRow& answer : read_rows<EvalRow>(file)) add_answer(row, answer);
+    const fs::path summary = folder_.file(round, RoundFile::summary);
+    const std::string where = summary.string();
+    const Json right = require(parse_json(read_file(summary), where), "right", where);
+    if (!right.is_null()) {
+      row.branches = require_int(right, "branches", 0, INT64_MAX, where);
+      row.branches_right = require_int(right, "branches_right", 0, INT64_MAX, where);
+    }
+    rows.push_back(std::move(row));
+  }
+
+  const StudyRun& run_;
+  ReferenceMatch match_;
+  RunFolder folder_;
+  Answers answers_;
+};
+
+void publish_results(const Study& study) {
+  std::vector<StudyRow> rows;
+  for (const StudyRun& run : study.runs) RunResults(run, study.match).add_to(rows);
+  publish_file(study.folder / kStudyDesign, to_json(study.design).dump(2) + "\n");
+  publish_rows(study.folder / kStudyResults, rows);
+}
+
+bool is_begun(const RunConfig& config) {
+  return fs::exists(config.run_dir) && !fs::is_empty(config.run_dir);
+}
+
+// Takes over what the arm has in common with the first one, if the run is not begun yet.
+void share_with_first(const StudyRun& run, const StudyRun& first) {
+  if (&run == &first || is_begun(run.config) || !is_begun(first.config)) return;
+  try {
+    fork_run(run.config, {.from = first.config.run_dir, .round = 1});
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kConfig) throw;
+    log_info("{} shares nothing with {}: {}", run.arm, first.arm, error.what());
+  }
+}
+
+const StudyRun& first_arm_of(const Study& study, const StudyRun& run) {
+  return *std::find_if(study.runs.begin(), study.runs.end(), [&](const StudyRun& other) {
+    return other.task == run.task && other.seed == run.seed;
+  });
+}
+
+// What ends one arm and says nothing about the others.
+bool is_of_one_arm(ExitCode code) {
+  return code == ExitCode::kTrainingHealth || code == ExitCode::kJudge;
+}
+
+}  // namespace
+
+bool run_study(const Study& study,
+               Clock& clock,
+               StopFlag& stop,
+               const std::function<void()>& after_run) {
+  fs::create_directories(study.folder);
+  std::optional<Error> failure;
+  bool has_worked = false;
+  for (size_t n = 0; n < study.runs.size(); ++n) {
+    const StudyRun& run = study.runs[n];
+    log_info("study, run {} of {}: {}, {}, seed {}",
+             n + 1,
+             study.runs.size(),
+             run.task,
+             run.arm,
+             run.seed);
+    fs::create_directories(fs::path(run.config.run_dir).parent_path());
+    try {
+      share_with_first(run, first_arm_of(study, run));
+      has_worked = run_rounds(run.config, clock, stop) || has_worked;
+    } catch (const Error& error) {
+      if (!is_of_one_arm(error.code())) throw;
+      log_warning("{}, {}, seed {} ends here: {}", run.task, run.arm, run.seed, error.what());
+      if (!failure) failure = error;
+    }
+    publish_results(study);
+    after_run();
+  }
+  if (failure) throw *failure;
+  return has_worked;
+}
+
+}  // namespace thoughtrank

@@ -1,0 +1,151 @@
+// study.yaml, and the configs of the runs that it describes.
+#include <map>
+#include <regex>
+#include <set>
+
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/pipeline/study.h"
+
+namespace thoughtrank {
+
+namespace {
+
+void visit_variant(StudyVariant& variant, FieldVisitor& v) {
+  v.text("name", variant.name, "of a folder, of a row of the table");
+  v.text("about", variant.about, "what it is, as a sentence names it: a random winner");
+  v.texts("set", variant.set, "keys of the config with their values, as --set takes them");
+}
+
+// Problems of the study and its runs, a line each.
+class Problems {
+ public:
+  explicit Problems(std::string file) : file_(std::move(file)) {}
+  void need(bool holds, const std::string& problem) {
+    if (!holds) lines_.push_back(file_.empty() ? problem : file_ + ": " + problem);
+  }
+  // Runs of an arm, and often all runs, have the same problem.
+  void add(const std::string& task, const std::string& arm, const std::string& problem) {
+    runs_[problem].insert(fmt::format("task {}, arm {}", task, arm));
+  }
+  void throw_if_any() const {
+    std::string text;
+    const auto add_line = [&](const std::string& line) {
+      text += (text.empty() ? "" : "\n") + line;
+    };
+    for (const std::string& line : lines_) add_line(line);
+    for (const auto& [problem, runs] : runs_) {
+      const std::string others =
+          runs.size() < 2 ? "" : fmt::format(" and {} others", runs.size() - 1);
+      add_line(fmt::format("{}{}: {}", *runs.begin(), others, problem));
+    }
+    if (!text.empty()) throw Error(ExitCode::kConfig, text);
+  }
+
+ private:
+  std::string file_;
+  std::vector<std::string> lines_;
+  std::map<std::string, std::set<std::string>> runs_;  // by problem
+};
+
+void check_names(Problems& problems,
+                 const char* key,
+                 const std::vector<StudyVariant>& variants,
+                 const std::regex& allowed) {
+  std::set<std::string> names;
+  problems.need(!variants.empty(), fmt::format("'{}' is missing: a list of name and set", key));
+  for (const StudyVariant& variant : variants) {
+    problems.need(
+        std::regex_match(variant.name, allowed),
+        fmt::format("'{}': a name should be letters, digits and _, found '{}'", key, variant.name));
+    problems.need(names.insert(variant.name).second,
+                  fmt::format("'{}': the name '{}' stands twice", key, variant.name));
+  }
+}
+
+StudyRun make_run(const StudyConfig& study,
+                  const std::string& folder,
+                  const StudyVariant& task,
+                  const StudyVariant& arm,
+                  int64_t seed) {
+  ConfigSource source{.file = study.config, .sets = task.set, .sets_folder = folder};
+  source.sets.insert(source.sets.end(), arm.set.begin(), arm.set.end());
+  RunConfig config = load_config(source);
+  config.seed += seed - 1;
+  if (!study.keep_weights) config.checkpoint.keep = 0;
+  config.run_dir =
+      (fs::path(study.study_dir) / task.name / fmt::format("{}-{}", arm.name, seed)).string();
+  return {.task = task.name, .arm = arm.name, .seed = seed, .config = std::move(config)};
+}
+
+// What is measured must be measurable, whatever judges the arms have.
+void require_answers(const Study& study) {
+  std::set<std::string> seen;
+  for (const StudyRun& run : study.runs) {
+    const PromptOptions& prompts = run.config.prompts;
+    if (!seen.insert(prompts.path).second) continue;
+    for (const PromptRow& row : read_prompt_file(prompts.path, prompts.drop_repeats)) {
+      require_reference(row, study.match);
+    }
+  }
+}
+
+}  // namespace
+
+void StudyConfig::visit(FieldVisitor& v) {
+  v.path("study_dir", study_dir, "where the runs and the results live; the same folder resumes it");
+  v.path("config", config, "the config (round.yaml) that all runs share");
+  v.integer("seeds",
+            seeds,
+            {1, 99},
+            "runs of each arm on each task: the config's seed and those after it");
+  v.choice("match",
+           match,
+           kReferenceMatches,
+           "how a held-out answer is compared with the prompt's own, whatever judge an arm has");
+  v.boolean("keep_weights",
+            keep_weights,
+            "false: weights are removed once they are measured; true: as checkpoint.keep says");
+  v.groups("tasks", tasks, visit_variant, "what is asked: prompts, and whatever else they need");
+  v.groups("arms",
+           arms,
+           visit_variant,
+           "what is compared; the first arm is the recipe, the others are compared with it");
+}
+
+Study load_study(const ConfigSource& source) {
+  StudyConfig config;
+  load_fields(source, [&](FieldVisitor& v) { config.visit(v); });
+  Problems problems(source.file);
+  problems.need(!config.config.empty(), "'config' is missing: the config that all runs share");
+  check_names(problems, "tasks", config.tasks, std::regex("[A-Za-z0-9_]{1,40}"));
+  check_names(problems, "arms", config.arms, std::regex("[A-Za-z0-9_]{1,40}"));
+  problems.throw_if_any();
+
+  const std::string folder = fs::absolute(source.file).parent_path().string();
+  Study study{.folder = config.study_dir, .design = {}, .match = config.match, .runs = {}};
+  for (int64_t seed = 1; seed <= config.seeds; ++seed) {
+    study.design.seeds.push_back(seed);
+    for (const StudyVariant& task : config.tasks) {
+      for (const StudyVariant& arm : config.arms) {
+        try {
+          study.runs.push_back(make_run(config, folder, task, arm, seed));
+        } catch (const Error& error) {
+          problems.add(task.name, arm.name, error.what());
+        }
+      }
+    }
+  }
+  problems.throw_if_any();
+  for (const StudyVariant& task : config.tasks) study.design.tasks.push_back(task.name);
+  for (const StudyVariant& arm : config.arms) study.design.arms.push_back({arm.name, arm.about});
+  study.design.rounds = study.runs.front().config.rounds;
+  for (const StudyRun& run : study.runs) {
+    if (run.config.rounds == study.design.rounds && run.config.prompts.holdout > 0) continue;
+    problems.add(run.task, run.arm, "all runs should have the same 'rounds', and held-out prompts");
+  }
+  problems.throw_if_any();
+  require_answers(study);
+  return study;
+}
+
+}  // namespace thoughtrank
