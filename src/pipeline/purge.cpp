@@ -36,7 +36,9 @@ void remove_weights(const fs::path& checkpoint) {
 }  // namespace
 
 void purge_checkpoints(Session& session, int64_t newest_round) {
-  const int64_t keep = session.config.checkpoint.keep;
+  // The next round starts from the newest one, whatever is kept.
+  const bool is_last = newest_round == session.config.rounds;
+  const int64_t keep = std::max<int64_t>(session.config.checkpoint.keep, is_last ? 0 : 1);
   for (int64_t round = 1; round <= newest_round - keep; ++round) {
     const fs::path checkpoint = session.folder.checkpoint(round);
     const bool is_needed = session.log.finished(round, Stage::evaluate) == nullptr;

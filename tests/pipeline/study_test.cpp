@@ -100,13 +100,17 @@ TEST_F(StudyTest, WhatArmsHaveInCommonIsMadeOnce) {
 }
 
 TEST_F(StudyTest, WeightsAreRemovedOnceTheyAreMeasuredUnlessTheyAreToBeKept) {
-  const fs::path weights = tiny_.root() / "study" / "sums" / "chance-1" / "round-01" /
+  const std::string arms =
+      "  - {name: recipe, set: [rounds=2]}\n"
+      "  - {name: chance, set: [rounds=2, select.control=random_winner]}\n";
+  const fs::path weights = tiny_.root() / "study" / "sums" / "chance-1" / "round-02" /
                            "checkpoint" / "model.safetensors";
-  ASSERT_TRUE(run(two_arms()));
+  ASSERT_TRUE(run(load(arms)));
   EXPECT_TRUE(fs::exists(weights.parent_path()));
   EXPECT_FALSE(fs::exists(weights));
+  EXPECT_FALSE(run(load(arms))) << "nothing is made again for want of weights";
   fs::remove_all(tiny_.root() / "study");
-  ASSERT_TRUE(run(load("  - {name: recipe}\n  - {name: chance}\n", {"keep_weights=true"})));
+  ASSERT_TRUE(run(load(arms, {"keep_weights=true"})));
   EXPECT_TRUE(fs::exists(weights));
 }
 
