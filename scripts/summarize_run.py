@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 STAGES = ["generate", "judge", "train", "evaluate"]
-EVAL_COLUMNS = {"score": "held-out score", "win": "held-out win rate", "heldout_loss": "held-out loss"}
+EVAL_COLUMNS = {"score": "held-out score", "win": "held-out win rate", "heldout_loss": "loss without thought"}
 
 
 class BadRun(Exception):

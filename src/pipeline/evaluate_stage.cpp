@@ -5,6 +5,7 @@
 #include "pipeline/anchors.h"
 #include "pipeline/answer_forms.h"
 #include "pipeline/branch_store.h"
+#include "pipeline/drift.h"
 #include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
 #include "thoughtrank/core/log.h"
@@ -98,6 +99,8 @@ struct Answers {
   AnswerForm form = AnswerForm::thought;
   std::vector<EvalRow> rows;
   int64_t cut = 0;
+  std::vector<OutputRow> outputs;
+  TextLikelihood likelihood;  // of the outputs, after round 0
 };
 
 // The same targets in each round: the prompts' own answers, else the anchors.
@@ -136,6 +139,10 @@ std::vector<Answers> answer(Session& session,
       answers.rows.push_back(make_eval_row(outputs[n], round));
       answers.rows.back().heldout_loss = losses[n];
     }
+    if (round == 0) continue;
+    answers.likelihood =
+        likelihood_of(decoder, prompts_in_form(session, asking.form), outputs, session.stop);
+    answers.outputs = outputs;
   }
   return forms;
 }
@@ -221,7 +228,12 @@ StageReport evaluate_stage(Session& session, int64_t round) {
   const std::string cut = heldout_cut_text(answers.cut, count, round);
   if (!cut.empty()) log_warning("{}", cut);
   report.facts = {{"cut", answers.cut}, {"answers", count}};
-  if (round == 0) report.facts["anchor"] = word_of(answers.form, kAnswerForms);
+  if (round == 0) {
+    report.facts["anchor"] = word_of(answers.form, kAnswerForms);
+  } else {
+    report.facts["kl_to_round_0"] = kl_to_untrained(
+        session, prompts_in_form(session, answers.form), answers.outputs, answers.likelihood);
+  }
   publish_rows(session.folder.file(round, RoundFile::eval), answers.rows);
   return report;
 }

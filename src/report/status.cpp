@@ -122,11 +122,15 @@ void read_forms(const RunFolder& folder, const RunLog& log, RoundStatus& round) 
   }
 }
 
-// Of runs whose journal says so.
-void read_cut(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
+// What the journal says of an evaluation; runs of earlier versions say less.
+void read_evaluation(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
   const Json* record = log.finished(round.round, Stage::evaluate);
-  if (record == nullptr || !record->contains("cut")) return;
+  if (record == nullptr) return;
   const std::string where = folder.journal().string();
+  if (record->contains("kl_to_round_0")) {
+    round.kl_to_round_0 = require_number(*record, "kl_to_round_0", where);
+  }
+  if (!record->contains("cut")) return;
   round.heldout_cut = require_int(*record, "cut", 0, INT64_MAX, where);
   round.heldout_answers = require_int(*record, "answers", 0, INT64_MAX, where);
 }
@@ -181,7 +185,7 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   read_training(folder, log, round);
   read_evaluation(folder, round);
   if (number == 0) read_forms(folder, log, round);
-  read_cut(folder, log, round);
+  read_evaluation(folder, log, round);
   round.audit = read_audit(folder, number);
   round.summary = read_summary(folder, number);
   return round;

@@ -71,6 +71,7 @@ std::vector<std::string> result_row(const RoundStatus& round) {
           losses(round),
           interval(heldout),
           interval(round.heldout_loss),
+          round.kl_to_round_0 ? fmt::format("{:.3f}", *round.kl_to_round_0) : "-",
           round.usd == 0 ? "-" : fmt::format("{:.4f}", round.usd)};
 }
 
@@ -165,7 +166,8 @@ std::string format_status(const RunStatus& status) {
        "steps",
        "loss on winners",
        compares ? "held-out win rate [95 %]" : "held-out score [95 %]",
-       "held-out loss [95 %]",
+       "loss without thought [95 %]",
+       "KL to round 0",
        "usd"}};
   for (const RoundStatus& round : status.history) results.push_back(result_row(round));
   std::string text = fmt::format("{}  {} rounds, judge {}: {}\n\n",

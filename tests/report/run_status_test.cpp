@@ -111,6 +111,21 @@ TEST_F(RunStatusTest, TrainingShowsItsLossesAndTheNewestCheckpointThatIsThere) {
   EXPECT_FALSE(says("newest checkpoint"));
 }
 
+TEST_F(RunStatusTest, TheDistanceFromTheUntrainedModelIsShownWhereTheJournalHasIt) {
+  finish(1, "evaluate");  // of an earlier version
+  EXPECT_FALSE(status().history[1].kl_to_round_0.has_value());
+  log({{"event", "stage_finished"},
+       {"round", 2},
+       {"stage", "evaluate"},
+       {"seconds", 1.0},
+       {"units", 1},
+       {"unit", "tokens"},
+       {"files", Json::object()},
+       {"kl_to_round_0", 0.4321}});
+  EXPECT_EQ(status().history[2].kl_to_round_0, 0.4321);
+  EXPECT_TRUE(says("0.432")) << text();
+}
+
 TEST_F(RunStatusTest, HeldOutPromptsWithoutAValueAreLeftOut) {
   log({{"event", "run_started"}});
   EvalRow scored = eval_of("a"), other = eval_of("b"), bare = eval_of("c");

@@ -44,9 +44,10 @@ struct RoundStatus {
   int64_t rows = 0, steps = 0;
   std::optional<double> loss_before, loss_after;
   double usd = 0;
-  std::optional<MeanWithInterval> score;     // held-out, pointwise judges
-  std::optional<MeanWithInterval> win_rate;  // held-out, ranking judges, against round 0
-  std::optional<MeanWithInterval> heldout_loss;
+  std::optional<MeanWithInterval> score;         // held-out, pointwise judges
+  std::optional<MeanWithInterval> win_rate;      // held-out, ranking judges, against round 0
+  std::optional<MeanWithInterval> heldout_loss;  // of the answer without a thought
+  std::optional<double> kl_to_round_0;           // nats a token, along the held-out answers
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
   std::vector<FormStatus> forms;                 // of round 0
   bool forms_are_wins = false;                   // not scores
