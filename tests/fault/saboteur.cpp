@@ -118,13 +118,14 @@ void cut_power(int fd) {
   ::kill(::getpid(), SIGKILL);
 }
 
-void acknowledge(int fd) {
+// `size`: the file's when its sync began. What another thread has added since is not acknowledged.
+void acknowledge(int fd, off_t size) {
   static std::atomic<long> syncs = 0;
   const char *log = ::getenv("SABOTAGE_LOG"), *disk = ::getenv("SABOTAGE_DISK");
   const Path path(fd);
   if (log == nullptr || disk == nullptr || ::strncmp(path.text, disk, ::strlen(disk)) != 0) return;
   char line[4200];
-  const int length = ::snprintf(line, sizeof line, "%ld %s\n", long{size_of(fd)}, path.text);
+  const int length = ::snprintf(line, sizeof line, "%ld %s\n", long{size}, path.text);
   const int out = ::open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   (void)!::write(out, line, static_cast<size_t>(length));
   ::close(out);
@@ -147,9 +148,10 @@ int sync_with(const char* name, int fd) {
   if (breaks("hang")) hang();
   if (breaks("spoil_weights")) spoil(fd);
   if (breaks("no_folder_sync") && is_folder(Path(fd).text)) return refused();
+  const off_t size = size_of(fd);
   int result = breaks("no_sync") ? 0 : real<int (*)(int)>(name)(fd);
   if (breaks("blind_errors")) result = 0;
-  if (result == 0) acknowledge(fd);
+  if (result == 0) acknowledge(fd, size);
   return result;
 }
 

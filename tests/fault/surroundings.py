@@ -50,6 +50,8 @@ def wait_for_file(process, path):
 
 def is_halted_with_lock(process, run):
     """Halts a run where it is, and tells whether it was in possession of the lock by name then."""
+    if process.poll() is not None:
+        return False
     process.send_signal(signal.SIGSTOP)
     state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     return state.si_code == os.CLD_STOPPED and (run / "LOCK.held").exists()
