@@ -49,7 +49,8 @@ struct LoadedModel {
                                                              .generate = config.generate,
                                                              .eos_ids = texts.eos_ids,
                                                              .model_sha256 = "",
-                                                             .round = 0});
+                                                             .round = 0,
+                                                             .seed = config.seed});
   }
 
   static RunConfig config_of(const ModelCommandOptions& options) {

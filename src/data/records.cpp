@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kLargestCount = int64_t{1} << 53;  // exact in every JSON reader
 constexpr int64_t kLargestId = std::numeric_limits<int32_t>::max();
-constexpr int64_t kLastBranch = 61;
+constexpr int64_t kLastBranch = kMostChars * kMostSamples - 1;
 
 constexpr Rule kName = {.may_be_empty = false};
 constexpr Rule kCount = {.lowest = 0, .highest = kLargestCount};

@@ -15,11 +15,13 @@ Branch::Branch(int64_t group, BranchStart start)
                 .cause = BreakCause::none,
                 .error = ""},
       first_of_(std::move(start.first_of)),
+      sampling_(start.sampling),
       max_tokens_(start.max_tokens),
       is_finished_(std::ssize(finished_.token_ids) >= max_tokens_) {}
 
 void Branch::add(const TokenChoice& choice) {
   first_of_.clear();
+  ++choices_;
   std::deque<int64_t> forced;
   add_one(choice, forced);
   while (!is_finished_ && !forced.empty()) {

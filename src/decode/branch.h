@@ -22,6 +22,10 @@ class Branch {
   // The candidates of the next token; empty: the whole vocabulary.
   [[nodiscard]] const std::vector<int64_t>& candidates() const { return first_of_; }
 
+  [[nodiscard]] const Sampling& sampling() const { return sampling_; }
+  // The number of tokens that were added by add() or add_candidate() so far.
+  [[nodiscard]] int64_t choices() const { return choices_; }
+
   [[nodiscard]] int64_t read() const { return read_; }
   [[nodiscard]] int64_t unread() const { return std::ssize(finished_.token_ids) - read_; }
   void mark_read(int64_t tokens) { read_ += tokens; }
@@ -42,7 +46,9 @@ class Branch {
 
   FinishedBranch finished_;
   std::vector<int64_t> first_of_;
+  Sampling sampling_;
   int64_t max_tokens_;
+  int64_t choices_ = 0;
   int64_t read_ = 0;
   bool is_finished_;
 };

@@ -3,8 +3,10 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "decode/sampling.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/kernels/row_ops.h"
 #include "thoughtrank/kernels/vocabulary.h"
@@ -154,26 +156,27 @@ at::Tensor BranchRun::read(const Reading& reading) {
 }
 
 void BranchRun::choose(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
-  Choice free, bound;
+  Choice best, bound, drawn;
   for (size_t i = 0; i < choosers.size(); ++i) {
-    const bool is_free = slots_[choosers[i]].branch.candidates().empty();
-    Choice& choice = is_free ? free : bound;
+    const Branch& branch = slots_[choosers[i]].branch;
+    Choice& choice = !branch.candidates().empty()        ? bound
+                     : branch.sampling().temperature > 0 ? drawn
+                                                         : best;
     choice.slots.push_back(choosers[i]);
     choice.rows.push_back(static_cast<int64_t>(i));
   }
-  if (bound.slots.empty()) return choose_freely(choosers, hidden);
-  if (!free.slots.empty()) choose_freely(free.slots, copy_rows(hidden, free.rows));
-  const at::Tensor logits = model_.logits(copy_rows(hidden, bound.rows));  // (bound, V)
-  for (size_t i = 0; i < bound.slots.size(); ++i) {
-    const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
-    slots_[bound.slots[i]].branch.add_candidate(row);
-  }
+  const auto rows_of = [&](const Choice& choice) {
+    return choice.rows.size() == choosers.size() ? hidden : copy_rows(hidden, choice.rows);
+  };
+  if (!best.slots.empty()) choose_best(best, rows_of(best));
+  if (!bound.slots.empty()) choose_among_candidates(bound, rows_of(bound));
+  if (!drawn.slots.empty()) draw(drawn, rows_of(drawn));
 }
 
-void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden) {
+void BranchRun::choose_best(const Choice& choice, const at::Tensor& hidden) {
   const auto rows = model_.read_vocabulary(hidden, /*wanted=*/{});
-  for (size_t i = 0; i < choosers.size(); ++i) {
-    Branch& branch = slots_[choosers[i]].branch;
+  for (size_t i = 0; i < choice.slots.size(); ++i) {
+    Branch& branch = slots_[choice.slots[i]].branch;
     const VocabularyRow& row = rows[i];
     if (!row.is_finite) {
       branch.break_off_as_not_finite();
@@ -183,6 +186,34 @@ void BranchRun::choose_freely(const std::vector<size_t>& choosers, const at::Ten
                 .is_forced = false,
                 .log_probability = row.best_logit - row.log_sum_exp,
                 .margin = static_cast<double>(row.best_logit) - row.second_logit});
+  }
+}
+
+void BranchRun::choose_among_candidates(const Choice& choice, const at::Tensor& hidden) {
+  const at::Tensor logits = model_.logits(hidden);  // (choosers, V)
+  for (size_t i = 0; i < choice.slots.size(); ++i) {
+    const float* row = logits.const_data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1);
+    slots_[choice.slots[i]].branch.add_candidate(row);
+  }
+}
+
+void BranchRun::draw(const Choice& choice, const at::Tensor& hidden) {
+  const at::Tensor logits = model_.logits(hidden);  // (choosers, V)
+  std::vector<std::optional<TokenChoice>> tokens(choice.slots.size());
+  model_.threads().for_each(std::ssize(choice.slots), [&](int64_t i) {
+    const Branch& branch = slots_[choice.slots[static_cast<size_t>(i)]].branch;
+    tokens[static_cast<size_t>(i)] = draw_token(logits.const_data_ptr<float>() + i * logits.size(1),
+                                                logits.size(1),
+                                                branch.sampling(),
+                                                branch.choices());
+  });
+  for (size_t i = 0; i < choice.slots.size(); ++i) {
+    Branch& branch = slots_[choice.slots[i]].branch;
+    if (tokens[i]) {
+      branch.add(*tokens[i]);
+    } else {
+      branch.break_off_as_not_finite();
+    }
   }
 }
 

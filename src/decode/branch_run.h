@@ -77,7 +77,9 @@ class BranchRun : private SlotKeeper {
   void add_rows(Slot& slot, int64_t rows, Reading& reading);
   [[nodiscard]] at::Tensor read(const Reading& reading);
   void choose(const std::vector<size_t>& choosers, const at::Tensor& hidden);
-  void choose_freely(const std::vector<size_t>& choosers, const at::Tensor& hidden);
+  void choose_best(const Choice& choice, const at::Tensor& hidden);
+  void choose_among_candidates(const Choice& choice, const at::Tensor& hidden);
+  void draw(const Choice& choice, const at::Tensor& hidden);
   void hand_over_finished();
 
   PackedLlama& model_;

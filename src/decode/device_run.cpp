@@ -102,6 +102,9 @@ void DeviceRun::forget_unless_used(SharedText& shared) {
 }
 
 void DeviceRun::occupy(Decodable one) {
+  if (one.branch.sampling().temperature > 0) {
+    fail(ExitCode::kConfig, "a device draws no tokens: a temperature above 0 needs the CPU");
+  }
   const auto slot =
       std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.serial == 0; });
   slot->serial = ++admitted_;

@@ -56,6 +56,7 @@ class PackedLlama {
                                                            const std::vector<int64_t>& wanted);
   [[nodiscard]] const LlamaConfig& config() const { return config_; }
   [[nodiscard]] KvPool& kv_pool() { return pool_; }
+  [[nodiscard]] ThreadPool& threads() { return threads_; }
   [[nodiscard]] int64_t most_rows() const { return most_rows_; }
 
  private:

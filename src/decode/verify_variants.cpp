@@ -19,7 +19,8 @@ BranchStart make_start(int64_t number, const VerifyHead& head, int64_t new_token
           .head_ids = head.ids,
           .first_of = head.first_of,
           .max_tokens = head_tokens + new_tokens,
-          .rule = std::make_unique<TokenRecorder>()};
+          .rule = std::make_unique<TokenRecorder>(),
+          .sampling = head.sampling};
 }
 
 BranchGroup empty_group(int64_t number, const VerifyGroup& group) {

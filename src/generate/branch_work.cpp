@@ -5,6 +5,7 @@
 
 #include "generate/token_bytes.h"
 #include "thoughtrank/core/error.h"
+#include "thoughtrank/core/random.h"
 #include "thoughtrank/core/utf8.h"
 
 namespace thoughtrank {
@@ -65,7 +66,16 @@ BranchWork::BranchWork(Generator::Setup setup, int64_t vocab_size)
       direct_(no_head()),
       plan_(make_plan(setup_)) {}
 
-BranchStart BranchWork::make_start(int64_t branch,
+// Its random numbers follow from the seed, the round, the prompt and the branch.
+Sampling BranchWork::sampling_of(const PromptRow& prompt, int64_t branch) const {
+  return {.temperature = setup_.generate.temperature,
+          .top_p = setup_.generate.top_p,
+          .stream = stable_hash(
+              fmt::format("{} {} {} {}", setup_.seed, setup_.round, branch, prompt.prompt_id))};
+}
+
+BranchStart BranchWork::make_start(const PromptRow& prompt,
+                                   int64_t branch,
                                    const HeadFamily& family,
                                    TokenIds head_ids) const {
   const Head& head = family.heads[static_cast<size_t>(branch)];
@@ -78,7 +88,8 @@ BranchStart BranchWork::make_start(int64_t branch,
           .rule = std::make_unique<ThoughtRule>(plan_,
                                                 ThoughtStart{.has_thought = family.has_thought,
                                                              .thought = head.thought,
-                                                             .takes_first = takes_first})};
+                                                             .takes_first = takes_first}),
+          .sampling = &family == &branches_ ? sampling_of(prompt, branch) : Sampling{}};
 }
 
 std::optional<BranchGroup> BranchWork::make_group(
@@ -91,7 +102,7 @@ std::optional<BranchGroup> BranchWork::make_group(
     const Head& head = family.heads[static_cast<size_t>(branch)];
     Sequence sequence = cut_sequence(prompt, head, family.shared);
     group.shared_ids = std::move(sequence.shared);
-    group.branches.push_back(make_start(branch, family, std::move(sequence.own)));
+    group.branches.push_back(make_start(prompt, branch, family, std::move(sequence.own)));
   }
   if (group.branches.empty()) return std::nullopt;
   return group;

@@ -39,9 +39,11 @@ class BranchWork {
                                    const FinishedBranch& finished) const;
 
  private:
-  [[nodiscard]] BranchStart make_start(int64_t branch,
+  [[nodiscard]] BranchStart make_start(const PromptRow& prompt,
+                                       int64_t branch,
                                        const HeadFamily& family,
                                        TokenIds head_ids) const;
+  [[nodiscard]] Sampling sampling_of(const PromptRow& prompt, int64_t branch) const;
 
   Generator::Setup setup_;
   HeadFamily branches_, open_, direct_;

@@ -82,6 +82,10 @@ class BreakLog {
 
 void BranchOptions::visit(FieldVisitor& v) {
   v.text("chars", chars, "characters a thought is forced to begin with, one branch each");
+  v.integer("samples_per_char",
+            samples_per_char,
+            {1, kMostSamples},
+            "branches of each character; more than one needs a generate.temperature");
   v.text("open", open, "the tag before the thought");
   v.text("close", close, "the tag after the thought");
   v.choice("mode",
@@ -95,6 +99,14 @@ void GenerateOptions::visit(FieldVisitor& v) {
   v.integer("thought_tokens", thought_tokens, {0, 1 << 20}, "most tokens of a thought");
   v.integer("answer_tokens", answer_tokens, {1, 1 << 20}, "most tokens of an answer");
   v.boolean("loop_rule", loop_rule, "end a thought or answer that repeats itself 8 times");
+  v.number("temperature",
+           temperature,
+           {0, 100},
+           "of a branch's tokens; 0: the most probable one. Held-out answers are always greedy");
+  v.number("top_p",
+           top_p,
+           {1e-6, 1},
+           "draw from the fewest most probable tokens with so much probability together");
   v.auto_integer("slots", slots, {16, 1024}, "branches decoded at once, a multiple of 16");
 }
 
@@ -166,6 +178,10 @@ void Generator::generate_greedy(const std::vector<PromptRow>& prompts,
       progress);
 }
 
+int64_t branches_per_prompt(const BranchOptions& branches) {
+  return std::ssize(expand_chars(branches.chars)) * branches.samples_per_char;
+}
+
 std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
                                        int64_t vocab_size,
                                        const std::vector<PromptRow>& prompts) {
@@ -175,7 +191,7 @@ std::vector<VerifyGroup> verify_groups(const Generator::Setup& setup,
     auto group = work.make_group(prompt, work.branches(), [](int64_t) { return true; });
     VerifyGroup made{.shared_ids = std::move(group->shared_ids), .heads = {}};
     for (BranchStart& start : group->branches) {
-      made.heads.push_back({std::move(start.head_ids), std::move(start.first_of)});
+      made.heads.push_back({std::move(start.head_ids), std::move(start.first_of), start.sampling});
     }
     groups.push_back(std::move(made));
   }

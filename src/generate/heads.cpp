@@ -92,7 +92,8 @@ HeadFamily branch_heads(const Tokenizer& tokenizer,
   HeadFamily family;
   for (const std::string& character : expand_chars(branches.chars)) {
     check_close(branches, branches.open + character);
-    family.heads.push_back(make_head(tokenizer, branches, character, limits));
+    const Head head = make_head(tokenizer, branches, character, limits);
+    family.heads.insert(family.heads.end(), static_cast<size_t>(branches.samples_per_char), head);
   }
   family.shared = shared_length(family.heads);
   return family;

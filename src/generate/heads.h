@@ -34,8 +34,8 @@ struct TokenLimits {
   std::vector<int64_t> eos_ids;  // never the first token of a thought
 };
 
-// One head for each of branches.chars, in that order. Error(kConfig) when chars, tags and mode do
-// not go together with each other or with the tokenizer.
+// samples_per_char heads for each of branches.chars, in that order. Error(kConfig) when chars, tags
+// and mode do not go together with each other or with the tokenizer.
 [[nodiscard]] HeadFamily branch_heads(const Tokenizer& tokenizer,
                                       const BranchOptions& branches,
                                       const TokenLimits& limits);

@@ -122,6 +122,17 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(!config.generate.slots || *config.generate.slots % 16 == 0,
        fmt::format("'generate.slots' should be auto or a multiple of 16, found {}",
                    config.generate.slots.value_or(0)));
+  const bool draws = config.generate.temperature > 0;
+  need(
+      draws || config.branches.samples_per_char == 1,
+      fmt::format("'branches.samples_per_char: {}' needs 'generate.temperature': at 0 all branches "
+                  "of a character are the same",
+                  config.branches.samples_per_char));
+  need(
+      draws || config.generate.top_p == 1,
+      fmt::format("'generate.top_p: {}' needs 'generate.temperature': at 0 the most probable token "
+                  "is taken",
+                  config.generate.top_p));
   need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
        "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
   for (const JudgeServer& judge : all_judges(config.judge)) {

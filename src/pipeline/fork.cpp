@@ -113,9 +113,11 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   const Json& before = require(record, "config", where);
   const Json& frozen = require(record, "frozen", where);
   const Json& digests = require(record, "sha256", where);
-  const Json now = config_to_json(config);
+  const Json now = config_to_json(config), defaults = config_to_json({});
   for (const char* part : {"branches", "generate"}) {
-    if (before.value(part, Json()) != now.at(part)) return false;
+    Json then = defaults.at(part);  // of keys that came after the run began
+    then.update(before.value(part, Json::object()));
+    if (then != now.at(part)) return false;
   }
   const ComputeSetup compute = resolve_compute(config);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);

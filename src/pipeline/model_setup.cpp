@@ -9,10 +9,19 @@
 namespace thoughtrank {
 
 ComputeSetup resolve_compute(const RunConfig& config) {
-  return resolve_compute(ComputeOptions{.device = config.device,
-                                        .dtype = config.model.dtype,
-                                        .train_dtype = config.train.dtype,
-                                        .threads = config.threads});
+  ComputeSetup compute = resolve_compute(ComputeOptions{.device = config.device,
+                                                        .dtype = config.model.dtype,
+                                                        .train_dtype = config.train.dtype,
+                                                        .threads = config.threads});
+  if (config.generate.temperature > 0 && !at::Device(compute.device).is_cpu()) {
+    fail(
+        ExitCode::kConfig,
+        "generate.temperature {}: tokens are drawn on the CPU only so far, this run would generate "
+        "on {}. Set it to 0, or device: cpu",
+        config.generate.temperature,
+        compute.device);
+  }
+  return compute;
 }
 
 ComputeSetup resolve_compute(const RunConfig& config, const LlamaConfig& model) {

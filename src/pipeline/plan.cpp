@@ -157,7 +157,7 @@ void estimate_sizes(RunPlan& plan,
 JudgingSize judging_size(const RunConfig& config,
                          const PromptPlan& prompts,
                          const ModelTexts& texts) {
-  JudgingSize size{.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size()),
+  JudgingSize size{.branches = branches_per_prompt(config.branches),
                    .answer_tokens = config.generate.answer_tokens,
                    .heldout_tokens = budget_of(config, AnswerForm::direct).answer_tokens};
   for (const auto& round : prompts.rounds) {
@@ -253,7 +253,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.holdout = config.prompts.holdout;
   plan.rounds = config.rounds;
   plan.prompts_per_round = static_cast<int64_t>(prompts.rounds.front().size());
-  plan.branches = static_cast<int64_t>(expand_chars(config.branches.chars).size());
+  plan.branches = branches_per_prompt(config.branches);
   plan.longest_prompt = longest(prompts);
   plan.longest_shown = longest_shown(config, texts, prompts);
   plan.example_lines = describe_examples(config, prompts, texts);

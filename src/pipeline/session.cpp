@@ -233,7 +233,8 @@ Generator make_generator(const Session& session,
            .generate = budget.value_or(session.config.generate),
            .eos_ids = session.texts.eos_ids,
            .model_sha256 = model_sha256,
-           .round = round}};
+           .round = round,
+           .seed = session.config.seed}};
 }
 
 std::unique_ptr<Judge> open_judge(Session& session, int64_t round) {

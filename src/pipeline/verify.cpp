@@ -50,8 +50,11 @@ MakeDecoder decoder_maker(const RunConfig& config, ComputeSetup compute) {
 VerifyNames make_names(const RunConfig& config,
                        const ComputeSetup& compute,
                        const std::vector<PromptRow>& prompts) {
-  VerifyNames names{
-      .dtype = word_of(compute.dtype), .prompts = {}, .chars = expand_chars(config.branches.chars)};
+  VerifyNames names{.dtype = word_of(compute.dtype), .prompts = {}, .chars = {}};
+  for (const std::string& character : expand_chars(config.branches.chars)) {
+    names.chars.insert(
+        names.chars.end(), static_cast<size_t>(config.branches.samples_per_char), character);
+  }
   for (const PromptRow& prompt : prompts) names.prompts.push_back(prompt.prompt_id);
   return names;
 }
@@ -70,7 +73,8 @@ bool verify_generation(const RunConfig& config,
                                      .generate = config.generate,
                                      .eos_ids = texts.eos_ids,
                                      .model_sha256 = "",
-                                     .round = 0},
+                                     .round = 0,
+                                     .seed = config.seed},
                                     texts.model.vocab_size,
                                     prompts);
   Progress progress(

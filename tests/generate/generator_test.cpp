@@ -84,7 +84,7 @@ class GeneratorTest : public testing::Test {
 
 // What the reference makes of the branch of `row`.
 OutputRow GeneratorTest::plain_row(const Generator::Setup& setup, const OutputRow& row) const {
-  const auto& [chars, open, close, mode] = setup.branches;
+  const auto& [chars, samples, open, close, mode] = setup.branches;
   const TokenIds& prompt = prompts_[row.prompt_id == "p0" ? 0 : 1].token_ids;
   PlainGeneration plain(model_, setup);
   plain.guess(prompt, row.token_ids);
@@ -205,6 +205,52 @@ TEST_F(GeneratorTest, ATextCutInsideACharacterHasTheReplacement) {
   ASSERT_EQ(half.size(), 2u);  // one token for each byte
   EXPECT_EQ(token_text(*tokenizer_, half), "é");
   EXPECT_EQ(token_text(*tokenizer_, {half[0]}), "\xEF\xBF\xBD");
+}
+
+// Samples stand beside each other, character by character; what one draws follows from seed, round,
+// prompt and branch.
+TEST_F(GeneratorTest, SamplesOfACharacterAreBranchesOfTheirOwn) {
+  const auto rows_with = [&](int64_t seed, int64_t round, double temperature) {
+    Generator::Setup drawing = setup();
+    drawing.branches.chars = "abc";
+    drawing.branches.samples_per_char = 4;
+    drawing.generate.temperature = temperature;
+    drawing.seed = seed;
+    drawing.round = round;
+    Generator generator(decoder_, drawing);
+    EXPECT_EQ(generator.branch_count(), 12);
+    return generate(generator);
+  };
+  const auto texts_of = [](const Rows& rows) {
+    std::map<Key, TokenIds> ids;
+    for (const auto& [key, row] : rows) ids[key] = row.token_ids;
+    return ids;
+  };
+  const Rows rows = rows_with(7, 1, 1.5);
+  ASSERT_EQ(rows.size(), 24u);
+  std::map<std::string, std::set<TokenIds>> distinct;
+  for (const auto& [key, row] : rows) {
+    EXPECT_EQ(row.char_, std::string(1, "abc"[key.second / 4])) << key.second;
+    EXPECT_EQ(row.thought.substr(0, 1), row.char_);
+    distinct[row.char_ + row.prompt_id].insert(row.token_ids);
+  }
+  for (const auto& [character, texts] : distinct) EXPECT_GT(texts.size(), 1u) << character;
+  EXPECT_EQ(texts_of(rows_with(7, 1, 1.5)), texts_of(rows));
+  EXPECT_NE(texts_of(rows_with(8, 1, 1.5)), texts_of(rows));
+  EXPECT_NE(texts_of(rows_with(7, 2, 1.5)), texts_of(rows));
+  // What is left after an interruption is what would have been drawn.
+  std::set<Key> done;
+  for (const auto& [key, row] : rows) {
+    if (key.second % 3 == 0) done.insert(key);
+  }
+  Generator::Setup drawing = setup();
+  drawing.branches = {.chars = "abc", .samples_per_char = 4};
+  drawing.generate.temperature = 1.5;
+  drawing.seed = 7;
+  Generator generator(decoder_, drawing);
+  for (const auto& [key, row] : generate(generator, done)) {
+    EXPECT_EQ(row.token_ids, rows.at(key).token_ids);
+  }
 }
 
 }  // namespace

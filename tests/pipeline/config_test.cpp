@@ -52,6 +52,20 @@ TEST(Config, AllProblemsComeInOneMessageWithTheirPlaces) {
   }
 }
 
+TEST(Config, SamplesAndTopPNeedATemperature) {
+  const TemporaryFolder folder;
+  expect_error([&] { (void)load(folder, kLeast + "branches: {samples_per_char: 2}\n"); },
+               ExitCode::kConfig,
+               "'branches.samples_per_char: 2' needs 'generate.temperature'");
+  expect_error([&] { (void)load(folder, kLeast + "generate: {top_p: 0.9}\n"); },
+               ExitCode::kConfig,
+               "'generate.top_p: 0.9' needs 'generate.temperature'");
+  const RunConfig config =
+      load(folder,
+           kLeast + "branches: {samples_per_char: 2}\ngenerate: {top_p: 0.9, temperature: 0.7}\n");
+  EXPECT_EQ(branches_per_prompt(config.branches), 124);
+}
+
 TEST(Config, AJudgeHasNoDefaultKind) {
   const TemporaryFolder folder;
   for (const char* judge :

@@ -94,7 +94,10 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
                             "train/replay/path",
                             "train/replay/share",
                             "train/anchor/ema",
-                            "select/control"}) {
+                            "select/control",
+                            "branches/samples_per_char",
+                            "generate/temperature",
+                            "generate/top_p"}) {
     EXPECT_EQ(std::erase(now_keys, std::string("/config/") + since), 1u) << since;
   }
   EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);

@@ -108,6 +108,29 @@ TEST(RunRounds, AnInterruptedRunEndsAsAnUninterruptedOne) {
   EXPECT_EQ(results_of(run), results_of(whole));
 }
 
+// Three samples of each character, interrupted and at other slots and threads.
+TEST(RunRounds, SampledBranchesAreTheSameAfterInterruptions) {
+  const std::vector<std::string> sampled = {
+      "branches.samples_per_char=3", "generate.temperature=0.9", "generate.top_p=0.95"};
+  TinyRun whole;
+  (void)whole.run(sampled);
+  const std::string outputs = whole.text(1, RoundFile::outputs);
+  EXPECT_EQ(std::count(outputs.begin(), outputs.end(), '\n'), 2 * 6 * 3);
+  for (const int64_t looks : {25, 60, 120}) {
+    TinyRun run;
+    StopFlag stop;
+    StoppingClock clock(stop, looks);
+    std::vector<std::string> other = sampled;
+    other.insert(other.end(), {"generate.slots=16", "threads=2"});
+    expect_error([&] { (void)run_rounds(run.config(other), clock, stop); }, ExitCode::kStopped);
+    EXPECT_TRUE(run.run(sampled));
+    EXPECT_EQ(results_of(run), results_of(whole)) << looks;
+  }
+  TinyRun other_seed;
+  (void)other_seed.run({"seed=4", sampled[0], sampled[1], "rounds=1"});
+  EXPECT_NE(other_seed.text(1, RoundFile::outputs), outputs);
+}
+
 TEST(RunRounds, StopsWhenItsHoursHavePassed) {
   TinyRun run;
   expect_error([&] { (void)run.run({"limits.max_hours=1e-8"}); }, ExitCode::kStopped);

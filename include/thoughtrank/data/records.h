@@ -16,6 +16,10 @@ namespace thoughtrank {
 
 using TokenIds = std::vector<int64_t>;
 
+// Branches of a prompt: a forced character each, and samples of each character.
+inline constexpr int64_t kMostChars = 62;
+inline constexpr int64_t kMostSamples = 64;
+
 // One line of the user's prompt file, or of round-NN/prompts.jsonl (then with token_ids).
 struct PromptRow {
   std::string prompt_id;
@@ -55,7 +59,8 @@ inline constexpr EnumWords<Finish, 4> kFinishes = {{{Finish::eos, "eos"},
 struct OutputRow {
   std::string prompt_id;
   int64_t round = 0;
-  int64_t branch = 0;    // 0..61, position in branches.chars
+  // Position in branches.chars (0..61), times the samples of a character, plus the sample.
+  int64_t branch = 0;
   std::string char_;     // key "char"
   std::string thought;   // text between the tags, UTF-8
   std::string answer;    // text after the close tag, without eos

@@ -1,7 +1,8 @@
 // The decode engine: tokens in, tokens out; it knows no text. A group is one prompt with its
 // branches: the shared ids are prefilled once and their keys and values are read by all branches of
 // the group. Branches run in a fixed number of slots; a slot takes the next branch the moment its
-// branch ends, so several prompts are in flight. Greedy: argmax in float32, lowest id on ties.
+// branch ends, so several prompts are in flight. Greedy: argmax in float32, lowest id on ties;
+// branches with a temperature draw their tokens.
 //
 // What a branch generates depends on its own ids only: not on its slot, its neighbours, or what was
 // interrupted.
@@ -45,6 +46,13 @@ class BranchRule {
   virtual BranchStep on_token(const TokenChoice& token) = 0;
 };
 
+// How a branch chooses its tokens. The n-th draw of a stream is a function of its logits alone.
+struct Sampling {
+  double temperature = 0;  // 0: the most probable token
+  double top_p = 1;        // above 0
+  uint64_t stream = 0;     // names the branch's random numbers
+};
+
 struct BranchStart {
   int64_t branch = 0;  // the caller's number, given back in FinishedBranch
   // The ids follow the group's shared ones: at least one, unless first_of is given.
@@ -53,6 +61,7 @@ struct BranchStart {
   std::vector<int64_t> first_of;
   int64_t max_tokens = 0;  // upper bound of everything after the shared ids
   std::unique_ptr<BranchRule> rule;
+  Sampling sampling = {};  // on the CPU only: Error(kConfig) for a temperature on a device
 };
 
 struct BranchGroup {

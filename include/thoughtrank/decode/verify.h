@@ -20,6 +20,7 @@ namespace thoughtrank {
 struct VerifyHead {
   std::vector<int64_t> ids;
   std::vector<int64_t> first_of;  // candidates for the first token, as in BranchStart
+  Sampling sampling = {};
 };
 
 struct VerifyGroup {

@@ -30,7 +30,8 @@ inline constexpr EnumWords<HeadMode, 3> kHeadModes = {{{HeadMode::literal, "lite
                                                        {HeadMode::constrained, "constrained"}}};
 
 struct BranchOptions {
-  std::string chars = "a-zA-Z0-9";  // single characters and ranges; one branch each, in this order
+  std::string chars = "a-zA-Z0-9";  // single characters and ranges, in this order
+  int64_t samples_per_char = 1;     // branches of each character
   std::string open = "<thought>";
   std::string close = "</thought>";
   HeadMode mode = HeadMode::literal;
@@ -43,6 +44,9 @@ struct GenerateOptions {
   int64_t thought_tokens = 128;
   int64_t answer_tokens = 2048;  // tokens after the one that ends the close tag, eos included
   bool loop_rule = true;
+  // Of branches; held-out answers are always greedy.
+  double temperature = 0;  // 0: the most probable token
+  double top_p = 1;
   std::optional<int64_t> slots;
   void visit(FieldVisitor& v);
 };
@@ -50,6 +54,9 @@ struct GenerateOptions {
 // Expands "a-zA-Z0-9" to {"a", …, "9"}: at most 62 characters of UTF-8; a hyphen at either end is
 // itself. Throws Error(kConfig) for empty, duplicate or reversed ranges.
 [[nodiscard]] std::vector<std::string> expand_chars(const std::string& chars);
+
+// Returns how many branches a prompt has: samples_per_char of each character.
+[[nodiscard]] int64_t branches_per_prompt(const BranchOptions& branches);
 
 // Returns the ids of the open tag alone, where it goes on from a prompt. Throws Error(kConfig) when
 // the tokenizer cannot write it exactly.
@@ -64,6 +71,7 @@ class Generator {
     std::vector<int64_t> eos_ids;  // the model's and the template's
     std::string model_sha256;
     int64_t round = 0;
+    int64_t seed = 0;  // of the tokens that branches draw
   };
   // Checks heads and close tag against the tokenizer once. Throws Error(kConfig).
   Generator(Decoder& decoder, Setup setup);
