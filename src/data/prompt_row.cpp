@@ -123,6 +123,48 @@ void take_messages(const PromptLine& line, PromptRow& row) {
   }
 }
 
+// The options of a question of several choices, as ARC has them: lists of texts and labels beside
+// each other, or a list of objects.
+std::string options_text(const Json& choices, const std::string& where) {
+  const auto problem = [&]() -> Error {
+    return {ExitCode::kBadData,
+            where +
+                ": 'choices' should hold \"text\" and \"label\", two lists of the same length, or "
+                "be a list of objects with both"};
+  };
+  std::string text;
+  const auto add = [&](const Json& label, const Json& option) {
+    if (!label.is_string() || !option.is_string()) throw problem();
+    text += fmt::format("\n{}. {}", label.get<std::string>(), option.get<std::string>());
+  };
+  if (choices.is_array()) {
+    for (const Json& choice : choices) {
+      if (!choice.is_object()) throw problem();
+      add(choice.value("label", Json()), choice.value("text", Json()));
+    }
+  } else {
+    const Json labels = choices.is_object() ? choices.value("label", Json()) : Json();
+    const Json texts = choices.is_object() ? choices.value("text", Json()) : Json();
+    if (!labels.is_array() || !texts.is_array() || labels.size() != texts.size()) throw problem();
+    for (size_t n = 0; n < labels.size(); ++n) add(labels[n], texts[n]);
+  }
+  if (text.empty()) throw problem();
+  return text;
+}
+
+// A row of ARC, as the Hub or its makers have it: the prompt shows the options, the answer is the
+// label of the right one. False for any other row.
+bool take_choices(const PromptLine& line, PromptRow& row) {
+  const Json& json = line.json;
+  const bool is_nested = is_given(json, "question") && json["question"].is_object();
+  const Json& question = is_nested ? json["question"] : json;
+  if (!question.contains("choices")) return false;
+  const std::string stem = require_string(question, is_nested ? "stem" : "question", line.where);
+  row.prompt = stem + options_text(question["choices"], line.where);
+  row.answer = require_string(json, "answerKey", line.where);
+  return true;
+}
+
 // Which of the keys that can hold the prompt this row has.
 const char* prompt_key(const PromptLine& line) {
   const char* found = nullptr;
@@ -164,10 +206,11 @@ PromptRow prompt_from_line(const PromptLine& line) {
          foreign_row_text(line.json, line.path));
   }
   PromptRow row;
-  const std::string key = prompt_key(line);
+  const bool has_choices = take_choices(line, row);
+  const std::string key = has_choices ? "" : prompt_key(line);
   if (key == "messages") {
     take_messages(line, row);
-  } else {
+  } else if (!has_choices) {
     row.prompt = text_of(line, key);
   }
   if (is_given(line.json, "system")) {
@@ -179,7 +222,7 @@ PromptRow prompt_from_line(const PromptLine& line) {
     row.system = require_string(line.json, "system", line.where);
   }
   if (is_blank(row.prompt)) fail(ExitCode::kBadData, "{}: the prompt is empty", line.where);
-  row.answer = answer_of(line);
+  if (!has_choices) row.answer = answer_of(line);
   row.prompt_id = id_of(line);
   return row;
 }

@@ -170,6 +170,19 @@ template <>
 inline constexpr auto kFields<FormRow> = std::tuple_cat(std::tuple{Field{"form", &FormRow::form}},
                                                         kFields<EvalRow>);
 
+template <>
+inline constexpr auto kFields<TaskRow> = std::tuple{
+    Field{"task", &TaskRow::task, kName},
+    Field{"prompt_id", &TaskRow::prompt_id, kName},
+    Field{"round", &TaskRow::round, kCount},
+    Field{"form", &TaskRow::form},
+    Field{"thought", &TaskRow::thought},
+    Field{"answer", &TaskRow::answer},
+    Field{"reference", &TaskRow::reference},
+    Field{"right", &TaskRow::is_right},
+    Field{"cut", &TaskRow::is_cut},
+};
+
 namespace {
 
 // A position may be one behind the last token.
@@ -213,6 +226,7 @@ Json to_json(const PreferencePairRow& row) { return write_row(row); }
 Json to_json(const MetricsRow& row) { return write_row(row); }
 Json to_json(const EvalRow& row) { return write_row(row); }
 Json to_json(const FormRow& row) { return write_row(row); }
+Json to_json(const TaskRow& row) { return write_row(row); }
 
 template <>
 PromptRow from_json<PromptRow>(const Json& json, const std::string& where) {
@@ -283,6 +297,11 @@ EvalRow from_json<EvalRow>(const Json& json, const std::string& where) {
 template <>
 FormRow from_json<FormRow>(const Json& json, const std::string& where) {
   return read_row<FormRow>(json, where);
+}
+
+template <>
+TaskRow from_json<TaskRow>(const Json& json, const std::string& where) {
+  return read_row<TaskRow>(json, where);
 }
 
 }  // namespace thoughtrank

@@ -1,6 +1,7 @@
 #include "thoughtrank/pipeline/config.h"
 
 #include <regex>
+#include <set>
 #include <vector>
 
 namespace thoughtrank {
@@ -51,6 +52,31 @@ void PromptOptions::visit(FieldVisitor& v) {
   v.group("examples", examples, "worked examples that prime the first thoughts");
 }
 
+namespace {
+
+void visit_task(TaskOptions& task, FieldVisitor& v) {
+  v.text("name", task.name, "of its rows and of its line in the table");
+  v.path("path", task.path, "a prompt file whose rows have answers: GSM8K, ARC, your own");
+  v.choice("match", task.match, kReferenceMatches, "as judge.match");
+  v.integer("prompts", task.prompts, {0, 100'000'000}, "the first so many questions; 0: all");
+  v.path("examples", task.examples, "worked examples in front of each question; empty: none");
+  v.auto_integer(
+      "thought_tokens", task.thought_tokens, {0, 1 << 20}, "auto: as generate.thought_tokens");
+  v.auto_integer(
+      "answer_tokens", task.answer_tokens, {1, 1 << 20}, "auto: as generate.answer_tokens");
+  v.optional_number(
+      "max_fall",
+      task.max_fall,
+      {0, 100},
+      "a checkpoint more points below the untrained model is not published (exit 81)");
+}
+
+}  // namespace
+
+void EvaluateOptions::visit(FieldVisitor& v) {
+  v.groups("tasks", tasks, visit_task, "questions with answers that every round is asked");
+}
+
 void LimitOptions::visit(FieldVisitor& v) {
   v.may_change().number("max_hours",
                         max_hours,
@@ -84,6 +110,7 @@ void RunConfig::visit(FieldVisitor& v) {
   v.group("judge", judge, "who ranks the answers");
   v.group("select", select, "when a winner is sure enough to be trained on");
   v.group("train", train, "fine-tuning on the winners");
+  v.group("evaluate", evaluate, "what is asked after every round, beside held-out prompts");
   v.group("checkpoint", checkpoint, "what a round leaves behind");
   v.group("limits", limits, "when to stop by itself");
 }
@@ -122,6 +149,17 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(!config.generate.slots || *config.generate.slots % 16 == 0,
        fmt::format("'generate.slots' should be auto or a multiple of 16, found {}",
                    config.generate.slots.value_or(0)));
+  std::set<std::string> tasks;
+  for (const TaskOptions& task : config.evaluate.tasks) {
+    need(std::regex_match(task.name, std::regex("[A-Za-z0-9_]{1,40}")),
+         fmt::format("'evaluate.tasks': a name should be letters, digits and _, found '{}'",
+                     task.name));
+    need(tasks.insert(task.name).second,
+         fmt::format("'evaluate.tasks': the name '{}' stands twice", task.name));
+    need(
+        !task.path.empty(),
+        fmt::format("'evaluate.tasks': '{}' has no 'path', a prompt file with answers", task.name));
+  }
   const bool draws = config.generate.temperature > 0;
   need(
       draws || config.branches.samples_per_char == 1,

@@ -8,6 +8,7 @@
 #include "pipeline/drift.h"
 #include "pipeline/heldout_gate.h"
 #include "pipeline/stages.h"
+#include "pipeline/tasks.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/cut_answers.h"
@@ -234,6 +235,8 @@ StageReport evaluate_stage(Session& session, int64_t round) {
     report.facts["kl_to_round_0"] = kl_to_untrained(
         session, prompts_in_form(session, answers.form), answers.outputs, answers.likelihood);
   }
+  const std::vector<TaskRow> tasks = answer_tasks(session, model_folder, round);
+  if (!tasks.empty()) publish_rows(session.folder.file(round, RoundFile::tasks), tasks);
   publish_rows(session.folder.file(round, RoundFile::eval), answers.rows);
   return report;
 }

@@ -114,14 +114,15 @@ bool may_be_raised(const std::string& key) {
 }
 
 // Keys and groups that came after the first runs: a record without one has its default.
-constexpr std::array<std::string_view, 8> kCameLater = {"prompts.examples",
+constexpr std::array<std::string_view, 9> kCameLater = {"prompts.examples",
                                                         "branches.samples_per_char",
                                                         "generate.temperature",
                                                         "generate.top_p",
                                                         "train.rows",
                                                         "train.replay",
                                                         "train.anchor",
-                                                        "select.control"};
+                                                        "select.control",
+                                                        "evaluate.tasks"};
 bool came_later(std::string_view key) {
   return std::any_of(kCameLater.begin(), kCameLater.end(), [&](std::string_view later) {
     return key == later || (key.starts_with(later) && key[later.size()] == '.');

@@ -9,6 +9,7 @@
 #include "pipeline/purge.h"
 #include "pipeline/settle_batch.h"
 #include "pipeline/stages.h"
+#include "pipeline/tasks.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/watchdog.h"
@@ -37,6 +38,7 @@ void remove_work(const Session& session, int64_t round, Stage stage) {
   if (stage == Stage::judge) fs::remove(session.folder.thoughts(round));
   if (stage == Stage::train) fs::remove_all(session.folder.training(round));
   if (stage == Stage::evaluate) fs::remove(session.folder.heldout(round));
+  if (stage == Stage::evaluate) forget_task_answers(session, round);
   if (stage == Stage::evaluate && round == 0) {
     for (const EnumWord<AnswerForm>& form : kAnswerForms) {
       fs::remove(session.folder.heldout(form.word));

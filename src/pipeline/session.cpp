@@ -4,6 +4,7 @@
 
 #include "pipeline/freeze.h"
 #include "pipeline/shown_prompts.h"
+#include "pipeline/tasks.h"
 #include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
@@ -277,6 +278,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   (void)open_llama_weights(config.model.path);  // the names first: hashing takes longer
   PromptPlan prompts = load_prompts(config, texts);
   std::vector<TrainingRow> replay = read_replay(config, texts);
+  std::vector<LoadedTask> tasks = load_tasks(config, texts);
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
                                 .prompts_sha256 = sha256_file(config.prompts.path),
@@ -307,6 +309,7 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                               .texts = std::move(texts),
                                               .prompts = std::move(prompts),
                                               .replay = std::move(replay),
+                                              .tasks = std::move(tasks),
                                               .clock = clock,
                                               .stop = stop,
                                               .options = options});

@@ -18,6 +18,12 @@
 
 namespace thoughtrank {
 
+// A task with its questions, which carry token_ids.
+struct LoadedTask {
+  TaskOptions options;
+  std::vector<PromptRow> prompts;
+};
+
 struct SessionOptions {
   BatchFiles batch = {};
   bool overlaps_judging = false;  // judges the prompts whose branches are there while generating
@@ -32,6 +38,7 @@ struct Session {
   ModelTexts texts;
   PromptPlan prompts;               // with token_ids
   std::vector<TrainingRow> replay;  // of train.replay.path
+  std::vector<LoadedTask> tasks;
   Clock& clock;
   const StopFlag& stop;
   SessionOptions options;

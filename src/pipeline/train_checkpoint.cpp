@@ -77,18 +77,18 @@ void publish(const TrainingJob& job,
              const Llama& model,
              const TrainResult& result,
              const std::string& start_sha256) {
-  (void)publish_checkpoint(
-      model,
-      {.base_folder = job.config.model.path,
-       .target = job.target,
-       .chat_template = job.texts.chat_template,
-       .dtype = job.config.checkpoint.dtype,
-       .is_private = job.config.is_private,
-       .card = job.card,
-       .adapter = result.adapter,
-       .lora = job.config.train.lora,
-       .adapter_base = job.start,
-       .manifest_extra = {{"training", training_facts(result, start_sha256)}}});
+  (void)publish_checkpoint(model,
+                           {.base_folder = job.config.model.path,
+                            .target = job.target,
+                            .chat_template = job.texts.chat_template,
+                            .dtype = job.config.checkpoint.dtype,
+                            .is_private = job.config.is_private,
+                            .card = job.card,
+                            .adapter = result.adapter,
+                            .lora = job.config.train.lora,
+                            .adapter_base = job.start,
+                            .manifest_extra = {{"training", training_facts(result, start_sha256)}},
+                            .inspect = job.inspect});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct TrainingJob {
   std::string rows_sha256 = {};               // digest of the files that the rows come from
   std::filesystem::path start;                // model folder whose weights are trained
   std::optional<HeldoutGate> gate = {};
+  // Of the checkpoint before it is published, as in CheckpointSetup.
+  std::function<void(const std::filesystem::path& folder)> inspect = {};
   std::filesystem::path work;        // optimizer states: an interrupted training goes on from them
   std::filesystem::path metrics;     // file of one row per step; written even if the gate refuses
   std::filesystem::path quarantine;  // file of the skipped steps; written if there were any

@@ -4,6 +4,7 @@
 #include "pipeline/anchors.h"
 #include "pipeline/finished.h"
 #include "pipeline/stages.h"
+#include "pipeline/tasks.h"
 #include "pipeline/train_checkpoint.h"
 #include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
@@ -117,6 +118,7 @@ StageReport train_stage(Session& session, int64_t round) {
                           .rows_sha256 = plan.rows_sha256,
                           .start = plan.start,
                           .gate = make_gate(session, round),
+                          .inspect = task_gate(session, round),
                           .work = session.folder.training(round),
                           .metrics = session.folder.file(round, RoundFile::metrics),
                           .quarantine = session.folder.file(round, RoundFile::quarantine),

@@ -1,6 +1,7 @@
 #include "thoughtrank/report/status.h"
 
 #include <algorithm>
+#include <map>
 
 #include "report/audit_block.h"
 #include "report/summary_block.h"
@@ -122,8 +123,35 @@ void read_forms(const RunFolder& folder, const RunLog& log, RoundStatus& round) 
   }
 }
 
+// Each task in the form with the most right answers, the earlier of equals.
+void read_tasks(const RunFolder& folder, RoundStatus& round) {
+  const fs::path file = folder.file(round.round, RoundFile::tasks);
+  if (!fs::exists(file)) return;
+  const auto rows = read_rows<TaskRow>(file);
+  std::vector<std::string> names;  // in the file's order
+  std::map<std::string, std::map<AnswerForm, std::vector<const TaskRow*>>> found;
+  for (const TaskRow& row : rows) {
+    if (!found.contains(row.task)) names.push_back(row.task);
+    found[row.task][row.form].push_back(&row);
+  }
+  for (const std::string& name : names) {
+    std::optional<TaskStatus> best;
+    for (const auto& [form, answers] : found[name]) {
+      TaskStatus task{.name = name, .form = word_of(form, kAnswerForms), .right = {}, .cut = 0};
+      std::vector<double> right;
+      for (const TaskRow* row : answers) {
+        right.push_back(row->is_right ? 1 : 0);
+        task.cut += row->is_cut ? 1 : 0;
+      }
+      task.right = bootstrap_mean(right);
+      if (!best || task.right.mean > best->right.mean) best = std::move(task);
+    }
+    round.tasks.push_back(*std::move(best));
+  }
+}
+
 // What the journal says of an evaluation; runs of earlier versions say less.
-void read_evaluation(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
+void read_evaluation_record(const RunFolder& folder, const RunLog& log, RoundStatus& round) {
   const Json* record = log.finished(round.round, Stage::evaluate);
   if (record == nullptr) return;
   const std::string where = folder.journal().string();
@@ -184,8 +212,9 @@ RoundStatus round_status(const RunFolder& folder, const RunLog& log, int64_t num
   read_selection(folder, round);
   read_training(folder, log, round);
   read_evaluation(folder, round);
+  read_tasks(folder, round);
   if (number == 0) read_forms(folder, log, round);
-  read_evaluation(folder, log, round);
+  read_evaluation_record(folder, log, round);
   round.audit = read_audit(folder, number);
   round.summary = read_summary(folder, number);
   return round;

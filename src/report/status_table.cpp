@@ -112,6 +112,26 @@ std::string forms_text(const RoundStatus& untrained) {
   return "\n" + columns(rows);
 }
 
+// A line for each task: right answers by round, those of round 0 with the form.
+std::string tasks_text(const RunStatus& status) {
+  std::vector<std::string> head = {"tasks, right [95 %]"};
+  std::vector<std::vector<std::string>> rows;
+  for (const RoundStatus& round : status.history) {
+    if (round.tasks.empty()) continue;
+    head.push_back(fmt::format("round {}", round.round));
+    for (size_t n = 0; n < round.tasks.size(); ++n) {
+      const TaskStatus& task = round.tasks[n];
+      if (rows.size() <= n) rows.push_back({fmt::format("{} ({})", task.name, task.right.count)});
+      std::string form = round.round == 0 ? " " + task.form : "";
+      std::replace(form.begin(), form.end(), '_', ' ');
+      rows[n].push_back(interval(task.right) + form);
+    }
+  }
+  if (rows.empty()) return "";
+  rows.insert(rows.begin(), head);
+  return "\n" + columns(rows);
+}
+
 std::string few_prompts_line(const RunStatus& status) {
   for (const RoundStatus& round : status.history) {
     const int64_t prompts = round.heldout_prompts;
@@ -180,7 +200,8 @@ std::string format_status(const RunStatus& status) {
     text += fmt::format("\n{} judge calls are in a batch file: --import their results\n",
                         status.money.waiting_calls);
   }
-  text += forms_text(status.history.front()) + few_prompts_line(status) + cut_line(status);
+  text += forms_text(status.history.front()) + tasks_text(status) + few_prompts_line(status) +
+          cut_line(status);
   for (const auto block : {&RoundStatus::summary, &RoundStatus::audit}) {
     if (const std::string lines = newest(status, block); !lines.empty()) text += "\n" + lines;
   }

@@ -172,6 +172,7 @@ PublishedCheckpoint publish_checkpoint(const Llama& model, const CheckpointSetup
     }
   }
   require_same_probe(exported, temporary.path);
+  if (setup.inspect) setup.inspect(temporary.path);
   const Json extra = setup.manifest_extra.is_null() ? Json::object() : setup.manifest_extra;
   const std::string manifest = publish_folder(temporary.path, target, files, extra);
   return {.manifest_sha256 = manifest, .weights_sha256 = weights_sha256(target)};

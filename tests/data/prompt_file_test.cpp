@@ -39,6 +39,27 @@ TEST_F(PromptFile, TakesPromptQuestionOrMessages) {
   EXPECT_EQ(rows[3].system, "t");
 }
 
+// As the Hub has them (lists beside each other) and as their makers do (a question of its own).
+TEST_F(PromptFile, OptionsOfAChoiceStandInThePrompt) {
+  const auto rows = read(
+      R"({"id":"m","question":"Which is red?","choices":{"text":["sky","rose"],"label":["A","B"]},"answerKey":"B"})"
+      "\n"
+      R"({"id":"n","question":{"stem":"Which is blue?","choices":[{"text":"sky","label":"1"},{"text":"rose","label":"2"}]},"answerKey":"1"})"
+      "\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].prompt, "Which is red?\nA. sky\nB. rose");
+  EXPECT_EQ(rows[0].answer, "B");
+  EXPECT_EQ(rows[0].prompt_id, "m");
+  EXPECT_EQ(rows[1].prompt, "Which is blue?\n1. sky\n2. rose");
+  EXPECT_EQ(rows[1].answer, "1");
+  for (const char* choices :
+       {R"({"text":["a"],"label":["A","B"]})", R"(["a","b"])", R"([])", R"({})", R"("a")"}) {
+    expect_refused(fmt::format(R"({{"question":"q","choices":{},"answerKey":"A"}})", choices),
+                   "'choices' should hold");
+  }
+  expect_refused(R"({"question":"q","choices":{"text":["a"],"label":["A"]}})", "answerKey");
+}
+
 TEST_F(PromptFile, AnIdComesFromTheContent) {
   const auto rows =
       read("{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}\n{\"prompt\":\"a\",\"system\":\"s\"}\n");

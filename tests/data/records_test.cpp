@@ -165,7 +165,7 @@ void expect_refused(const std::string& key, const Json& value) {
 }
 
 TEST(RecordRules, ValuesOutsideTheFormatAreRefused) {
-  expect_refused<OutputRow>("branch", 62);
+  expect_refused<OutputRow>("branch", 3968);
   expect_refused<OutputRow>("finish", "done");
   expect_refused<OutputRow>("finish", "eos|length");
   expect_refused<OutputRow>("thought_end", "end");
@@ -177,7 +177,7 @@ TEST(RecordRules, ValuesOutsideTheFormatAreRefused) {
   expect_refused<VerdictRow>("labels", Json::array({"A"}));
   expect_refused<VerdictRow>("scores", Json::array({1.0, 2.0, 3.0}));
   expect_refused<VerdictRow>("usd", nullptr);
-  expect_refused<BestOutputRow>("winner", 62);
+  expect_refused<BestOutputRow>("winner", 3968);
   expect_refused<BestOutputRow>("status", "won");
   expect_refused<PromptRow>("prompt_id", "");
 }
@@ -218,7 +218,7 @@ TEST(RecordRules, ARankedItemOfAnEarlierVersionHasNoBranches) {
   const BestOutputRow row = read<BestOutputRow>(json);
   EXPECT_EQ(row.items[0].branch, 4);
   EXPECT_TRUE(row.items[0].branches.empty());
-  json["items"][0]["branches"] = Json::array({62});
+  json["items"][0]["branches"] = Json::array({3968});
   expect_bad_data([&] { (void)read<BestOutputRow>(json); }, {"items[0]", "branches"});
 }
 

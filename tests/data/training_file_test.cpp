@@ -68,7 +68,7 @@ TEST_F(TrainingFile, KeysOfARecordKeepTheirRules) {
   const std::string texts = "{\"prompt\":\"a\",\"completion\":\"b\",";
   expect_refused(texts + "\"wieght\":2}", {"unknown key 'wieght'", "weight", "python"});
   expect_refused(texts + "\"weight\":\"2\"}", {"weight"});
-  expect_refused(texts + "\"branch\":62}", {"branch"});
+  expect_refused(texts + "\"branch\":3968}", {"branch"});
   expect_refused(texts + "\"spans\":[[0,1,1]]}", {"'spans' but no 'input_ids'"});
 }
 

@@ -129,6 +129,28 @@ TEST(RequestText, a_nonce_never_occurs_in_the_answers) {
   }
 }
 
+TEST(ChosenLabel, is_the_option_that_the_text_chooses_and_no_article) {
+  for (const auto& [text, label] : std::vector<std::pair<std::string, std::string>>{
+           {"B", "B"},
+           {"B. A dog", "B"},
+           {"(c)", "c"},
+           {" The answer is B because a dog barks.", "B"},
+           {"The answer is: **D** Iron", "D"},
+           {"Answer: C", "C"},
+           {"A dog", ""},
+           {"I think it's a tie, so B.", "B"},
+           {"Option 3, of course", "3"},
+           {"42", ""},
+           {"Don't", ""},
+           {"", ""},
+           {"It is A\nand no other", "A"}}) {
+    EXPECT_EQ(chosen_label(text).value_or(""), label) << text;
+  }
+  EXPECT_TRUE(matches_reference("b) blue", "B", ReferenceMatch::choice));
+  EXPECT_FALSE(matches_reference("A. red", "B", ReferenceMatch::choice));
+  EXPECT_FALSE(matches_reference("blue", "B", ReferenceMatch::choice));
+}
+
 TEST(Reference, exact_numeric_regex) {
   EXPECT_TRUE(matches_reference(" New\n York ", "New York", ReferenceMatch::exact));
   EXPECT_FALSE(matches_reference("new york", "New York", ReferenceMatch::exact));

@@ -97,7 +97,8 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
                             "select/control",
                             "branches/samples_per_char",
                             "generate/temperature",
-                            "generate/top_p"}) {
+                            "generate/top_p",
+                            "evaluate/tasks"}) {
     EXPECT_EQ(std::erase(now_keys, std::string("/config/") + since), 1u) << since;
   }
   EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);

@@ -108,7 +108,7 @@ TEST(RunRounds, AnInterruptedRunEndsAsAnUninterruptedOne) {
   EXPECT_EQ(results_of(run), results_of(whole));
 }
 
-// Three samples of each character, interrupted and at other slots and threads.
+// Three samples of each character, interrupted and begun with other threads.
 TEST(RunRounds, SampledBranchesAreTheSameAfterInterruptions) {
   const std::vector<std::string> sampled = {
       "branches.samples_per_char=3", "generate.temperature=0.9", "generate.top_p=0.95"};
@@ -121,7 +121,7 @@ TEST(RunRounds, SampledBranchesAreTheSameAfterInterruptions) {
     StopFlag stop;
     StoppingClock clock(stop, looks);
     std::vector<std::string> other = sampled;
-    other.insert(other.end(), {"generate.slots=16", "threads=2"});
+    other.emplace_back("threads=2");
     expect_error([&] { (void)run_rounds(run.config(other), clock, stop); }, ExitCode::kStopped);
     EXPECT_TRUE(run.run(sampled));
     EXPECT_EQ(results_of(run), results_of(whole)) << looks;

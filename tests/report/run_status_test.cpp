@@ -126,6 +126,36 @@ TEST_F(RunStatusTest, TheDistanceFromTheUntrainedModelIsShownWhereTheJournalHasI
   EXPECT_TRUE(says("0.432")) << text();
 }
 
+TEST_F(RunStatusTest, TasksAreShownByRoundTheUntrainedModelInItsBestForm) {
+  log({{"event", "run_started"}});
+  const auto row = [](const char* task, int64_t n, AnswerForm form, bool is_right) {
+    TaskRow made;
+    made.task = task;
+    made.prompt_id = fmt::format("q{}", n);
+    made.form = form;
+    made.is_right = is_right;
+    made.is_cut = n == 0;
+    return made;
+  };
+  std::vector<TaskRow> before, after;
+  for (int64_t n = 0; n < 40; ++n) {
+    before.push_back(row("gsm8k", n, AnswerForm::direct, n < 4));
+    before.push_back(row("gsm8k", n, AnswerForm::thought, n < 10));
+    after.push_back(row("gsm8k", n, AnswerForm::thought, n < 20));
+  }
+  publish<TaskRow>(0, "tasks.jsonl", before);
+  publish<TaskRow>(1, "tasks.jsonl", after);
+  const RunStatus found = status();
+  ASSERT_EQ(found.history[0].tasks.size(), 1u);
+  EXPECT_EQ(found.history[0].tasks[0].form, "thought");
+  EXPECT_EQ(found.history[0].tasks[0].right.mean, 0.25);
+  EXPECT_EQ(found.history[1].tasks[0].right.mean, 0.5);
+  EXPECT_EQ(found.history[1].tasks[0].cut, 1);
+  EXPECT_TRUE(says("tasks, right [95 %]")) << text();
+  EXPECT_TRUE(says("gsm8k (40)")) << text();
+  EXPECT_TRUE(says("] thought")) << text();
+}
+
 TEST_F(RunStatusTest, HeldOutPromptsWithoutAValueAreLeftOut) {
   log({{"event", "run_started"}});
   EvalRow scored = eval_of("a"), other = eval_of("b"), bare = eval_of("c");

@@ -34,12 +34,13 @@ void publish_rows(const std::filesystem::path& path, const std::vector<Row>& row
 }
 
 // The user's prompts: .jsonl rows with "prompt", "question" or "messages" (optional system, then
-// one user message) and optional "id", "system", "answer"; or .txt with one prompt a line (blank
-// lines skipped). Numbers as "id" and "answer" stand as they are written. Without an id a row gets
-// one from its content. Errors (kBadData) name file:line: empty or non-string prompts, several
-// turns, unknown roles, invalid UTF-8, and all rows at once whose id is taken. With `drops_repeats`
-// rows that say the same as an earlier one are left out. What other tools write is named as such,
-// with the command that converts it.
+// one user message) and optional "id", "system", "answer"; ARC's rows ("question", "choices",
+// "answerKey"), whose options stand in the prompt and whose answer is a label; or .txt with one
+// prompt a line (blank lines skipped). Numbers as "id" and "answer" stand as they are written.
+// Without an id a row gets one from its content. Errors (kBadData) name file:line: empty or
+// non-string prompts, several turns, unknown roles, invalid UTF-8, and all rows at once whose id is
+// taken. With `drops_repeats` rows that say the same as an earlier one are left out. What other
+// tools write is named as such, with the command that converts it.
 [[nodiscard]] std::vector<PromptRow> read_prompt_file(const std::filesystem::path& path,
                                                       bool drops_repeats = false);
 

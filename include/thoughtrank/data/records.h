@@ -254,6 +254,19 @@ struct FormRow : EvalRow {
   AnswerForm form = AnswerForm::direct;
 };
 
+// The answer to a question of a task, by a round's weights. Round 0 has a row for each form.
+struct TaskRow {
+  std::string task;
+  std::string prompt_id;
+  int64_t round = 0;
+  AnswerForm form = AnswerForm::thought;
+  std::string thought;
+  std::string answer;
+  std::string reference;  // the question's own answer
+  bool is_right = false;  // key "right"
+  bool is_cut = false;    // key "cut": the answer reached its limit of tokens
+};
+
 Json to_json(const PromptRow& row);
 Json to_json(const OutputRow& row);
 Json to_json(const VerdictRow& row);
@@ -264,6 +277,7 @@ Json to_json(const PreferencePairRow& row);
 Json to_json(const MetricsRow& row);
 Json to_json(const EvalRow& row);
 Json to_json(const FormRow& row);
+Json to_json(const TaskRow& row);
 
 // Row from_json<Row>(json, where)
 template <class Row>
@@ -288,5 +302,7 @@ template <>
 EvalRow from_json<EvalRow>(const Json& json, const std::string& where);
 template <>
 FormRow from_json<FormRow>(const Json& json, const std::string& where);
+template <>
+TaskRow from_json<TaskRow>(const Json& json, const std::string& where);
 
 }  // namespace thoughtrank

@@ -27,6 +27,7 @@ enum class RoundFile {
   quarantine,
   eval,
   forms,
+  tasks,
   timing,
 };
 
@@ -39,7 +40,7 @@ struct RoundFileEntry {
 };
 
 // In the order of the enum; the files of a stage in the order in which it publishes them.
-inline constexpr std::array<RoundFileEntry, 14> kRoundFiles = {{
+inline constexpr std::array<RoundFileEntry, 15> kRoundFiles = {{
     {RoundFile::prompts, "prompts.jsonl", Stage::generate},
     {RoundFile::outputs, "outputs.jsonl", Stage::generate},
     {RoundFile::verdicts, "verdicts.jsonl", Stage::judge},
@@ -53,6 +54,7 @@ inline constexpr std::array<RoundFileEntry, 14> kRoundFiles = {{
     {RoundFile::quarantine, "quarantine.jsonl", std::nullopt},
     {RoundFile::eval, "eval.jsonl", Stage::evaluate},
     {RoundFile::forms, "forms.jsonl", std::nullopt},
+    {RoundFile::tasks, "tasks.jsonl", std::nullopt},
     {RoundFile::timing, "timing.jsonl", std::nullopt},
 }};
 
@@ -98,6 +100,12 @@ class RunFolder {
   // Round 0 has a file for each form in which the untrained model answers: "direct".
   [[nodiscard]] std::filesystem::path heldout(const std::string& form) const {
     return work(0) / ("heldout-" + form + ".jsonl");
+  }
+  // Answers to a task's questions in one form.
+  [[nodiscard]] std::filesystem::path task_answers(int64_t n,
+                                                   const std::string& task,
+                                                   const std::string& form) const {
+    return work(n) / fmt::format("task-{}-{}.jsonl", task, form);
   }
   [[nodiscard]] std::filesystem::path training(int64_t n) const { return work(n) / "train"; }
 

@@ -30,10 +30,11 @@ inline constexpr EnumWords<JudgeKind, 6> kJudgeKinds = {{{JudgeKind::openai, "op
 [[nodiscard]] std::optional<ServerKind> server_kind(JudgeKind kind);
 
 // How kind reference compares an answer with the prompt's own.
-enum class ReferenceMatch : uint8_t { exact, numeric, regex };
-inline constexpr EnumWords<ReferenceMatch, 3> kReferenceMatches = {
+enum class ReferenceMatch : uint8_t { exact, numeric, choice, regex };
+inline constexpr EnumWords<ReferenceMatch, 4> kReferenceMatches = {
     {{ReferenceMatch::exact, "exact"},
      {ReferenceMatch::numeric, "numeric"},
+     {ReferenceMatch::choice, "choice"},
      {ReferenceMatch::regex, "regex"}}};
 
 // One judge: what each has for itself.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "thoughtrank/config/fields.h"
 #include "thoughtrank/generate/generate.h"
@@ -40,6 +41,23 @@ struct PromptOptions {
   void visit(FieldVisitor& v);
 };
 
+// Questions with known answers that every round is asked.
+struct TaskOptions {
+  std::string name;
+  std::string path;  // a prompt file whose rows have answers
+  ReferenceMatch match = ReferenceMatch::numeric;
+  int64_t prompts = 0;   // the first so many; 0: all
+  std::string examples;  // worked examples in front of each question, in every round; "": none
+  std::optional<int64_t> thought_tokens;  // nullopt: those of generate
+  std::optional<int64_t> answer_tokens;
+  std::optional<double> max_fall;  // in points below round 0, of a checkpoint that is published
+};
+
+struct EvaluateOptions {
+  std::vector<TaskOptions> tasks;
+  void visit(FieldVisitor& v);
+};
+
 struct LimitOptions {
   double max_hours = 0;      // limit of a run; 0 sets none
   double hang_minutes = 15;  // limit of a silence; 0 sets none
@@ -62,6 +80,7 @@ struct RunConfig {
   JudgeOptions judge;
   SelectOptions select;
   TrainOptions train;
+  EvaluateOptions evaluate;
   CheckpointOptions checkpoint;
   LimitOptions limits;
   void visit(FieldVisitor& v);

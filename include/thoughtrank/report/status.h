@@ -37,6 +37,14 @@ struct FormStatus {
   bool is_anchor = false;                  // the form that the rounds are compared with
 };
 
+// Right answers to a task after a round; of round 0 in the untrained model's best form.
+struct TaskStatus {
+  std::string name;
+  std::string form;  // "direct"
+  MeanWithInterval right;
+  int64_t cut = 0;  // answers that reached their limit of tokens
+};
+
 struct RoundStatus {
   int64_t round = 0;
   std::vector<StageStatus> stages;
@@ -51,10 +59,11 @@ struct RoundStatus {
   int64_t heldout_cut = 0, heldout_answers = 0;  // held-out answers cut at generate.answer_tokens
   std::vector<FormStatus> forms;                 // of round 0
   bool forms_are_wins = false;                   // not scores
-  int64_t heldout_prompts = 0;                   // that were answered, scored or not
-  std::string audit;                             // audit.json as text, "" where there is none
-  std::string summary;                           // summary.json as text, "" where there is none
-  std::string checkpoint;                        // path where weights are there, else ""
+  std::vector<TaskStatus> tasks;
+  int64_t heldout_prompts = 0;  // that were answered, scored or not
+  std::string audit;            // audit.json as text, "" where there is none
+  std::string summary;          // summary.json as text, "" where there is none
+  std::string checkpoint;       // path where weights are there, else ""
 };
 
 // Dollars of the whole run.

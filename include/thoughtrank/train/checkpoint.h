@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct CheckpointSetup {
   LoraOptions lora = {};
   std::filesystem::path adapter_base = {};
   Json manifest_extra;  // put in MANIFEST.json: config hash, parent manifest hash
+  // Looks at the folder when it is whole and verified, but for its manifest; what it throws keeps
+  // it from being published.
+  std::function<void(const std::filesystem::path& folder)> inspect = {};
 };
 
 struct PublishedCheckpoint {

@@ -1,0 +1,250 @@
+#include "pipeline/tasks.h"
+
+#include <algorithm>
+#include <map>
+
+#include "pipeline/answer_forms.h"
+#include "pipeline/branch_store.h"
+#include "pipeline/shown_prompts.h"
+#include "thoughtrank/core/log.h"
+#include "thoughtrank/core/progress.h"
+#include "thoughtrank/data/examples.h"
+#include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/judge/reference.h"
+#include "thoughtrank/train/rows.h"
+
+namespace thoughtrank {
+
+namespace {
+
+constexpr double kPoints = 100;  // in a whole
+
+std::vector<AnswerForm> forms_of(int64_t round) {
+  if (round > 0) return {AnswerForm::thought};
+  return {AnswerForm::direct, AnswerForm::thought};
+}
+
+// The task's worked examples as turns.
+std::vector<ChatTurn> examples_of(const RunConfig& config,
+                                  const TaskOptions& task,
+                                  bool with_thoughts) {
+  std::vector<ChatTurn> turns;
+  if (task.examples.empty()) return turns;
+  const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
+  for (ExampleRow& row : read_example_file(task.examples)) {
+    if (!with_thoughts) row.thought.clear();
+    turns.push_back(turn_of(std::move(row), tags));
+  }
+  return turns;
+}
+
+// The run's config with the task's budgets of tokens.
+RunConfig config_of(const RunConfig& config, const TaskOptions& task) {
+  RunConfig own = config;
+  own.generate.thought_tokens = task.thought_tokens.value_or(config.generate.thought_tokens);
+  own.generate.answer_tokens = task.answer_tokens.value_or(config.generate.answer_tokens);
+  return own;
+}
+
+LoadedTask load_task(const RunConfig& config, const TaskOptions& options, const ModelTexts& texts) {
+  LoadedTask task{.options = options, .prompts = {}};
+  const RunConfig own = config_of(config, options);
+  const auto examples = examples_of(config, options, /*with_thoughts=*/true);
+  std::string reason;
+  int64_t left_out = 0;
+  for (PromptRow& prompt : read_prompt_file(options.path)) {
+    if (options.prompts > 0 && std::ssize(task.prompts) == options.prompts) break;
+    try {
+      require_reference(prompt, options.match);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("task {}: {}", options.name, error.what()));
+    }
+    prompt.token_ids = texts.prompt_ids(prompt, examples);
+    const std::string misfit = context_misfit(own, texts, prompt);
+    if (misfit.empty()) {
+      task.prompts.push_back(std::move(prompt));
+      continue;
+    }
+    ++left_out;
+    if (reason.empty()) reason = misfit;
+  }
+  if (task.prompts.empty()) {
+    fail(ExitCode::kBadData,
+         "task {}: no question of {} fits: {}",
+         options.name,
+         options.path,
+         reason);
+  }
+  if (left_out > 0) {
+    log_warning("task {}: {} questions are left out: {}", options.name, left_out, reason);
+  }
+  return task;
+}
+
+// One way in which one task is asked.
+class Asking {
+ public:
+  Asking(const Session& session,
+         const LoadedTask& task,
+         AnswerForm form,
+         int64_t round,
+         const std::string& model_sha256)
+      : session_(session),
+        task_(task),
+        form_(form),
+        round_(round),
+        model_sha256_(model_sha256),
+        prompts_(task.prompts),
+        store_(session.folder.task_answers(round, task.options.name, word_of(form, kAnswerForms)),
+               model_sha256) {
+    if (has_thought(form) || task.options.examples.empty()) return;
+    prompts_ = with_examples(prompts_,
+                             examples_of(session.config, task.options, /*with_thoughts=*/false),
+                             session.texts);
+  }
+
+  [[nodiscard]] bool is_done() const { return store_.count() == std::ssize(prompts_); }
+
+  void generate(Decoder& decoder) {
+    const RunConfig own = config_of(session_.config, task_.options);
+    Generator generator =
+        make_generator(session_, decoder, model_sha256_, round_, budget_of(own, form_));
+    Progress progress(
+        {.stage =
+             fmt::format("round {} task {}, {}", round_, task_.options.name, describe_form(form_)),
+         .unit = "questions",
+         .total = std::ssize(prompts_),
+         .already_done = store_.count(),
+         .rate_unit = "tok"},
+        session_.clock);
+    generator.generate_greedy(
+        prompts_,
+        has_thought(form_),
+        [&](size_t prompt) { return store_.has(prompts_[prompt].prompt_id, -1); },
+        [&](size_t, OutputRow row) { store_.add(std::move(row)); },
+        session_.stop,
+        progress);
+    progress.finish();
+  }
+
+  void add_to(std::vector<TaskRow>& rows) const {
+    for (const PromptRow& prompt : prompts_) {
+      const OutputRow output = store_.rows_of(prompt.prompt_id).at(0);
+      rows.push_back(
+          {.task = task_.options.name,
+           .prompt_id = prompt.prompt_id,
+           .round = round_,
+           .form = form_,
+           .thought = output.thought,
+           .answer = output.answer,
+           .reference = prompt.answer,
+           .is_right = output.finish != Finish::error &&
+                       matches_reference(output.answer, prompt.answer, task_.options.match),
+           .is_cut = output.finish == Finish::length});
+    }
+  }
+
+ private:
+  const Session& session_;
+  const LoadedTask& task_;
+  AnswerForm form_;
+  int64_t round_;
+  std::string model_sha256_;
+  std::vector<PromptRow> prompts_;
+  BranchStore store_;
+};
+
+// The share of right answers to one task in its best form, in percent.
+double best_accuracy(const std::vector<TaskRow>& rows, const std::string& task) {
+  std::map<AnswerForm, std::pair<double, double>> right_of_all;
+  for (const TaskRow& row : rows) {
+    if (row.task != task) continue;
+    auto& [right, all] = right_of_all[row.form];
+    right += row.is_right ? 1 : 0;
+    all += 1;
+  }
+  double best = 0;
+  for (const auto& [form, counts] : right_of_all) {
+    best = std::max(best, kPoints * counts.first / counts.second);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::vector<LoadedTask> load_tasks(const RunConfig& config, const ModelTexts& texts) {
+  std::vector<LoadedTask> tasks;
+  for (const TaskOptions& task : config.evaluate.tasks) {
+    tasks.push_back(load_task(config, task, texts));
+  }
+  return tasks;
+}
+
+std::vector<TaskRow> answer_tasks(const Session& session,
+                                  const fs::path& model_folder,
+                                  int64_t round) {
+  std::vector<TaskRow> rows;
+  if (session.tasks.empty()) return rows;
+  const std::string model_sha256 = weights_sha256(model_folder);
+  fs::create_directories(session.folder.work(round));
+  std::optional<Decoder> decoder;
+  for (const LoadedTask& task : session.tasks) {
+    for (const AnswerForm form : forms_of(round)) {
+      Asking asking(session, task, form, round, model_sha256);
+      if (!asking.is_done()) {
+        if (!decoder) {
+          decoder.emplace(load_decoder(
+              model_folder, session.compute, {.slots = session.config.generate.slots}));
+        }
+        asking.generate(*decoder);
+      }
+      asking.add_to(rows);
+    }
+  }
+  return rows;
+}
+
+std::function<void(const fs::path& folder)> task_gate(const Session& session, int64_t round) {
+  const bool has_gate =
+      std::any_of(session.tasks.begin(), session.tasks.end(), [](const LoadedTask& task) {
+        return task.options.max_fall.has_value();
+      });
+  if (!has_gate) return {};
+  const fs::path file = session.folder.file(0, RoundFile::tasks);
+  if (!fs::exists(file)) {
+    fail(ExitCode::kMissingInput,
+         "evaluate.tasks with a max_fall need {}, the untrained model's answers. `thoughtrank run` "
+         "makes it",
+         file.string());
+  }
+  return [&session, round, before = read_rows<TaskRow>(file)](const fs::path& folder) {
+    const std::vector<TaskRow> after = answer_tasks(session, folder, round);
+    for (const LoadedTask& task : session.tasks) {
+      if (!task.options.max_fall) continue;
+      const double then = best_accuracy(before, task.options.name);
+      const double now = best_accuracy(after, task.options.name);
+      if (now >= then - *task.options.max_fall) continue;
+      fail(ExitCode::kTrainingHealth,
+           "round {}: task {} fell from {:.1f} % right, the untrained model's best form, to {:.1f} "
+           "%; its max_fall allows {:g} points. No checkpoint is made; round {} stays the newest. "
+           "Lower train.learning_rate or train.epochs in a new run, or add train.replay rows",
+           round,
+           task.options.name,
+           then,
+           now,
+           *task.options.max_fall,
+           round - 1);
+    }
+  };
+}
+
+void forget_task_answers(const Session& session, int64_t round) {
+  for (const LoadedTask& task : session.tasks) {
+    for (const AnswerForm form : forms_of(round)) {
+      fs::remove(
+          session.folder.task_answers(round, task.options.name, word_of(form, kAnswerForms)));
+    }
+  }
+}
+
+}  // namespace thoughtrank
