@@ -1,5 +1,6 @@
 #include "thoughtrank/pipeline/config.h"
 
+#include <functional>
 #include <regex>
 #include <set>
 #include <vector>
@@ -117,10 +118,41 @@ void RunConfig::visit(FieldVisitor& v) {
 
 namespace {
 
+// need(holds, problem) notes a problem.
+using Need = std::function<void(bool holds, const std::string& problem)>;
+
+void check_tasks(const std::vector<TaskOptions>& all, const Need& need) {
+  std::set<std::string> names;
+  for (const TaskOptions& task : all) {
+    need(std::regex_match(task.name, std::regex("[A-Za-z0-9_]{1,40}")),
+         fmt::format("'evaluate.tasks': a name should be letters, digits and _, found '{}'",
+                     task.name));
+    need(names.insert(task.name).second,
+         fmt::format("'evaluate.tasks': the name '{}' stands twice", task.name));
+    need(
+        !task.path.empty(),
+        fmt::format("'evaluate.tasks': '{}' has no 'path', a prompt file with answers", task.name));
+  }
+}
+
+void check_sampling(const RunConfig& config, const Need& need) {
+  const bool draws = config.generate.temperature > 0;
+  need(
+      draws || config.branches.samples_per_char == 1,
+      fmt::format("'branches.samples_per_char: {}' needs 'generate.temperature': at 0 all branches "
+                  "of a character are the same",
+                  config.branches.samples_per_char));
+  need(
+      draws || config.generate.top_p == 1,
+      fmt::format("'generate.top_p: {}' needs 'generate.temperature': at 0 the most probable token "
+                  "is taken",
+                  config.generate.top_p));
+}
+
 // Problems are told with the file that holds them.
 void check_relations(const RunConfig& config, const std::string& file) {
   std::vector<std::string> problems;
-  const auto need = [&](bool holds, const std::string& problem) {
+  const Need need = [&](bool holds, const std::string& problem) {
     if (!holds) problems.push_back(file.empty() ? problem : file + ": " + problem);
   };
   need(!config.model.path.empty(), "'model.path' is missing: the Hugging Face folder of the model");
@@ -149,28 +181,8 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(!config.generate.slots || *config.generate.slots % 16 == 0,
        fmt::format("'generate.slots' should be auto or a multiple of 16, found {}",
                    config.generate.slots.value_or(0)));
-  std::set<std::string> tasks;
-  for (const TaskOptions& task : config.evaluate.tasks) {
-    need(std::regex_match(task.name, std::regex("[A-Za-z0-9_]{1,40}")),
-         fmt::format("'evaluate.tasks': a name should be letters, digits and _, found '{}'",
-                     task.name));
-    need(tasks.insert(task.name).second,
-         fmt::format("'evaluate.tasks': the name '{}' stands twice", task.name));
-    need(
-        !task.path.empty(),
-        fmt::format("'evaluate.tasks': '{}' has no 'path', a prompt file with answers", task.name));
-  }
-  const bool draws = config.generate.temperature > 0;
-  need(
-      draws || config.branches.samples_per_char == 1,
-      fmt::format("'branches.samples_per_char: {}' needs 'generate.temperature': at 0 all branches "
-                  "of a character are the same",
-                  config.branches.samples_per_char));
-  need(
-      draws || config.generate.top_p == 1,
-      fmt::format("'generate.top_p: {}' needs 'generate.temperature': at 0 the most probable token "
-                  "is taken",
-                  config.generate.top_p));
+  check_tasks(config.evaluate.tasks, need);
+  check_sampling(config, need);
   need(!config.train.max_heldout_worse || config.prompts.holdout > 0,
        "'train.max_heldout_worse' needs held-out prompts: set prompts.holdout");
   for (const JudgeServer& judge : all_judges(config.judge)) {
