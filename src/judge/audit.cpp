@@ -130,8 +130,9 @@ Json phrases_json(const Outcomes& outcomes, Json& findings) {
 }
 
 // Empty when a judge tells the answers apart, or when too few prompts were ranked to know; judges
-// that give scores have no sigma.
+// that give scores have no sigma, and where a control chose the winners nobody was asked.
 std::string cannot_tell(const Json& judges, int64_t ranked) {
+  if (judges.empty()) return {};
   double sigma = 0;
   for (const Json& judge : judges) {
     if (judge["sigma"].is_null()) return {};

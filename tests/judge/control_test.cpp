@@ -75,6 +75,27 @@ TEST(Control, TheLikeliestWinnerHasTheHighestMeanLogProbability) {
   EXPECT_NE(row.reason.find("likeliest_winner"), std::string::npos);
 }
 
+// Enough prompts for every gate of the audit.
+TEST(Control, TheAuditSaysNothingOfAJudgeThatWasNotAsked) {
+  const auto tasks = many_prompts(40);
+  JudgeOptions options;
+  options.gates = {.max_flip_rate = 0.1,
+                   .max_position_bias = 0.1,
+                   .max_length_correlation = 1,
+                   .max_planted_errors = 0.1};
+  for (const JudgeKind kind : {JudgeKind::openai, JudgeKind::reference}) {
+    options.first.kind = kind;
+    const auto best = winners(tasks, SelectControl::random_winner);
+    const Json audit = audit_round(tasks, /*verdicts=*/{}, best, options, /*round=*/1);
+    EXPECT_EQ(audit["ranked"], 40);
+    EXPECT_EQ(audit["calls"], 0);
+    for (const Json& finding : audit["findings"]) {
+      EXPECT_EQ(finding.get<std::string>().find("cannot tell"), std::string::npos) << finding;
+    }
+    EXPECT_NO_THROW(check_gates(audit, options));
+  }
+}
+
 TEST(Control, AnAnswerThatCouldNotBeJudgedDoesNotWin) {
   JudgeTask task = ten_branches("p");
   for (OutputRow& row : task.outputs) {

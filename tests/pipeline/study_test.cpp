@@ -99,6 +99,19 @@ TEST_F(StudyTest, WhatArmsHaveInCommonIsMadeOnce) {
   }
 }
 
+// From 16 ranked prompts on the audit asks whether the judge tells answers apart.
+TEST_F(StudyTest, ControlsWithoutAJudgePassTheGatesOfARoundOfManyPrompts) {
+  tiny_.write_prompts(20, /*has_answers=*/true);
+  const std::string many = "prompts.per_round=17, branches.chars=ab, train.epochs=1";
+  ASSERT_TRUE(run(load("  - {name: recipe, set: [" + many + "]}\n  - {name: chance, set: [" + many +
+                           ", select.control=random_winner]}\n  - {name: own, set: [" + many +
+                           ", select.control=likeliest_winner]}\n",
+                       {"seeds=1"})));
+  int64_t after = 0;
+  for (const StudyRow& row : results()) after += row.round == 1 ? 1 : 0;
+  EXPECT_EQ(after, 3);
+}
+
 TEST_F(StudyTest, WeightsAreRemovedOnceTheyAreMeasuredUnlessTheyAreToBeKept) {
   const std::string arms =
       "  - {name: recipe, set: [rounds=2]}\n"
