@@ -93,6 +93,8 @@ void add_prompts(Table& table, const RunPlan& plan) {
   for (const std::string& line : plan.example_lines) {
     table.line(std::exchange(what, ""), indented(printable(line)));
   }
+  what = "tasks";
+  for (const std::string& line : plan.task_lines) table.line(std::exchange(what, ""), line);
 }
 
 void add_round(Table& table, const RunPlan& plan, const RunConfig& config) {

@@ -11,6 +11,7 @@
 #include "pipeline/answer_forms.h"
 #include "pipeline/session.h"
 #include "pipeline/shown_prompts.h"
+#include "pipeline/tasks.h"
 #include "pipeline/training_rows.h"
 #include "thoughtrank/bench/roofline.h"
 #include "thoughtrank/core/files.h"
@@ -151,6 +152,25 @@ void estimate_sizes(RunPlan& plan,
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
+// "gsm8k: 200 questions, twice of the untrained model and once after each round"
+std::vector<std::string> describe_tasks(const std::vector<LoadedTask>& tasks) {
+  std::vector<std::string> lines;
+  for (const LoadedTask& task : tasks) {
+    const std::string gate =
+        task.options.max_fall
+            ? fmt::format("; no checkpoint more than {:g} points below the untrained model",
+                          *task.options.max_fall)
+            : "";
+    lines.push_back(
+        fmt::format("{}: {} questions, asked of the untrained model in two forms and after each "
+                    "round{}",
+                    task.options.name,
+                    task.prompts.size(),
+                    gate));
+  }
+  return lines;
+}
+
 // What the judges read: every question of the run, and answers that use up their tokens on the
 // longest one of the vocabulary. Ranking judges compare each held-out answer with its anchor after
 // each round.
@@ -257,6 +277,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.longest_prompt = longest(prompts);
   plan.longest_shown = longest_shown(config, texts, prompts);
   plan.example_lines = describe_examples(config, prompts, texts);
+  plan.task_lines = describe_tasks(load_tasks(config, texts));
   plan.steps = expected_steps(config, texts, prompts);
   plan.memory_available = memory_available(plan.compute.device);
   estimate_sizes(plan, config, texts.model, longest_row(read_replay(config, texts)));

@@ -51,6 +51,20 @@ TEST_F(Plan, ShowsTheFirstPromptWithAndWithoutItsExamples) {
   EXPECT_EQ(plan({examples, "prompts.examples.train=true"}).example_lines.size(), 2u);
 }
 
+TEST_F(Plan, TellsWhatTasksAskAndRefusesTheirFaults) {
+  EXPECT_TRUE(plan().task_lines.empty());
+  const std::string prompts = (run_.root() / "prompts.jsonl").string();
+  const RunPlan with =
+      plan({"evaluate.tasks=[{name: sums, path: " + prompts + ", prompts: 3, max_fall: 5}]"});
+  ASSERT_EQ(with.task_lines.size(), 1u);
+  EXPECT_NE(with.task_lines[0].find("sums: 3 questions"), std::string::npos);
+  EXPECT_NE(with.task_lines[0].find("no checkpoint more than 5 points below"), std::string::npos);
+  expect_error(
+      [&] { (void)plan({"evaluate.tasks=[{name: sums, path: " + prompts + ", match: choice}]"}); },
+      ExitCode::kBadData,
+      "task sums: prompt 'p");
+}
+
 // Two prompts a round, two epochs, a step per row; then one step for both.
 TEST_F(Plan, CountsOptimizerSteps) {
   EXPECT_EQ(plan().steps, 4);
