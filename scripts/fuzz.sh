@@ -17,7 +17,7 @@ while (($#)); do
     *) targets+=("$1") && shift ;;
   esac
 done
-((${#targets[@]})) || targets=(journal config reply tokenizer_json tokenizer_model model_config safetensors index)
+((${#targets[@]})) || targets=(journal config rows reply tokenizer_json tokenizer_model model_config safetensors index)
 command -v clang++ >/dev/null || die "clang++ is not installed: the fuzzers need clang's libFuzzer"
 
 build() {

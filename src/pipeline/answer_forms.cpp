@@ -34,20 +34,6 @@ bool has_thought(AnswerForm form) {
   return form == AnswerForm::thought || form == AnswerForm::thought_with_examples;
 }
 
-std::string describe_form(AnswerForm form) {
-  switch (form) {
-    case AnswerForm::direct:
-      return "without a thought";
-    case AnswerForm::thought:
-      return "with a thought";
-    case AnswerForm::direct_with_examples:
-      return "with examples, without a thought";
-    case AnswerForm::thought_with_examples:
-      return "with examples and a thought";
-  }
-  return "";
-}
-
 std::vector<PromptRow> prompts_in_form(const Session& session, AnswerForm form) {
   if (!has_examples(form)) return session.prompts.holdout;
   return with_examples(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/session.h"
+#include "thoughtrank/data/answer_form.h"
 #include "thoughtrank/data/records.h"
 
 namespace thoughtrank {
@@ -16,8 +17,6 @@ namespace thoughtrank {
 [[nodiscard]] std::vector<AnswerForm> answer_forms(const RunConfig& config);
 
 [[nodiscard]] bool has_thought(AnswerForm form);
-// Says "with a thought and examples".
-[[nodiscard]] std::string describe_form(AnswerForm form);
 
 // Returns the held-out prompts as they are asked in this form. Before a direct answer the examples
 // are shown without their thoughts.

@@ -7,15 +7,21 @@
 
 namespace thoughtrank {
 
-std::vector<ChatTurn> load_examples(const RunConfig& config, bool with_thoughts) {
+std::vector<ChatTurn> load_examples(const std::string& path,
+                                    const BranchOptions& branches,
+                                    bool with_thoughts) {
   std::vector<ChatTurn> turns;
-  if (config.prompts.examples.path.empty()) return turns;
-  const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
-  for (ExampleRow& row : read_example_file(config.prompts.examples.path)) {
+  if (path.empty()) return turns;
+  const ThoughtTags tags = {.open = branches.open, .close = branches.close};
+  for (ExampleRow& row : read_example_file(path)) {
     if (!with_thoughts) row.thought.clear();
     turns.push_back(turn_of(std::move(row), tags));
   }
   return turns;
+}
+
+std::vector<ChatTurn> load_examples(const RunConfig& config, bool with_thoughts) {
+  return load_examples(config.prompts.examples.path, config.branches, with_thoughts);
 }
 
 bool shows_examples(const RunConfig& config, int64_t round) {

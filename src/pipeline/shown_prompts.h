@@ -11,8 +11,12 @@
 
 namespace thoughtrank {
 
-// Returns the config's worked examples as turns: thought, between the branches' tags, and answer,
+// Returns the worked examples of a file as turns: thought, between the branches' tags, and answer,
 // or the answer alone; none without a path. Throws as read_example_file().
+[[nodiscard]] std::vector<ChatTurn> load_examples(const std::string& path,
+                                                  const BranchOptions& branches,
+                                                  bool with_thoughts);
+// The same of prompts.examples.
 [[nodiscard]] std::vector<ChatTurn> load_examples(const RunConfig& config,
                                                   bool with_thoughts = true);
 

@@ -8,10 +8,8 @@
 #include "pipeline/shown_prompts.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
-#include "thoughtrank/data/examples.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/judge/reference.h"
-#include "thoughtrank/train/rows.h"
 
 namespace thoughtrank {
 
@@ -22,20 +20,6 @@ constexpr double kPoints = 100;  // in a whole
 std::vector<AnswerForm> forms_of(int64_t round) {
   if (round > 0) return {AnswerForm::thought};
   return {AnswerForm::direct, AnswerForm::thought};
-}
-
-// The task's worked examples as turns.
-std::vector<ChatTurn> examples_of(const RunConfig& config,
-                                  const TaskOptions& task,
-                                  bool with_thoughts) {
-  std::vector<ChatTurn> turns;
-  if (task.examples.empty()) return turns;
-  const ThoughtTags tags = {.open = config.branches.open, .close = config.branches.close};
-  for (ExampleRow& row : read_example_file(task.examples)) {
-    if (!with_thoughts) row.thought.clear();
-    turns.push_back(turn_of(std::move(row), tags));
-  }
-  return turns;
 }
 
 // The run's config with the task's budgets of tokens.
@@ -49,7 +33,7 @@ RunConfig config_of(const RunConfig& config, const TaskOptions& task) {
 LoadedTask load_task(const RunConfig& config, const TaskOptions& options, const ModelTexts& texts) {
   LoadedTask task{.options = options, .prompts = {}};
   const RunConfig own = config_of(config, options);
-  const auto examples = examples_of(config, options, /*with_thoughts=*/true);
+  const auto examples = load_examples(options.examples, config.branches, /*with_thoughts=*/true);
   std::string reason;
   int64_t left_out = 0;
   for (PromptRow& prompt : read_prompt_file(options.path)) {
@@ -98,9 +82,10 @@ class Asking {
         store_(session.folder.task_answers(round, task.options.name, word_of(form, kAnswerForms)),
                model_sha256) {
     if (has_thought(form) || task.options.examples.empty()) return;
-    prompts_ = with_examples(prompts_,
-                             examples_of(session.config, task.options, /*with_thoughts=*/false),
-                             session.texts);
+    prompts_ = with_examples(
+        prompts_,
+        load_examples(task.options.examples, session.config.branches, /*with_thoughts=*/false),
+        session.texts);
   }
 
   [[nodiscard]] bool is_done() const { return store_.count() == std::ssize(prompts_); }

@@ -7,6 +7,7 @@
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/utf8.h"
+#include "thoughtrank/data/answer_form.h"
 #include "thoughtrank/report/study.h"
 
 namespace thoughtrank {
@@ -22,20 +23,6 @@ std::string mean_text(const std::optional<StudyMean>& mean) {
 
 std::string difference_text(const std::optional<StudyMean>& mean) {
   return mean ? fmt::format("{:+.1f} ± {:.1f}", mean->value, mean->half_width) : "–";
-}
-
-std::string form_text(AnswerForm form) {
-  switch (form) {
-    case AnswerForm::direct:
-      return "directly";
-    case AnswerForm::thought:
-      return "with a thought";
-    case AnswerForm::direct_with_examples:
-      return "directly, with examples";
-    case AnswerForm::thought_with_examples:
-      return "with a thought and examples";
-  }
-  return "";
 }
 
 // Characters, so that "±" and "–" do not shift the columns.
@@ -124,7 +111,7 @@ std::vector<std::string> sentences(const TaskResult& task) {
     found.push_back(who + " " +
                     ends_beside(*first.last_minus_untrained,
                                 fmt::format("the untrained model in its best form, {} ({:.1f} %)",
-                                            form_text(*task.untrained_form),
+                                            describe_form(*task.untrained_form),
                                             task.untrained->value)));
   }
   if (first.last_minus_best_round) {
@@ -159,7 +146,7 @@ std::string task_text(const StudyReport& report, const TaskResult& task) {
       report.design.seeds.size());
   if (task.untrained_form) {
     text += fmt::format("The untrained model's best form is {}: {}.\n",
-                        form_text(*task.untrained_form),
+                        describe_form(*task.untrained_form),
                         mean_text(task.untrained));
   }
   text += "\n" + accuracy_table(report, task) + "\n";
@@ -253,7 +240,7 @@ std::string study_chart(const TaskResult& task) {
   }
   if (task.untrained_form) {
     chart.levels.push_back(
-        {.name = "untrained, " + form_text(*task.untrained_form), .y = task.untrained->value});
+        {.name = "untrained, " + describe_form(*task.untrained_form), .y = task.untrained->value});
   }
   return draw(chart);
 }

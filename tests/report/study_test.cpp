@@ -127,7 +127,7 @@ TEST_F(StudyReportTest, SaysInSentencesWhatIsBeyondChance) {
   const std::string text = format_study(report());
   EXPECT_NE(
       text.find("sums: the recipe ends 50.0 ± 40.0 points above the untrained model in its best "
-                "form, with a thought and examples (25.0 %)."),
+                "form, with examples and a thought (25.0 %)."),
       std::string::npos)
       << text;
   EXPECT_NE(text.find("sums: the recipe ends no further from its best round, 1, than chance goes"),
@@ -168,7 +168,7 @@ TEST_F(StudyReportTest, WritesTablesChartsAndJson) {
   EXPECT_EQ(read_file(folder_.path() / "study.md"), format_study(report()));
   const std::string svg = read_file(folder_.path() / "sums.svg");
   EXPECT_EQ(svg.find("<svg xmlns=\"http://www.w3.org/2000/svg\""), 0u);
-  EXPECT_NE(svg.find("untrained, with a thought and examples"), std::string::npos);
+  EXPECT_NE(svg.find("untrained, with examples and a thought"), std::string::npos);
   EXPECT_EQ(svg.find("nan"), std::string::npos);
 }
 
