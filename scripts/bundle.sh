@@ -86,7 +86,7 @@ install_programs() {
 install_files() {
   cp -r configs "$folder/configs"
   cp LICENSE "$folder/LICENSE"
-  install -D -t "$folder/scripts" scripts/gpu_check.{sh,py} scripts/{fetch_smollm2,summarize_run}.py
+  install -D -t "$folder/scripts" scripts/gpu_check.{sh,py} scripts/{fetch_smollm2,summarize_run,noisy_judge}.py
   install -D -t "$folder/tests/servers" tests/servers/mock_judge.py
   install -D -t "$folder/tests/parity" tests/parity/check_checkpoint.py
   install -D -t "$folder/tests/benchmarks" tests/benchmarks/*.py

@@ -75,8 +75,9 @@ class Bundle(unittest.TestCase):
         archive = self.folder / "out" / "thoughtrank-linux-x86_64.tar.gz"
         self.assertLess(archive.stat().st_size, check_bundle.LARGEST_BYTES)
         listed = subprocess.run(["tar", "-tzf", archive], capture_output=True, text=True, check=True).stdout
-        for name in ["thoughtrank", "bin/thoughtrank", "configs/quickstart.yaml", "scripts/gpu_check.sh",
-                     "tests/benchmarks/decode_torch.py", "README.md", "LICENSE", "licences/libcurl4"]:
+        for name in ["thoughtrank", "bin/thoughtrank", "configs/quickstart.yaml", "configs/study.yaml",
+                     "scripts/noisy_judge.py", "scripts/gpu_check.sh", "tests/benchmarks/decode_torch.py", "README.md",
+                     "LICENSE", "licences/libcurl4"]:
             self.assertIn(f"thoughtrank-linux-x86_64/{name}\n", listed)
         self.assertIn("pip install torch", (self.bundle / "README.md").read_text())
 

@@ -35,6 +35,7 @@ class Install(unittest.TestCase):
         told = self.start(program, "doctor", "--model", MODEL)
         self.assertIn(str(prefix / "lib/thoughtrank/configs/templates"), told)
         for name in ["lib/thoughtrank/configs/prices.yaml", "lib/thoughtrank/configs/quickstart.yaml",
+                     "lib/thoughtrank/configs/study.yaml", "lib/thoughtrank/scripts/noisy_judge.py",
                      "share/doc/thoughtrank/LICENSE"]:
             self.assertTrue((prefix / name).is_file(), name)
 
