@@ -18,11 +18,17 @@
 
 namespace thoughtrank {
 
+// What signals set. A signal may still come while the process exits and every other object is gone.
+inline StopFlag& stop_of_process() {
+  static StopFlag flag;  // never destroyed
+  return flag;
+}
+
 // What every command shares.
 struct App {
   CLI::App cli;
   SystemClock clock;
-  StopFlag stop;
+  StopFlag& stop = stop_of_process();
   ConfigSource source;              // --config, --set
   std::optional<int64_t> limit;     // --limit
   std::string log_format = "text";  // --log-format

@@ -141,6 +141,21 @@ class WholeRun(ProgramTest):
         self.expect(0, "inspect", self.run, "--round", "1", "--prompt", prompt, "--all", says="thought:")
         self.expect(66, "inspect", self.run, "--prompt", "nobody", says="nobody")
 
+    def test_signals_that_come_while_it_exits_change_nothing(self):
+        self.start()
+        for number in range(12):
+            process = subprocess.Popen(
+                [PROGRAM, "run", "--config", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+            for line in process.stderr:
+                if "finished already" in line:
+                    break
+            while process.poll() is None:
+                process.send_signal([signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP][number % 3])
+                time.sleep(0.001)
+            process.stderr.close()
+            self.assertEqual(process.returncode, 0, number)
+
 
 class Refusals(ProgramTest):
     def setUp(self):

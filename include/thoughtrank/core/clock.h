@@ -36,8 +36,8 @@ class StopFlag {
 };
 
 // SIGINT, SIGTERM, SIGUSR1, SIGHUP set `flag` (also where they were inherited as ignored); a second
-// SIGINT ends the process at once with 130. SIGPIPE and SIGXFSZ are ignored. `flag` must outlive
-// the process's work.
+// SIGINT ends the process at once with 130. SIGPIPE and SIGXFSZ are ignored. `flag` must live as
+// long as the process: signals come while it exits, too.
 void install_signal_handlers(StopFlag& flag);
 
 }  // namespace thoughtrank
