@@ -153,12 +153,13 @@ std::string options_text(const Json& choices, const std::string& where) {
 }
 
 // A row of ARC, as the Hub or its makers have it: the prompt shows the options, the answer is the
-// label of the right one. False for any other row.
+// label of the right one. False for any other row, also one with a prompt of its own.
 bool take_choices(const PromptLine& line, PromptRow& row) {
   const Json& json = line.json;
+  if (is_given(json, "prompt") || is_given(json, "messages")) return false;
   const bool is_nested = is_given(json, "question") && json["question"].is_object();
   const Json& question = is_nested ? json["question"] : json;
-  if (!question.contains("choices")) return false;
+  if (!is_given(question, "choices")) return false;
   const std::string stem = require_string(question, is_nested ? "stem" : "question", line.where);
   row.prompt = stem + options_text(question["choices"], line.where);
   row.answer = require_string(json, "answerKey", line.where);

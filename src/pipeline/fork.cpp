@@ -2,12 +2,15 @@
 // Published files are never changed in place, only replaced or removed: hard links are safe.
 #include "thoughtrank/pipeline/fork.h"
 
+#include <set>
+
 #include "pipeline/freeze.h"
 #include "pipeline/session.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/journal.h"
 #include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
+#include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
@@ -129,10 +132,32 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
          has_same_texts(before, digests.value("texts", ""), config);
 }
 
+// A gate compares with what the untrained model answered before round 1: known before any work.
+void require_untrained_answers(const RunFolder& from, const RunConfig& config) {
+  std::set<std::string> asked;
+  const fs::path file = from.file(0, RoundFile::tasks);
+  if (fs::exists(file)) {
+    for (const TaskRow& row : read_rows<TaskRow>(file)) asked.insert(row.task);
+  }
+  for (const TaskOptions& task : config.evaluate.tasks) {
+    if (!task.max_fall || asked.contains(task.name)) continue;
+    fail(ExitCode::kConfig,
+         "evaluate.tasks: '{}' has a max_fall, but the untrained model's answers to it are not in "
+         "{}. Fork with --round 1, or leave max_fall out",
+         task.name,
+         from.root().string());
+  }
+}
+
 // True where the untrained model would be asked and judged as it was: the anchors of round 0 hold.
 bool has_same_anchors(const RunFolder& from, const RunConfig& config) {
   const Json record = parse_json(read_file(from.frozen()), from.frozen().string());
   const Json before = record.at("config").at("judge"), now = config_to_json(config).at("judge");
+  const Json none =
+      config_to_json({}).at("evaluate");  // of runs that began before there were tasks
+  if (record.at("config").value("evaluate", none) != config_to_json(config).at("evaluate")) {
+    return false;
+  }
   return before.value("kind", Json()) == now.at("kind") &&
          before.value("match", Json()) == now.at("match") && would_generate_the_same(from, config);
 }
@@ -222,6 +247,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   // Finished rounds are compared with their anchors, whatever is asked now.
   const bool keeps_anchors = point.round > 1 || has_same_anchors(from, config);
   const int64_t first_round = keeps_anchors ? 0 : 1;
+  if (keeps_anchors) require_untrained_answers(from, config);
 
   const fs::path target = fs::absolute(to.root()).lexically_normal();
   const RunFolder made{target.parent_path() / (".tmp-fork-" + target.filename().string())};

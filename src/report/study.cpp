@@ -78,12 +78,6 @@ class TaskRows {
     return found == cells_.end() ? nullptr : &found->second;
   }
 
-  // Round 0 of an arm is the untrained model asked as the trained one is. Arms that generate alike
-  // share it; one whose own is not there yet has the first arm's.
-  [[nodiscard]] const Right* of(const std::string& arm, int64_t seed, int64_t round) const {
-    return find({arm, seed, round, AnswerForm::thought});
-  }
-
   [[nodiscard]] std::optional<StudyMean> accuracy(const std::string& arm,
                                                   int64_t round,
                                                   AnswerForm form = AnswerForm::thought) const {
@@ -214,7 +208,7 @@ TaskResult task_result(const StudyDesign& design,
   const std::string& first = design.arms.front().name;
   find_untrained(task, rows, first);
   for (const int64_t seed : design.seeds) {
-    const Right* untrained = rows.of(first, seed, 0);
+    const Right* untrained = rows.find(cell(first, seed, 0));
     if (untrained == nullptr) continue;
     ++task.seeds;
     task.heldout = std::ssize(*untrained);

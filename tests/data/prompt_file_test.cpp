@@ -52,6 +52,15 @@ TEST_F(PromptFile, OptionsOfAChoiceStandInThePrompt) {
   EXPECT_EQ(rows[0].prompt_id, "m");
   EXPECT_EQ(rows[1].prompt, "Which is blue?\n1. sky\n2. rose");
   EXPECT_EQ(rows[1].answer, "1");
+  // A prompt of its own stands as it is, and null is nothing.
+  const auto plain = read(R"({"prompt":"p","choices":["a","b"],"answer":1})"
+                          "\n"
+                          R"({"question":"q","choices":null,"answer":"x"})"
+                          "\n");
+  EXPECT_EQ(plain[0].prompt, "p");
+  EXPECT_EQ(plain[0].answer, "1");
+  EXPECT_EQ(plain[1].prompt, "q");
+  EXPECT_EQ(plain[1].answer, "x");
   for (const char* choices :
        {R"({"text":["a"],"label":["A","B"]})", R"(["a","b"])", R"([])", R"({})", R"("a")"}) {
     expect_refused(fmt::format(R"({{"question":"q","choices":{},"answerKey":"A"}})", choices),

@@ -48,6 +48,20 @@ TEST_F(Fork, TakesOverRoundsAndBranchesWithoutACopy) {
   EXPECT_FALSE(fs::exists(made.frozen())) << "a fork is frozen at its own first start";
 }
 
+// The source asked no task: a later round's gate would have nothing to compare with, and from round
+// 1 on the untrained model is asked anew.
+TEST_F(Fork, AGateOnATaskNeedsTheUntrainedModelsAnswers) {
+  const std::string tasks =
+      "evaluate.tasks=[{name: sums, path: " + (run_.root() / "prompts.jsonl").string() +
+      ", prompts: 2";
+  expect_refused(
+      config({tasks + ", max_fall: 5}]"}), 2, ExitCode::kConfig, "'sums' has a max_fall, but");
+  fork(config({tasks + ", max_fall: 100}]"}), 1);
+  EXPECT_FALSE(fs::exists(run_.folder("fork").round(0))) << "anchors without the task";
+  EXPECT_TRUE(run_rounds(config({tasks + ", max_fall: 100}]"}), run_.clock, run_.stop));
+  EXPECT_TRUE(fs::exists(run_.folder("fork").file(0, RoundFile::tasks)));
+}
+
 TEST_F(Fork, TheSameConfigEndsWithTheSameBytes) {
   fork(config(), 2);
   EXPECT_TRUE(run_rounds(config(), run_.clock, run_.stop));
