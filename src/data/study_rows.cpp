@@ -16,33 +16,45 @@ inline constexpr auto kFields<StudyRow> =
                Field{"branches", &StudyRow::branches, {.lowest = 0}},
                Field{"branches_right", &StudyRow::branches_right, {.lowest = 0}}};
 
-Json to_json(const StudyDesign& design) {
-  Json arms = Json::array();
-  for (const StudyDesign::Arm& arm : design.arms) {
-    arms.push_back({{"name", arm.name}, {"about", arm.about}});
+namespace {
+
+Json variants_json(const std::vector<StudyDesign::Variant>& variants) {
+  Json list = Json::array();
+  for (const StudyDesign::Variant& variant : variants) {
+    list.push_back({{"name", variant.name}, {"about", variant.about}});
   }
-  return {
-      {"tasks", design.tasks}, {"arms", arms}, {"seeds", design.seeds}, {"rounds", design.rounds}};
+  return list;
+}
+
+std::vector<StudyDesign::Variant> variants_from(const Json& json,
+                                                const char* key,
+                                                const std::string& where) {
+  const Json& list = require(json, key, where);
+  if (!list.is_array() || list.empty()) {
+    fail(ExitCode::kBadData, "{}: '{}' should be a list, not empty", where, key);
+  }
+  std::vector<StudyDesign::Variant> variants;
+  for (const Json& entry : list) {
+    variants.push_back({.name = require_string(entry, "name", where),
+                        .about = require_string(entry, "about", where)});
+  }
+  return variants;
+}
+
+}  // namespace
+
+Json to_json(const StudyDesign& design) {
+  return {{"tasks", variants_json(design.tasks)},
+          {"arms", variants_json(design.arms)},
+          {"seeds", design.seeds},
+          {"rounds", design.rounds}};
 }
 
 StudyDesign study_design_from(const Json& json, const std::string& where) {
-  const auto list = [&](const char* key) -> const Json& {
-    const Json& found = require(json, key, where);
-    if (!found.is_array()) fail(ExitCode::kBadData, "{}: '{}' should be a list", where, key);
-    return found;
-  };
-  StudyDesign design;
-  for (const Json& task : list("tasks")) {
-    if (!task.is_string()) fail(ExitCode::kBadData, "{}: 'tasks' should hold names", where);
-    design.tasks.push_back(task.get<std::string>());
-  }
-  for (const Json& arm : list("arms")) {
-    design.arms.push_back(
-        {.name = require_string(arm, "name", where), .about = require_string(arm, "about", where)});
-  }
-  design.seeds = require_ints(json, "seeds", 0, INT64_MAX, where);
-  design.rounds = require_int(json, "rounds", 0, 99, where);
-  return design;
+  return {.tasks = variants_from(json, "tasks", where),
+          .arms = variants_from(json, "arms", where),
+          .seeds = require_ints(json, "seeds", 0, INT64_MAX, where),
+          .rounds = require_int(json, "rounds", 0, 99, where)};
 }
 
 Json to_json(const StudyRow& row) { return write_row(row); }

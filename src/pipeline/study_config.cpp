@@ -136,7 +136,8 @@ Study load_study(const ConfigSource& source) {
     }
   }
   problems.throw_if_any();
-  for (const StudyVariant& task : config.tasks) study.design.tasks.push_back(task.name);
+  for (const StudyVariant& task : config.tasks)
+    study.design.tasks.push_back({task.name, task.about});
   for (const StudyVariant& arm : config.arms) study.design.arms.push_back({arm.name, arm.about});
   study.design.rounds = study.runs.front().config.rounds;
   for (const StudyRun& run : study.runs) {

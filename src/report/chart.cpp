@@ -11,7 +11,7 @@ namespace thoughtrank {
 namespace {
 
 // The plot's place in the picture, in pixels.
-constexpr double kWidth = 760, kHeight = 400;
+constexpr double kWidth = 880, kHeight = 400;
 constexpr double kLeft = 56, kRight = 540, kTop = 44, kBottom = 346;
 constexpr double kLegendLeft = kRight + 24, kLegendStep = 22;
 
@@ -77,15 +77,18 @@ std::string axes(const LineChart& chart, const Scale& scale) {
   return svg;
 }
 
+// Of a level, whose name stands in the legend: beside it, curves would cross it.
+constexpr const char* kDots = " stroke-dasharray=\"2 4\"";
+
 std::string level(const ChartLevel& level, const Scale& scale) {
   return fmt::format(
-             "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" "
-             "stroke-width=\"1.5\" stroke-dasharray=\"2 4\"/>\n",
-             kLeft,
-             kRight,
-             scale.y(level.y),
-             kInk) +
-         text_at(kRight - 4, scale.y(level.y) - 5, "end", level.name);
+      "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" "
+      "stroke-width=\"1.5\"{4}/>\n",
+      kLeft,
+      kRight,
+      scale.y(level.y),
+      kInk,
+      kDots);
 }
 
 // The runs of points that are numbers: [from, to).
@@ -138,18 +141,21 @@ std::string curve(const ChartLine& line, size_t number, const Scale& scale) {
 
 std::string legend(const LineChart& chart) {
   std::string svg;
-  for (size_t n = 0; n < chart.lines.size(); ++n) {
-    const double y = kTop + 8 + kLegendStep * static_cast<double>(n);
+  double y = kTop + 8;
+  const auto add = [&](const std::string& name, const char* stroke, const std::string& dashes) {
     svg += fmt::format(
         "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"{3}\" "
         "stroke-width=\"2\"{4}/>\n",
         kLegendLeft,
         kLegendLeft + 22,
         y,
-        colour(n),
-        dash(n));
-    svg += text_at(kLegendLeft + 30, y + 4, "start", chart.lines[n].name);
-  }
+        stroke,
+        dashes);
+    svg += text_at(kLegendLeft + 30, y + 4, "start", name);
+    y += kLegendStep;
+  };
+  for (size_t n = 0; n < chart.lines.size(); ++n) add(chart.lines[n].name, colour(n), dash(n));
+  for (const ChartLevel& line : chart.levels) add(line.name, kInk, kDots);
   return svg;
 }
 

@@ -200,11 +200,12 @@ std::optional<double> gain_of(const ArmResult& arm, const TaskResult& task) {
 }
 
 TaskResult task_result(const StudyDesign& design,
-                       const std::string& name,
+                       const StudyDesign::Variant& variant,
                        const std::vector<StudyRow>& all) {
-  const TaskRows rows(design, name, all);
+  const TaskRows rows(design, variant.name, all);
   TaskResult task;
-  task.task = name;
+  task.task = variant.name;
+  task.about = variant.about;
   const std::string& first = design.arms.front().name;
   find_untrained(task, rows, first);
   for (const int64_t seed : design.seeds) {
@@ -213,7 +214,7 @@ TaskResult task_result(const StudyDesign& design,
     ++task.seeds;
     task.heldout = std::ssize(*untrained);
   }
-  for (const StudyDesign::Arm& arm : design.arms) {
+  for (const StudyDesign::Variant& arm : design.arms) {
     ArmResult result;
     result.arm = arm.name;
     result.about = arm.about;
@@ -269,11 +270,8 @@ StudyReport read_study(const fs::path& folder) {
   StudyReport report;
   report.design =
       study_design_from(parse_json(read_file(design), design.string()), design.string());
-  if (report.design.arms.empty()) {
-    fail(ExitCode::kBadData, "{}: 'arms' is empty", design.string());
-  }
   const auto rows = read_rows<StudyRow>(folder / kStudyResults);
-  for (const std::string& task : report.design.tasks) {
+  for (const StudyDesign::Variant& task : report.design.tasks) {
     report.tasks.push_back(task_result(report.design, task, rows));
   }
   return report;

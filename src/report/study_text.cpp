@@ -135,7 +135,8 @@ std::vector<std::string> sentences(const TaskResult& task) {
 }
 
 std::string task_text(const StudyReport& report, const TaskResult& task) {
-  std::string text = fmt::format("## {}\n\n", task.task);
+  std::string text =
+      fmt::format("## {}{}{}\n\n", task.task, task.about.empty() ? "" : ": ", task.about);
   if (task.seeds == 0) return text + "Nothing has been measured yet.\n";
   text += fmt::format(
       "Held-out right in percent, asked without examples after a forced thought: {} questions, {} "
@@ -226,7 +227,7 @@ Json to_json(const StudyReport& report) {
 std::string study_chart(const TaskResult& task) {
   LineChart chart{.title = fmt::format("{}: held-out right, asked without examples", task.task),
                   .x_name = "round",
-                  .y_name = fmt::format("% of {} questions, {} seeds", task.heldout, task.seeds),
+                  .y_name = fmt::format("% of {} questions, seeds: {}", task.heldout, task.seeds),
                   .lines = {}};
   for (const ArmResult& arm : task.arms) {
     ChartLine line{.name = arm.arm, .y = {}, .low = {}, .high = {}};

@@ -56,7 +56,7 @@ class StudyReportTest : public testing::Test {
  protected:
   StudyReportTest() {
     const StudyDesign design{
-        .tasks = {"sums"},
+        .tasks = {{"sums", "small sums"}},
         .arms = {{"recipe", "the recipe"}, {"chance", "a random <winner>"}, {"late", ""}},
         .seeds = {1, 2},
         .rounds = 2};
@@ -136,6 +136,7 @@ TEST_F(StudyReportTest, SaysInSentencesWhatIsBeyondChance) {
   EXPECT_NE(text.find("| recipe | 0.0 ± 0.0 | 100.0 ± 0.0 "), std::string::npos) << text;
   EXPECT_NE(text.find("| late   | –         | –"), std::string::npos) << text;
   EXPECT_NE(text.find("a random <winner>"), std::string::npos) << text;
+  EXPECT_EQ(text.find("## sums: small sums\n"), 0u) << text;
   // All prompts of both seeds agree on this one.
   rows_.clear();
   for (const int64_t seed : {1, 2}) {

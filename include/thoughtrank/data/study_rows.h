@@ -15,12 +15,12 @@ inline constexpr const char* kStudyResults = "results.jsonl";
 
 // design.json: what is compared.
 struct StudyDesign {
-  struct Arm {
+  struct Variant {
     std::string name;
     std::string about;  // what it is, as a sentence names it; "" = its name says it
   };
-  std::vector<std::string> tasks;
-  std::vector<Arm> arms;  // the first is what the others are compared with
+  std::vector<Variant> tasks;
+  std::vector<Variant> arms;  // the first is what the others are compared with
   std::vector<int64_t> seeds;
   int64_t rounds = 0;
 };

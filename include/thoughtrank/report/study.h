@@ -47,6 +47,7 @@ struct ArmResult {
 
 struct TaskResult {
   std::string task;
+  std::string about;
   int64_t heldout = 0;                       // questions of a seed
   int64_t seeds = 0;                         // of which there is something
   std::optional<AnswerForm> untrained_form;  // the untrained model's best
