@@ -78,6 +78,19 @@ class WholeCheck(FolderTest):
         self.assertEqual({part["status"] for name, part in parts.items() if name != "machine"}, {"skipped"})
 
 
+def ends(pid, within_s=30.0):
+    """Whether the process ends in time: SIGKILL is acted upon when the kernel comes to it, not when it is sent."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            if " Z " in Path(f"/proc/{pid}/stat").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
 @unittest.skipUnless(HAS_TORCH, "this python3 has no torch")
 class Parts(FolderTest):
     def run_parts(self, *parts, budget_s=60.0):
@@ -102,8 +115,7 @@ class Parts(FolderTest):
         hung, after = self.run_parts(gpu_check.Part("hangs", words, 0.7), gpu_check.Part("after", ["true"], 10))
         self.assertLess(time.monotonic() - started, 30)
         self.assertEqual((hung["status"], hung["rows"], after["status"]), ("timed out", [{"a": 1}], "passed"))
-        state = Path(f"/proc/{pid_file.read_text().strip()}/stat")
-        self.assertTrue(not state.exists() or " Z " in state.read_text())
+        self.assertTrue(ends(int(pid_file.read_text())))
 
     def test_no_time_left(self):
         part, = self.run_parts(gpu_check.Part("x", ["true"], 10), budget_s=0.0)
