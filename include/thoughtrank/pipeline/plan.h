@@ -30,14 +30,14 @@ struct RunPlan {
   int64_t longest_prompt = 0;  // tokens
   int64_t longest_shown = 0;   // tokens of the longest prompt with worked examples in front
   std::vector<std::string>
-      example_lines;                   // what is shown and what is trained on; none: no examples
+      example_lines;                    // what is shown and what is trained on; none: no examples
   std::vector<std::string> task_lines;  // what evaluate.tasks ask, a line each
-  double steps = 0;                    // optimizer steps of round 1 if every prompt has a winner
-  int64_t generated_tokens_worst = 0;  // per round
-  uint64_t decode_bytes = 0;           // weights and KV cache at the worst
-  TrainingMemory training;             // at the longest micro-batch
-  TrainingSize training_size;          // that micro-batch
-  uint64_t disk_bytes = 0;             // checkpoints kept + training state
+  double steps = 0;                     // optimizer steps of round 1 if every prompt has a winner
+  int64_t generated_tokens_worst = 0;   // per round
+  uint64_t decode_bytes = 0;            // weights and KV cache at the worst
+  TrainingMemory training;              // at the longest micro-batch
+  TrainingSize training_size;           // that micro-batch
+  uint64_t disk_bytes = 0;              // checkpoints kept + training state
   uint64_t disk_free = 0;
   uint64_t memory_available = 0;
   int64_t special_text_prompts =
