@@ -47,12 +47,14 @@ class Report {
 };
 
 std::string describe_processor() {
-  const bool has_avx512 = __builtin_cpu_supports("avx512f") != 0;
-  return fmt::format(
-      "{} threads, {}, bfloat16 {}",
-      usable_processors(),
-      has_avx512 ? "AVX-512" : (__builtin_cpu_supports("avx2") != 0 ? "AVX2" : "no AVX2: slow"),
-      has_fast_bfloat16() ? "in hardware" : "not in hardware (float32 is used)");
+  const InstructionSet set = instruction_set();
+  const std::string problem = problem_with_tiles();
+  return fmt::format("{} threads, instruction set {}{}, bfloat16 {}{}",
+                     usable_processors(),
+                     name_of(set),
+                     set == InstructionSet::portable ? " (no AVX2: slow)" : "",
+                     has_fast_bfloat16() ? "in hardware" : "not in hardware (float32 is used)",
+                     problem.empty() ? "" : "; no matrix tiles: " + problem);
 }
 
 std::string check_operators() {

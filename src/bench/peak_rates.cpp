@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "thoughtrank/kernels/instruction_set.h"
+#include "thoughtrank/kernels/matrix_tiles.h"
 
 namespace thoughtrank {
 namespace {
@@ -85,6 +86,24 @@ float dot_bf16(int64_t steps) {
 }
 #pragma GCC pop_options
 
+// Four sums of 16 × 16 in registers; a product of two tiles has 32 terms an element.
+float multiply_tiles(int64_t steps) {
+  alignas(64) uint16_t ones[kTileHeight * kTileDepth];
+  std::ranges::fill(ones, uint16_t{0x3f80});
+  alignas(64) float sums[kTileHeight * kTileColumns];
+  CpuTiles tiles(kTileHeight);
+  tiles.clear<0>(), tiles.clear<1>(), tiles.clear<2>(), tiles.clear<3>();
+  tiles.load<4>(ones, kTileRowBytes), tiles.load<5>(ones, kTileRowBytes);
+  tiles.load<6>(ones, kTileRowBytes), tiles.load<7>(ones, kTileRowBytes);
+  for (int64_t n = 0; n < steps; ++n) {
+    tiles.multiply<0, 4, 6>(), tiles.multiply<1, 4, 7>();
+    tiles.multiply<2, 5, 6>(), tiles.multiply<3, 5, 7>();
+  }
+  tiles.store<0>(sums, kTileRowBytes);
+  return sums[0];
+}
+constexpr double kTileOperations = 4 * 2.0 * kTileHeight * kTileColumns * kTileDepth;
+
 // Two operations for each lane of each chain.
 RatedLoop multiply_add_loop() {
   if (is_supported(InstructionSet::avx512)) return {multiply_add_avx512, 2.0 * 16 * kChains};
@@ -150,6 +169,11 @@ PeakRates measure_peak_rates(int64_t threads) {
   if (is_supported(InstructionSet::avx512_bf16)) {
     const double dot = operations_per_s({dot_bf16, 4.0 * 16 * kChains}, threads);
     peak_rates.bfloat16_flops_per_s = std::max(dot, peak_rates.float32_flops_per_s);
+  }
+  if (is_supported(InstructionSet::amx)) {
+    peak_rates.bfloat16_flops_per_s =
+        std::max(operations_per_s({multiply_tiles, kTileOperations}, threads),
+                 peak_rates.bfloat16_flops_per_s);
   }
   peak_rates.read_bytes_per_s = read_bytes_per_s(threads);
   return peak_rates;

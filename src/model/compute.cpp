@@ -62,6 +62,22 @@ std::string resolve_device(const std::string& asked) {
 
 }  // namespace
 
+InstructionSet resolve_instruction_set(const std::string& name) {
+  if (name == "auto") return instruction_set();
+  const std::optional<InstructionSet> set = find_instruction_set(name);
+  if (set && is_supported(*set)) return *set;
+  std::string names = "auto";
+  for (const InstructionSet each : supported_instruction_sets()) {
+    names += fmt::format(", {}", name_of(each));
+  }
+  const std::string problem = set == InstructionSet::amx ? problem_with_tiles() : "";
+  fail(ExitCode::kConfig,
+       "instruction_set is '{}', which this machine does not have{}: {}",
+       name,
+       problem.empty() ? "" : fmt::format(" ({})", problem),
+       names);
+}
+
 ComputeSetup resolve_compute(const ComputeOptions& options) {
   ComputeSetup compute;
   compute.device = resolve_device(options.device);
@@ -70,12 +86,14 @@ ComputeSetup resolve_compute(const ComputeOptions& options) {
   compute.dtype = options.dtype.value_or(fastest);
   compute.train_dtype = options.train_dtype.value_or(compute.dtype);
   compute.threads = options.threads.value_or(usable_processors());
+  compute.instruction_set = resolve_instruction_set(options.instruction_set);
   return compute;
 }
 
 void use_compute(const ComputeSetup& compute) {
   require_device(compute.device);
   at::set_num_threads(static_cast<int>(compute.threads));
+  use_instruction_set(compute.instruction_set);
 }
 
 void require_device(const std::string& device, uint64_t memory_bytes) {

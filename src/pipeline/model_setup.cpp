@@ -12,7 +12,8 @@ ComputeSetup resolve_compute(const RunConfig& config) {
   ComputeSetup compute = resolve_compute(ComputeOptions{.device = config.device,
                                                         .dtype = config.model.dtype,
                                                         .train_dtype = config.train.dtype,
-                                                        .threads = config.threads});
+                                                        .threads = config.threads,
+                                                        .instruction_set = config.instruction_set});
   if (config.generate.temperature > 0 && !at::Device(compute.device).is_cpu()) {
     fail(
         ExitCode::kConfig,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bench/machine.h"
+#include "thoughtrank/kernels/instruction_set.h"
 
 namespace thoughtrank {
 namespace {
@@ -39,6 +40,15 @@ TEST(PeakRates, OfADeviceAreThoseOfLibtorchsOperations) {
 }
 
 TEST(Machine, HasAProcessorWithAName) { EXPECT_FALSE(cpu_name().empty()); }
+
+// Matrix tiles do several times the work of vectors: a ceiling without them would flatter us.
+TEST(PeakRates, TheBestInstructionsOfTheCpuSetTheRateOfBfloat16) {
+  const PeakRates rates = measure_peak_rates(/*threads=*/1);
+  EXPECT_GE(rates.bfloat16_flops_per_s, rates.float32_flops_per_s);
+  if (is_supported(InstructionSet::amx)) {
+    EXPECT_GT(rates.bfloat16_flops_per_s, 3 * rates.float32_flops_per_s);
+  }
+}
 
 }  // namespace
 }  // namespace thoughtrank

@@ -18,6 +18,8 @@ CPUS = {
     "avx2": (AVX2, "AVX2", "avx2", "AVX2", "avx2"),
     "avx512": (AVX512, "AVX512_CORE", "avx512", "AVX512", "avx512"),
     "avx512_bf16": (AVX512 | {"avx512_bf16"}, "AVX512_CORE_BF16", "avx512", "AVX512", "avx512_bf16"),
+    "amx": (AVX512 | {"avx512_bf16", "amx_tile", "amx_bf16"}, "AVX512_CORE_AMX", "avx512", "AVX512", "amx"),
+    "emulated_amx": (set(), "AVX2", "default", "AVX2", "emulated_amx"),
 }
 VARIABLES = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "THOUGHTRANK_INSTRUCTION_SET")
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "thoughtrank/kernels/instruction_set.h"
 #include "thoughtrank/model/dtype.h"
 
 namespace thoughtrank {
@@ -45,23 +46,30 @@ struct ComputeOptions {
   std::optional<Dtype> dtype = {};        // nullopt: bfloat16 where the device multiplies it
   std::optional<Dtype> train_dtype = {};  // nullopt: as dtype
   std::optional<int64_t> threads = {};    // nullopt: one per core
+  std::string instruction_set = "auto";   // "auto": the fastest, as instruction_set() says
 };
 
 // What a process computes on; frozen in run.json at the first start.
 struct ComputeSetup {
-  std::string device;                  // "cpu", "cuda:0"
-  Dtype dtype = Dtype::float32;        // of generation and scoring
-  Dtype train_dtype = Dtype::float32;  // of training
-  int64_t threads = 1;                 // of the CPU
+  std::string device;                                               // "cpu", "cuda:0"
+  Dtype dtype = Dtype::float32;                                     // of generation and scoring
+  Dtype train_dtype = Dtype::float32;                               // of training
+  int64_t threads = 1;                                              // of the CPU
+  InstructionSet instruction_set = thoughtrank::instruction_set();  // of the CPU
   OptimizerState optimizer_state = OptimizerState::float32;
 };
+
+// Returns the set of that name, or for "auto" the process's. Throws Error(kConfig) for a name that
+// nobody knows and for a set that this machine lacks.
+[[nodiscard]] InstructionSet resolve_instruction_set(const std::string& name);
 
 // Resolves "auto" against this machine. The device becomes the first GPU that this build and its
 // driver can use, else the CPU, with a warning where a GPU is there but will not do. Throws
 // Error(kConfig) in one line, with the mend, for a GPU that was asked for and will not do.
 [[nodiscard]] ComputeSetup resolve_compute(const ComputeOptions& options);
 
-// Sets the thread count of the process. Throws what require_device() throws.
+// Sets the thread count and the instruction set of the process. Throws what require_device()
+// throws.
 void use_compute(const ComputeSetup& compute);
 
 // Throws Error(kConfig) in one line, with the mend, when a resolved device ("cpu", "cuda:0") is not

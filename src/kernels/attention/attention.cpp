@@ -93,9 +93,17 @@ void weigh_page(const Attention::State& s,
 // Places [from, to) of a page, of one layer and head.
 template <class T>
 struct PagePart {
-  const T* keys;  // of the whole page
+  const T *keys, *values;  // of the whole page
   int64_t from, to;
+  // What one tile alone reads is brought near ahead of time: its values while its keys are
+  // multiplied, the keys of the page after it, if any, with its values.
+  const T *values_ahead = nullptr, *keys_ahead = nullptr;
 };
+
+template <class T>
+const T* ahead(const T* base, int64_t elements) {
+  return base == nullptr ? nullptr : base + elements;
+}
 
 template <class T>
 PagePart<T> page_part(const KvSequence& sequence,
@@ -104,8 +112,9 @@ PagePart<T> page_part(const KvSequence& sequence,
                       int64_t head,
                       int64_t from,
                       int64_t to) {
-  const void* keys = sequence.pool().keys(sequence.page(first), layer, head);
-  return {static_cast<const T*>(keys), from, to};
+  const KvPool& pool = sequence.pool();
+  const T* keys = static_cast<const T*>(pool.keys(sequence.page(first), layer, head));
+  return {keys, keys + pool.values_offset(), from, to};
 }
 
 // scores (rows, 64) of the panels that hold the part: places beside it get what lies there.
@@ -123,7 +132,8 @@ void score_part(const Attention::State& s,
               .depth = D,
               .c = scores + place,
               .c_stride = kPageTokens,
-              .accumulates = false});
+              .accumulates = false,
+              .next = ahead(part.values_ahead, place * D)});
   }
 }
 
@@ -137,15 +147,53 @@ void add_part(const Attention::State& s,
   const auto multiply = vector_kernels().tiles<Row, T>().by_rows[static_cast<size_t>(tile.rows)];
   const int64_t from = part.from / kNeighbours * kNeighbours;
   const int64_t to = (part.to + kNeighbours - 1) / kNeighbours * kNeighbours;
-  const T* values = part.keys + tile.sequence->pool().values_offset();
   for (int64_t column = 0; column < s.value_width; column += kPanel) {
     multiply({.a = weights + from,
               .a_stride = kPageTokens,
-              .panel = values + column * kPageTokens + from * kPanel,
+              .panel = part.values + column * kPageTokens + from * kPanel,
               .depth = to - from,
               .c = s.sums_row(tile.head, tile.first) + column,
               .c_stride = s.value_width,
-              .accumulates = true});
+              .accumulates = true,
+              .next = ahead(part.keys_ahead, column * kPageTokens)});
+  }
+}
+
+// Copies to `joined` the values of a page whose first places are the prefix's and whose others are
+// the sequence's own, as if one of them had them all. Where a pair is cut, each has a zero for the
+// other's.
+void join_values(const PagePart<Bf16>& of_prefix,
+                 const PagePart<Bf16>& own,
+                 int64_t width,
+                 Bf16* joined) {
+  constexpr int64_t kPair = 2 * kPanel;
+  const int64_t whole = of_prefix.to / 2 * kPair, cut = (of_prefix.to + 1) / 2 * kPair;
+  const int64_t end = (own.to + 1) / 2 * kPair;
+  for (int64_t column = 0; column < width; column += kPanel) {
+    const int64_t panel = column * kPageTokens;
+    const Bf16 *first = of_prefix.values + panel, *second = own.values + panel;
+    Bf16* to = joined + panel;
+    std::copy(first, first + whole, to);
+    for (int64_t i = whole; i < cut; ++i) to[i] = first[i] | second[i];
+    std::copy(second + cut, second + end, to + cut);
+  }
+}
+
+// Sums of bfloat16 go by pairs or by whole tiles of places, so that they are taken as if one page
+// held both parts; those of float32 go place by place.
+template <class Row, class T>
+void add_joined_parts(const Attention::State& s,
+                      const QueryTile& tile,
+                      const PagePart<T>& of_prefix,
+                      const PagePart<T>& own,
+                      const Row* weights) {
+  if constexpr (std::is_same_v<Row, Bf16>) {
+    alignas(kCacheLine) Bf16 joined[kPageTokens * kLargestHead];
+    join_values(of_prefix, own, s.value_width, joined);
+    add_part<Row, T>(s, tile, {nullptr, joined, 0, own.to}, weights);
+  } else {
+    add_part(s, tile, of_prefix, weights);
+    add_part(s, tile, own, weights);
   }
 }
 
@@ -159,7 +207,14 @@ void attend_page(const Attention::State& s,
   alignas(64) float scores[kMostRows * kPageTokens];
   alignas(64) Row weights[kMostRows * kPageTokens];
   const int64_t lent = first == 0 && tile.prefix ? tile.sequence->first_place() : 0;
-  const auto own = page_part<T>(*tile.sequence, first, layer, tile.head, lent, places);
+  auto own = page_part<T>(*tile.sequence, first, layer, tile.head, lent, places);
+  if (tile.is_causal) {
+    own.values_ahead = own.values;
+    const int64_t after = first + kPageTokens;
+    if (after < s.visible_to(tile, tile.first + tile.rows - 1)) {
+      own.keys_ahead = page_part<T>(*tile.sequence, after, layer, tile.head, 0, 0).keys;
+    }
+  }
   score_part<Row>(s, tile, own, scores);
   if (lent == 0) {
     weigh_page(s, tile, first, scores, weights);
@@ -173,8 +228,7 @@ void attend_page(const Attention::State& s,
     std::copy_n(lent_scores + r * kPageTokens, lent, scores + r * kPageTokens);
   }
   weigh_page(s, tile, first, scores, weights);
-  add_part(s, tile, of_prefix, weights);
-  add_part(s, tile, own, weights);
+  add_joined_parts(s, tile, of_prefix, own, weights);
 }
 
 template <class Row, class T>
@@ -228,15 +282,14 @@ void add_tiles(const Attention::State& s,
                const QueryTile& of_run,
                int64_t rows,
                std::vector<QueryTile>& tiles) {
-  const int64_t query_rows = rows * s.group, most = s.most_tile_rows;
-  const int64_t count = (query_rows + most - 1) / most;
+  const RowCut cut = s.cut(rows * s.group);
   for (int64_t head = 0; head < s.shape.kv.kv_heads; ++head) {
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < cut.tiles; ++i) {
       QueryTile tile = of_run;
-      const int64_t first = i * query_rows / count;
+      const int64_t first = cut.first(i);
       tile.head = head;
       tile.first = of_run.run_first * s.group + first;
-      tile.rows = (i + 1) * query_rows / count - first;
+      tile.rows = cut.first(i + 1) - first;
       tiles.push_back(tile);
     }
   }
@@ -291,9 +344,6 @@ Attention::Attention(AttentionShape shape, int64_t most_rows) : state_(new State
   s.q = s.q_memory.mutable_data_ptr();
   s.sums = s.sums_memory.mutable_data_ptr<float>();
   s.softmax = reinterpret_cast<SoftmaxState*>(s.softmax_memory.mutable_data_ptr<float>());
-  const VectorKernels& kernels = vector_kernels();
-  s.most_tile_rows = s.q_memory.scalar_type() == at::kFloat ? kernels.f32_tiles.most_rows
-                                                            : kernels.dot_tiles.most_rows;
 }
 
 Attention::~Attention() = default;

@@ -42,7 +42,6 @@ struct Attention::State {
   int64_t group;        // G = H / K
   int64_t value_width;  // D rounded up to whole panels
   int64_t most_rows;
-  int64_t most_tile_rows;
   std::vector<KvPlace> places;               // (M)
   std::vector<const KvSequence*> prefix_of;  // (M) nullptr: none
   std::vector<QueryTile> prefix_tiles, sequence_tiles;
@@ -55,6 +54,12 @@ struct Attention::State {
 
   [[nodiscard]] int64_t query_row(int64_t head, int64_t row) const {
     return head * most_rows * group + row;
+  }
+  // Into tiles of the kernels that multiply the queries.
+  [[nodiscard]] RowCut cut(int64_t query_rows) const {
+    const VectorKernels& kernels = vector_kernels();
+    return q_memory.scalar_type() == at::kFloat ? RowCut(query_rows, kernels.f32_tiles)
+                                                : RowCut(query_rows, kernels.dot_tiles);
   }
   [[nodiscard]] int64_t visible_to(const QueryTile& tile, int64_t row) const {
     return tile.is_causal ? tile.visible + row / group - tile.run_first : tile.visible;

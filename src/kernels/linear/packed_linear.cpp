@@ -65,8 +65,8 @@ void pack_rows(const at::Tensor& weight, int64_t first, const at::Tensor& panels
   });
 }
 
-// The panel's depth goes through in blocks that stay in the innermost cache for all rows.
-constexpr int64_t kMostDepth = 192;
+// What a bfloat16 panel is kept widened for: the most depth of the kernels that widen.
+constexpr int64_t kMostWideDepth = 192;
 
 template <class Row>
 struct RowsOfX {
@@ -103,17 +103,18 @@ void multiply_tile(const RowsOfX<Row>& x,
                    const char*& next,
                    float* wide) {
   const int64_t depth = block.to - block.from;
-  vector_kernels().tiles<Row, Panel>().by_rows[static_cast<size_t>(end - begin)](
-      {.a = x.first + begin * x.stride + block.from,
-       .a_stride = x.stride,
-       .panel = block.first,
-       .depth = depth,
-       .c = out.first + begin * out.stride,
-       .c_stride = out.stride,
-       .accumulates = block.from > 0,
-       .next = next,
-       .wide = wide});
-  next += depth * kPanel * static_cast<int64_t>(sizeof(Panel)) / 4;
+  const TileKernels<Row, Panel>& kernels = vector_kernels().tiles<Row, Panel>();
+  kernels.by_rows[static_cast<size_t>(end - begin)]({.a = x.first + begin * x.stride + block.from,
+                                                     .a_stride = x.stride,
+                                                     .panel = block.first,
+                                                     .depth = depth,
+                                                     .c = out.first + begin * out.stride,
+                                                     .c_stride = out.stride,
+                                                     .accumulates = block.from > 0,
+                                                     .next = next,
+                                                     .wide = wide});
+  const int64_t brought = depth * kPanel * static_cast<int64_t>(sizeof(Panel)) / kernels.next_parts;
+  next = kernels.next_parts == 1 ? nullptr : next + brought;
 }
 
 // All rows, in tiles of about equal height; meanwhile the block after this one comes near. The
@@ -121,12 +122,11 @@ void multiply_tile(const RowsOfX<Row>& x,
 template <class Row, class Panel>
 void multiply_block(const RowsOfX<Row>& x, const PanelBlock<Panel>& block, const PanelSums& out) {
   constexpr bool kWidens = !std::is_same_v<Row, Panel>;
-  alignas(kCacheLine) float wide[kWidens ? (kMostDepth + 2) * kPanel : 1];
-  const int64_t most = vector_kernels().tiles<Row, Panel>().most_rows;
-  const int64_t tiles = (x.count + most - 1) / most;
+  alignas(kCacheLine) float wide[kWidens ? (kMostWideDepth + 2) * kPanel : 1];
+  const RowCut cut(x.count, vector_kernels().tiles<Row, Panel>());
   const char* next = reinterpret_cast<const char*>(block.first + (block.to - block.from) * kPanel);
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t begin = tile * x.count / tiles, end = (tile + 1) * x.count / tiles;
+  for (int64_t tile = 0; tile < cut.tiles; ++tile) {
+    const int64_t begin = cut.first(tile), end = cut.first(tile + 1);
     if constexpr (kWidens) {
       if (tile > 0) {
         const PanelBlock<float> widened = {wide, block.from, block.to};
@@ -134,13 +134,14 @@ void multiply_block(const RowsOfX<Row>& x, const PanelBlock<Panel>& block, const
         continue;
       }
     }
-    multiply_tile(x, begin, end, block, out, next, kWidens && tiles > 1 ? wide : nullptr);
+    multiply_tile(x, begin, end, block, out, next, kWidens && cut.tiles > 1 ? wide : nullptr);
   }
 }
 
 template <class Row, class Panel>
 void multiply_panel(const RowsOfX<Row>& x, const Panel* panel, const PanelSums& out) {
-  const int64_t blocks = (x.depth + kMostDepth - 1) / kMostDepth;
+  const int64_t most = vector_kernels().tiles<Row, Panel>().most_depth;
+  const int64_t blocks = x.depth / most + (x.depth % most > 0 ? 1 : 0);
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t from = b * (x.depth / 2) / blocks * 2;
     const int64_t to = b + 1 == blocks ? x.depth : (b + 1) * (x.depth / 2) / blocks * 2;

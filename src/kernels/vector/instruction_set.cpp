@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
 #include <cstdlib>
 #include <optional>
@@ -9,32 +10,38 @@
 #include <string_view>
 #include <utility>
 
+#include "kernels/vector/amx.h"
 #include "thoughtrank/core/error.h"
 
 namespace thoughtrank {
 namespace {
 
 using NamedSet = std::pair<std::string_view, InstructionSet>;
-constexpr std::array<NamedSet, 4> kSets = {{{"portable", InstructionSet::portable},
+constexpr std::array<NamedSet, 6> kSets = {{{"portable", InstructionSet::portable},
                                             {"avx2", InstructionSet::avx2},
                                             {"avx512", InstructionSet::avx512},
-                                            {"avx512_bf16", InstructionSet::avx512_bf16}}};
+                                            {"avx512_bf16", InstructionSet::avx512_bf16},
+                                            {"amx", InstructionSet::amx},
+                                            {"emulated_amx", InstructionSet::emulated_amx}}};
 
 InstructionSet fastest_set() {
-  const InstructionSet widest = supported_instruction_sets().back();
-  const bool has_slow_dot = widest == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel");
-  return has_slow_dot ? InstructionSet::avx512 : widest;
+  InstructionSet fastest = InstructionSet::portable;
+  for (const auto& [name, set] : kSets) {
+    const bool has_slow_dot = set == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel");
+    if (set != InstructionSet::emulated_amx && !has_slow_dot && is_supported(set)) fastest = set;
+  }
+  return fastest;
 }
 
 InstructionSet set_of_name(std::string_view name) {
-  for (const auto& [known, set] : kSets) {
-    if (known == name && is_supported(set)) return set;
-  }
-  fail(ExitCode::kConfig,
-       "THOUGHTRANK_INSTRUCTION_SET is '{}', which this machine does not have: portable, avx2, "
-       "avx512 "
-       "or avx512_bf16, as far as /proc/cpuinfo lists it; unset it for the fastest",
-       name);
+  const std::optional<InstructionSet> set = find_instruction_set(name);
+  if (set && is_supported(*set)) return *set;
+  fail(
+      ExitCode::kConfig,
+      "THOUGHTRANK_INSTRUCTION_SET is '{}', which this machine does not have: portable, avx2, "
+      "avx512, avx512_bf16, amx, as far as /proc/cpuinfo lists them, or emulated_amx; unset it for "
+      "the fastest",
+      name);
 }
 
 // The set that the environment names.
@@ -76,25 +83,34 @@ bool is_supported(InstructionSet set) {
       return has_avx512;
     case InstructionSet::avx512_bf16:
       return has_avx512 && __builtin_cpu_supports("avx512bf16");
+    case InstructionSet::amx:
+      return has_avx512 && may_use_amx();
+    case InstructionSet::emulated_amx:
+      return true;
   }
   return false;
 }
 
 std::vector<InstructionSet> supported_instruction_sets() {
   std::vector<InstructionSet> sets;
-  for (const auto set : {InstructionSet::portable,
-                         InstructionSet::avx2,
-                         InstructionSet::avx512,
-                         InstructionSet::avx512_bf16}) {
+  for (const auto& [name, set] : kSets) {
     if (is_supported(set)) sets.push_back(set);
   }
   return sets;
 }
 
-InstructionSet instruction_set() {
-  static const InstructionSet set = named_set().value_or(fastest_set());
+namespace {
+
+std::atomic<InstructionSet>& set_in_use() {
+  static std::atomic<InstructionSet> set = named_set().value_or(fastest_set());
   return set;
 }
+
+}  // namespace
+
+InstructionSet instruction_set() { return set_in_use().load(std::memory_order_relaxed); }
+
+void use_instruction_set(InstructionSet set) { set_in_use() = set; }
 
 bool may_use(InstructionSet set) {
   static const std::optional<InstructionSet> named = named_set();
@@ -102,6 +118,15 @@ bool may_use(InstructionSet set) {
   if (set == InstructionSet::avx512_bf16 && is_withheld) return false;
   return is_supported(set) && (!named || set <= *named);
 }
+
+std::optional<InstructionSet> find_instruction_set(std::string_view name) {
+  for (const auto& [known, set] : kSets) {
+    if (known == name) return set;
+  }
+  return std::nullopt;
+}
+
+std::string problem_with_tiles() { return cpu_has_amx() ? amx_problem() : ""; }
 
 std::string_view name_of(InstructionSet set) { return kSets[static_cast<size_t>(set)].first; }
 

@@ -4,6 +4,10 @@ namespace thoughtrank {
 
 const VectorKernels& vector_kernels(InstructionSet set) {
   switch (set) {
+    case InstructionSet::emulated_amx:
+      return emulated_amx_kernels();
+    case InstructionSet::amx:
+      return amx_kernels();
     case InstructionSet::avx512_bf16:
       return avx512_bf16_kernels();
     case InstructionSet::avx512:

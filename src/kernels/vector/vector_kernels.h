@@ -23,9 +23,10 @@ using Bf16 = uint16_t;
 inline float widened(Bf16 x) { return std::bit_cast<float>(uint32_t{x} << 16); }
 inline float widened(float x) { return x; }
 
-inline constexpr int64_t kPanel = 32;      // output columns of one packed panel
-inline constexpr int64_t kCacheLine = 64;  // bytes
-inline constexpr int64_t kMostRows = 13;   // rows × panel that fit the registers of AVX-512
+inline constexpr int64_t kPanel = 32;       // output columns of one packed panel
+inline constexpr int64_t kCacheLine = 64;   // bytes
+inline constexpr int64_t kVectorRows = 13;  // rows × panel that fit the registers of AVX-512
+inline constexpr int64_t kMostRows = 32;    // rows that any kernel takes at once
 
 // c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns. bfloat16 panels
 // meet bfloat16 rows where the CPU has a fast dot product for them, else float32 rows.
@@ -39,18 +40,39 @@ struct Tile {
   float* c = nullptr;  // (rows, 32), rows `c_stride` apart
   int64_t c_stride = 0;
   bool accumulates = false;
-  // Memory to bring near meanwhile, a quarter of the panel's bytes; nullptr is harmless.
+  // Memory to bring near meanwhile, the panel's bytes / next_parts; nullptr is harmless.
   const void* next = nullptr;
   // Of a bfloat16 panel for float32 rows: where it is kept as float32, (depth, 32), if anywhere.
   float* wide = nullptr;
 };
 
-// Kernels by number of rows, 1 to most_rows; 0: none for these types.
+// Kernels by number of rows, 1 to most_rows; 0: none for these types. What makes their calls quick
+// beside the rows changes no bit.
 template <class Row, class Panel>
 struct TileKernels {
   using Kernel = void (*)(const Tile<Row, Panel>&);
   std::array<Kernel, kMostRows + 1> by_rows = {};
   int64_t most_rows = 0;
+  int64_t row_step = 1;  // a number of rows costs as much as the next multiple of it
+  int64_t most_depth =
+      192;                 // of a panel at a time, which stays in the innermost cache for all rows
+  int64_t next_parts = 4;  // calls that bring the next block near
+};
+
+// Rows cut into tiles of about equal height, whole steps but for the last.
+struct RowCut {
+  int64_t rows, tiles, step, steps;
+
+  template <class Kernels>
+  RowCut(int64_t row_count, const Kernels& kernels)
+      : rows(row_count),
+        tiles((row_count + kernels.most_rows - 1) / kernels.most_rows),
+        step(kernels.row_step),
+        steps((row_count + step - 1) / step) {}
+  // Of tile number `tile`; of the one after the last: the number of rows.
+  [[nodiscard]] int64_t first(int64_t tile) const {
+    return tile == tiles ? rows : tile * steps / tiles * step;
+  }
 };
 
 // Running softmax of one query row (Milakov and Gimelshein, 2018).
@@ -88,7 +110,7 @@ struct VectorKernels {
   RowKernels<Bf16> bf16;
   TileKernels<float, float> f32_tiles;
   TileKernels<float, Bf16> widening_tiles;  // bit for bit as f32_tiles on the widened panel
-  TileKernels<Bf16, Bf16> dot_tiles;        // none without a dot product of bfloat16
+  TileKernels<Bf16, Bf16> dot_tiles;        // none without an instruction that multiplies bfloat16
   void (*scale)(float* x, float factor, int64_t n);  // x *= factor
   LogitsSummary (*summarize)(const float* logits, int64_t n);
 
@@ -120,5 +142,9 @@ struct VectorKernels {
 [[nodiscard]] const VectorKernels& avx512_kernels();
 // The AVX-512 table with vdpbf16ps tiles.
 [[nodiscard]] const VectorKernels& avx512_bf16_kernels();
+// The AVX-512 table with matrix tiles for bfloat16.
+[[nodiscard]] const VectorKernels& amx_kernels();
+// The same bits on any machine, without haste; the rest of the table is the machine's.
+[[nodiscard]] const VectorKernels& emulated_amx_kernels();
 
 }  // namespace thoughtrank

@@ -9,7 +9,7 @@ namespace {
 }  // namespace
 
 const VectorKernels& avx512_kernels() {
-  static const VectorKernels kernels = kernels_for(std::make_integer_sequence<int, kMostRows>());
+  static const VectorKernels kernels = kernels_for(std::make_integer_sequence<int, kVectorRows>());
   return kernels;
 }
 

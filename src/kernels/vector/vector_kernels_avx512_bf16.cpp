@@ -57,7 +57,7 @@ VectorKernels with_dot_tiles(VectorKernels kernels, std::integer_sequence<int, k
 
 const VectorKernels& avx512_bf16_kernels() {
   static const VectorKernels kernels =
-      with_dot_tiles(avx512_kernels(), std::make_integer_sequence<int, kMostRows>());
+      with_dot_tiles(avx512_kernels(), std::make_integer_sequence<int, kVectorRows>());
   return kernels;
 }
 
