@@ -27,9 +27,15 @@ def answer_to(question, files):
     sys.exit(f"noisy_judge.py: none of {[str(file) for file in files]} has the question {question!r}")
 
 
+NUMBER = re.compile(r"(?:(?<!\d)[-\u2212])?(\d+(?:[.,]\d+)*|\.\d+)((?:[eE][-+]?\d+)?)")
+
+
 def last_number(text):
-    found = re.findall(r"-?\d+(?:[.,]\d+)*", text)
-    return float(found[-1].replace(",", "")) if found else None
+    """As match numeric reads it: the first two parts of a number with more than one point."""
+    for found in reversed(list(NUMBER.finditer(text))):
+        digits = re.match(r"\d*(?:\.\d+)?", found[1].replace(",", ""))[0]
+        return float(digits + found[2]) * (-1 if found[0][0] in "-\u2212" else 1)
+    return None
 
 
 def normal(text):

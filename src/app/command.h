@@ -39,6 +39,8 @@ struct App {
   // The config of --config and --set with --limit applied. Error(kUsage) without --config where one
   // is needed.
   [[nodiscard]] RunConfig config() const;
+  // With --limit applied.
+  [[nodiscard]] RunConfig limited(RunConfig config) const;
 };
 
 // Of a command that has none of its own.

@@ -40,7 +40,7 @@ CLI::Validator is_topic() {
   const auto problem = [](const std::string& word) -> std::string {
     const std::vector<std::string> names = topic_names();
     if (std::find(names.begin(), names.end(), word) != names.end()) return "";
-    return fmt::format("no topic '{}'{}; there are {}",
+    return fmt::format("no topic '{}'{}; there are {}, and --help of each command",
                        word,
                        did_you_mean(nearest(word, names)),
                        fmt::join(names, ", "));

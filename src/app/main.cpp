@@ -161,8 +161,9 @@ void print(const std::string& text) {
 
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
-RunConfig App::config() const {
-  RunConfig config = load_config(source);
+RunConfig App::config() const { return limited(load_config(source)); }
+
+RunConfig App::limited(RunConfig config) const {
   if (limit) {
     config.prompts.per_round =
         config.prompts.per_round == 0 ? *limit : std::min(config.prompts.per_round, *limit);

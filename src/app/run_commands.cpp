@@ -184,7 +184,10 @@ void add_run_commands(App& app) {
       run_options);
   CLI::Option* fork =
       run->add_option("--fork-from", run_options->fork_from, "take over rounds of this run folder")
-          ->type_name("DIR");
+          ->type_name("DIR")
+          ->check([](const std::string& folder) {
+            return folder.empty() ? "expected a run folder, found an empty text" : "";
+          });
   CLI::Option* fork_round =
       run->add_option("--round", run_options->round, "with --fork-from: the first round made anew")
           ->check(CLI::Range(1, 99));

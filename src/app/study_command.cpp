@@ -19,16 +19,32 @@ void study_command(App& app, const StudyCommandOptions& options) {
          "study: --config FILE is needed: the study's own file, which names the "
          "config that its runs share");
   }
-  const Study study = load_study(app.source);
+  Study study = load_study(app.source);
+  double most_usd = 0;
+  for (StudyRun& run : study.runs) {
+    run.config = app.limited(std::move(run.config));
+    most_usd += run.config.judge.max_usd;
+  }
+  StudyOutcome outcome;
   if (!options.only_prints) {
-    const bool has_worked = run_study(study, app.clock, app.stop, [&] {
+    if (most_usd > 0) {
+      log_info("the judges of {} runs may cost up to {:.2f} USD together (judge.max_usd of each)",
+               study.runs.size(),
+               most_usd);
+    }
+    outcome = run_study(study, app.clock, app.stop, [&] {
       publish_study_report(study.folder, read_study(study.folder));
     });
-    if (!has_worked) log_info("all {} runs were finished already", study.runs.size());
+    if (!outcome.has_worked) log_info("all {} runs were finished already", study.runs.size());
   }
   print(format_study(read_study(study.folder)));
   print(fmt::format("\nin {}: study.md, study.json, a chart of each task (TASK.svg)\n",
                     study.folder.string()));
+  if (outcome.ended_early == 0) return;
+  fail(ExitCode::kTrainingHealth,
+       "{} of {} runs ended before their last round; the sentences above say why",
+       outcome.ended_early,
+       study.runs.size());
 }
 
 }  // namespace

@@ -292,7 +292,7 @@ std::string foreign_row_text(const Json& row, const std::filesystem::path& path)
 std::string foreign_training_row_text(const Json& row, const std::filesystem::path& path) {
   if (!row.is_object()) return fmt::format("found {}", row.type_name());
   const std::vector<std::string> keys = keys_of(row);
-  const std::string found = "found " + listed(keys);
+  std::string found = "found " + listed(keys);
   const auto told = [&](std::string_view what, std::string_view converted) {
     return fmt::format(
         "{}{}. Convert the file: {}", found, what, convert_line(converted, kLines, path));

@@ -9,6 +9,10 @@ namespace thoughtrank {
 void LedgerAccounts::take(const Json& record, const std::string& where) {
   const std::string type = require_string(record, "type", where);
   if (type == "note" || type == "void") return;
+  if (type == "forked") {  // what is before it was paid by the run that the ledger was copied from
+    *this = LedgerAccounts();
+    return;
+  }
   const std::string request = require_string(record, "request", where);
   const BatchedCall call = {request, record.value("number", int64_t{0})};
   if (type == "intent") {

@@ -1,5 +1,6 @@
 #include "data/prompt_row.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -125,17 +126,23 @@ void take_messages(const PromptLine& line, PromptRow& row) {
 
 // The options of a question of several choices, as ARC has them: lists of texts and labels beside
 // each other, or a list of objects.
-std::string options_text(const Json& choices, const std::string& where) {
+struct Options {
+  std::string text;  // a line each
+  std::vector<std::string> labels;
+};
+
+Options read_options(const Json& choices, const std::string& where) {
   const auto problem = [&]() -> Error {
     return {ExitCode::kBadData,
             where +
                 ": 'choices' should hold \"text\" and \"label\", two lists of the same length, or "
                 "be a list of objects with both"};
   };
-  std::string text;
+  Options options;
   const auto add = [&](const Json& label, const Json& option) {
     if (!label.is_string() || !option.is_string()) throw problem();
-    text += fmt::format("\n{}. {}", label.get<std::string>(), option.get<std::string>());
+    options.labels.push_back(label.get<std::string>());
+    options.text += fmt::format("\n{}. {}", options.labels.back(), option.get<std::string>());
   };
   if (choices.is_array()) {
     for (const Json& choice : choices) {
@@ -148,8 +155,20 @@ std::string options_text(const Json& choices, const std::string& where) {
     if (!labels.is_array() || !texts.is_array() || labels.size() != texts.size()) throw problem();
     for (size_t n = 0; n < labels.size(); ++n) add(labels[n], texts[n]);
   }
-  if (text.empty()) throw problem();
-  return text;
+  if (options.text.empty()) throw problem();
+  return options;
+}
+
+// The key must be one of the labels, and of one only.
+void require_label(const std::string& key,
+                   const std::vector<std::string>& labels,
+                   const std::string& where) {
+  if (std::ranges::count(labels, key) == 1) return;
+  fail(ExitCode::kBadData,
+       "{}: 'answerKey' should be one of the labels, found '{}' where they are {}",
+       where,
+       key,
+       fmt::join(labels, ", "));
 }
 
 // A row of ARC, as the Hub or its makers have it: the prompt shows the options, the answer is the
@@ -161,8 +180,10 @@ bool take_choices(const PromptLine& line, PromptRow& row) {
   const Json& question = is_nested ? json["question"] : json;
   if (!is_given(question, "choices")) return false;
   const std::string stem = require_string(question, is_nested ? "stem" : "question", line.where);
-  row.prompt = stem + options_text(question["choices"], line.where);
+  const Options options = read_options(question["choices"], line.where);
+  row.prompt = stem + options.text;
   row.answer = require_string(json, "answerKey", line.where);
+  require_label(row.answer, options.labels, line.where);
   return true;
 }
 

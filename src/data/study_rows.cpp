@@ -16,6 +16,13 @@ inline constexpr auto kFields<StudyRow> =
                Field{"branches", &StudyRow::branches, {.lowest = 0}},
                Field{"branches_right", &StudyRow::branches_right, {.lowest = 0}}};
 
+template <>
+inline constexpr auto kFields<StudyEnding> =
+    std::tuple{Field{"task", &StudyEnding::task, {.may_be_empty = false}},
+               Field{"arm", &StudyEnding::arm, {.may_be_empty = false}},
+               Field{"seed", &StudyEnding::seed, {.lowest = 0}},
+               Field{"reason", &StudyEnding::reason}};
+
 namespace {
 
 Json variants_json(const std::vector<StudyDesign::Variant>& variants) {
@@ -58,6 +65,12 @@ StudyDesign study_design_from(const Json& json, const std::string& where) {
 }
 
 Json to_json(const StudyRow& row) { return write_row(row); }
+Json to_json(const StudyEnding& row) { return write_row(row); }
+
+template <>
+StudyEnding from_json<StudyEnding>(const Json& json, const std::string& where) {
+  return read_row<StudyEnding>(json, where);
+}
 
 template <>
 StudyRow from_json<StudyRow>(const Json& json, const std::string& where) {

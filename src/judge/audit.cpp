@@ -223,14 +223,14 @@ void check_gates(const Json& audit, const JudgeOptions& options) {
     if (most >= 1 || mean.is_null()) return;
     const double found = std::abs(mean["mean"].get<double>());
     if (found <= most) return;
-    fail(ExitCode::kJudge,
-         "the audit of {} found {:.3f} over {} samples, judge.{} allows {}. The verdicts are kept: "
-         "look at audit.json, then take another judge or rubric in a new run, or raise the gate",
-         who,
-         found,
-         mean["count"].get<int64_t>(),
-         gate,
-         most);
+    throw UntrustedJudge(fmt::format(
+        "the audit of {} found {:.3f} over {} samples, judge.{} allows {}. The verdicts are kept: "
+        "look at audit.json, then take another judge or rubric in a new run, or raise the gate",
+        who,
+        found,
+        mean["count"].get<int64_t>(),
+        gate,
+        most));
   };
   for (const Json& judge : audit["judges"]) {
     const auto name = judge["judge"].get<std::string>();
@@ -244,9 +244,8 @@ void check_gates(const Json& audit, const JudgeOptions& options) {
         "the ranking");
   const std::string useless = cannot_tell(audit["judges"], audit["ranked"].get<int64_t>());
   if (useless.empty()) return;
-  fail(ExitCode::kJudge,
-       "{}. The replies are kept: look at audit.json, then take a better judge or rubric",
-       useless);
+  throw UntrustedJudge(fmt::format(
+      "{}. The replies are kept: look at audit.json, then take a better judge or rubric", useless));
 }
 
 }  // namespace thoughtrank

@@ -113,6 +113,23 @@ std::map<std::string, JudgeScale> scale_by_judge(
   return scales;
 }
 
+namespace {
+
+// Verdicts that other rules were judged by may lack a prompt.
+void require_judged(const JudgeTask& task,
+                    const Candidates& candidates,
+                    const std::vector<const VerdictRow*>& rows) {
+  if (!rows.empty() || candidates.items.empty()) return;
+  fail(ExitCode::kConfig,
+       "prompt '{}' has {} answers to rank and no verdict: its round was judged by other rules "
+       "(judge.drop, select.control). Set them as they were, or judge the round anew in a fork "
+       "(--fork-from)",
+       task.prompt.prompt_id,
+       candidates.items.size());
+}
+
+}  // namespace
+
 std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
                                   const std::vector<VerdictRow>& verdicts,
                                   const JudgeOptions& judge,
@@ -133,6 +150,7 @@ std::vector<BestOutputRow> select(const std::vector<JudgeTask>& tasks,
     if (!has_verdicts) {
       row = select_by_control(tasks[t], candidates, select.control, key);
     } else if (gives_scores(kind)) {
+      require_judged(tasks[t], candidates, rows);
       const auto scores = rows.empty() ? std::vector<double>() : scores_of(candidates, *rows[0]);
       row = select_by_scores(candidates, scores, kind == JudgeKind::reference, select, key);
     } else {

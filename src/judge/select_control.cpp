@@ -7,11 +7,10 @@
 namespace thoughtrank {
 namespace {
 
-// Of the tokens that the model chose: the head is forced, and so is a close tag after a thought
-// that was cut, whose few tokens do not matter here.
+// Of a token of the answer, given all before it.
 double mean_log_probability(const OutputRow& output) {
-  const auto chosen = std::max<int64_t>(1, std::ssize(output.token_ids) - output.head_len);
-  return (output.thought_logprob + output.answer_logprob) / static_cast<double>(chosen);
+  const auto tokens = std::max<int64_t>(1, std::ssize(output.token_ids) - output.answer_start);
+  return output.answer_logprob / static_cast<double>(tokens);
 }
 
 // The worth of each branch by this control: the higher, the earlier it comes.

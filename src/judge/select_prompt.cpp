@@ -38,6 +38,7 @@ void name_places(BestOutputRow& row, size_t ranked) {
 // Each answer's share of the branches.
 std::vector<double> shares(const std::vector<Candidate>& items) {
   std::vector<double> share;
+  share.reserve(items.size());
   double sum = 0;
   for (const Candidate& item : items) sum += static_cast<double>(item.multiplicity);
   for (const Candidate& item : items) share.push_back(static_cast<double>(item.multiplicity) / sum);

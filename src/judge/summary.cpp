@@ -85,9 +85,10 @@ Json winning_chars(const std::vector<JudgeTask>& tasks,
                    const std::vector<BestOutputRow>& best,
                    Json& findings) {
   std::map<std::string, int64_t> counts;
-  size_t winners = 0, branches = 0;
+  std::set<std::string> chars;
+  size_t winners = 0;
   for (size_t t = 0; t < tasks.size(); ++t) {
-    branches = std::max(branches, tasks[t].outputs.size());
+    for (const OutputRow& output : tasks[t].outputs) chars.insert(output.char_);
     if (best[t].status != SelectionStatus::trained) continue;
     for (const OutputRow& output : tasks[t].outputs) {
       if (output.branch == best[t].winner) ++counts[output.char_];
@@ -96,7 +97,7 @@ Json winning_chars(const std::vector<JudgeTask>& tasks,
   }
   if (winners == 0) return {};
   const double bits = entropy_bits(counts);
-  const double most = std::log2(static_cast<double>(std::min(winners, branches)));
+  const double most = std::log2(static_cast<double>(std::min(winners, chars.size())));
   const auto top = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
     return a.second < b.second;
   });

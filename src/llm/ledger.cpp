@@ -33,6 +33,7 @@ void Ledger::take(const Json& record) {
   const std::string where = path_.string();
   accounts_.take(record, where);
   const std::string type = require_string(record, "type", where);
+  if (type == "forked") return;
   if (type == "note") {
     notes_[require_string(record, "name", where)] = require(record, "value", where);
     return;

@@ -100,6 +100,9 @@ void RunConfig::visit(FieldVisitor& v) {
                               threads,
                               {1, 1024},
                               "CPU threads; auto: one per processor that the process may use");
+  v.may_change().text("instruction_set",
+                      instruction_set,
+                      "auto | portable | avx2 | avx512 | avx512_bf16 | amx: of the CPU");
   v.boolean("private",
             is_private,
             "true: no publishing rules for the checkpoint's name and licence files");
@@ -155,6 +158,7 @@ void check_relations(const RunConfig& config, const std::string& file) {
   const Need need = [&](bool holds, const std::string& problem) {
     if (!holds) problems.push_back(file.empty() ? problem : file + ": " + problem);
   };
+  need(!config.run_dir.empty(), "'run_dir' is empty: where the run is to live");
   need(!config.model.path.empty(), "'model.path' is missing: the Hugging Face folder of the model");
   for (const JudgeServer& judge : all_judges(config.judge)) {
     need(judge.kind != JudgeKind::unset,
@@ -173,6 +177,10 @@ void check_relations(const RunConfig& config, const std::string& file) {
   need(!config.select.min_lift || config.select.winners_per_prompt == 1,
        "'select.min_lift' looks at the thought of the first winner only: set "
        "select.winners_per_prompt: 1");
+  need(config.select.control != SelectControl::shuffled_thoughts ||
+           config.train.objective != Objective::dpo_nll,
+       "'select.control: shuffled_thoughts' exchanges the thoughts of the rows of "
+       "train.objective: sft; pairs of answers keep theirs");
   need(std::regex_match(config.device, std::regex("auto|cpu|cuda(:[0-9]{1,2})?")),
        fmt::format("'device' should be auto, cpu, cuda or cuda:N, found '{}'", config.device));
   need(config.model.sha256.empty() ||

@@ -8,8 +8,8 @@
 
 namespace thoughtrank {
 
-// Log-likelihoods of held-out generations after their prompts, by one set of weights; the heads,
-// which are forced, are read only.
+// Log-likelihoods of held-out generations after their prompts, by one set of weights. What was
+// forced, heads and the close tags of thoughts that were cut, is read only.
 struct TextLikelihood {
   double log_probability = 0;
   int64_t tokens = 0;
@@ -17,10 +17,10 @@ struct TextLikelihood {
 
 // Of the first texts, which are enough. `prompts` carry token_ids and stand in the order of
 // `outputs`.
-[[nodiscard]] TextLikelihood likelihood_of(Decoder& decoder,
+[[nodiscard]] TextLikelihood likelihood_of(const Session& session,
+                                           Decoder& decoder,
                                            const std::vector<PromptRow>& prompts,
-                                           const std::vector<OutputRow>& outputs,
-                                           const StopFlag& stop);
+                                           const std::vector<OutputRow>& outputs);
 
 // Nats a token by which the round's weights, which wrote these texts and give them `own`, find them
 // likelier than the untrained model does: an estimate of KL(round || untrained) along greedy

@@ -142,7 +142,7 @@ std::vector<Answers> answer(Session& session,
     }
     if (round == 0) continue;
     answers.likelihood =
-        likelihood_of(decoder, prompts_in_form(session, asking.form), outputs, session.stop);
+        likelihood_of(session, decoder, prompts_in_form(session, asking.form), outputs);
     answers.outputs = outputs;
   }
   return forms;

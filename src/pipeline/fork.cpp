@@ -124,7 +124,8 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
   }
   const ComputeSetup compute = resolve_compute(config);
   const ModelTexts texts = load_model_texts(config.model.path, config.chat_template);
-  return frozen.value("device", "") == compute.device &&
+  return frozen_set_name(frozen) == name_of(compute.instruction_set) &&
+         frozen.value("device", "") == compute.device &&
          frozen.value("dtype", "") == word_of(compute.dtype) &&
          digests.value("template", "") == template_sha256(texts.chat_template) &&
          digests.value("examples", "") == examples_sha256(config, texts.chat_template) &&
@@ -132,34 +133,38 @@ bool would_generate_the_same(const RunFolder& from, const RunConfig& config) {
          has_same_texts(before, digests.value("texts", ""), config);
 }
 
-// A gate compares with what the untrained model answered before round 1: known before any work.
+// A gate compares with what the untrained model answered before round 1, to the same questions
+// asked alike: known before any work.
 void require_untrained_answers(const RunFolder& from, const RunConfig& config) {
   std::set<std::string> asked;
   const fs::path file = from.file(0, RoundFile::tasks);
   if (fs::exists(file)) {
     for (const TaskRow& row : read_rows<TaskRow>(file)) asked.insert(row.task);
   }
+  const Json record = parse_json(read_file(from.frozen()), from.frozen().string());
   for (const TaskOptions& task : config.evaluate.tasks) {
-    if (!task.max_fall || asked.contains(task.name)) continue;
+    if (!task.max_fall || (asked.contains(task.name) && asks_alike(record, config, task.name))) {
+      continue;
+    }
     fail(ExitCode::kConfig,
-         "evaluate.tasks: '{}' has a max_fall, but the untrained model's answers to it are not in "
-         "{}. Fork with --round 1, or leave max_fall out",
+         "evaluate.tasks: '{}' has a max_fall, but the untrained model's answers to it, asked as "
+         "here, are not in {}. Fork with --round 1, or leave max_fall out",
          task.name,
          from.root().string());
   }
 }
 
+// The model's files and the rubrics are those of the run.
+bool has_its_texts(const Json& record, const RunConfig& config) {
+  return record.at("sha256").value("texts", "") == texts_sha256(config);
+}
+
 // True where the untrained model would be asked and judged as it was: the anchors of round 0 hold.
 bool has_same_anchors(const RunFolder& from, const RunConfig& config) {
   const Json record = parse_json(read_file(from.frozen()), from.frozen().string());
-  const Json before = record.at("config").at("judge"), now = config_to_json(config).at("judge");
-  const Json none =
-      config_to_json({}).at("evaluate");  // of runs that began before there were tasks
-  if (record.at("config").value("evaluate", none) != config_to_json(config).at("evaluate")) {
-    return false;
-  }
-  return before.value("kind", Json()) == now.at("kind") &&
-         before.value("match", Json()) == now.at("match") && would_generate_the_same(from, config);
+  if (!asks_tasks_alike(record, config)) return false;
+  return judges_alike(record, config) && has_its_texts(record, config) &&
+         would_generate_the_same(from, config);
 }
 
 // The record of round N's branches that the fork takes along; else nothing.
@@ -210,6 +215,13 @@ void copy_journal(const RunFolder& from,
   if (branches != nullptr) journal.append(*branches);
 }
 
+// Calls that were paid for are answered from the copy. What they cost was the other run's to pay:
+// judge.max_usd bounds what the fork spends itself.
+void copy_ledger(const fs::path& from, const fs::path& to) {
+  publish_file(to, read_file(from, 1ull << 40), 0600);
+  Journal(to, [](const Json&) {}).append({{"type", "forked"}});
+}
+
 // A batch belongs to the run that wrote it: the fork would ask the same calls again.
 void require_no_batch_out(const RunFolder& from) {
   const int64_t calls = read_ledger_accounts(from.ledger()).waiting_calls();
@@ -247,7 +259,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
   // Finished rounds are compared with their anchors, whatever is asked now.
   const bool keeps_anchors = point.round > 1 || has_same_anchors(from, config);
   const int64_t first_round = keeps_anchors ? 0 : 1;
-  if (keeps_anchors) require_untrained_answers(from, config);
+  if (point.round > 1) require_untrained_answers(from, config);
 
   const fs::path target = fs::absolute(to.root()).lexically_normal();
   const RunFolder made{target.parent_path() / (".tmp-fork-" + target.filename().string())};
@@ -263,10 +275,7 @@ void fork_run(const RunConfig& config, const ForkPoint& point) {
     }
     sync_folder(made.round(point.round));
   }
-  // Calls that were paid for are answered from it; what was spent counts against judge.max_usd.
-  if (fs::exists(from.ledger())) {
-    publish_file(made.ledger(), read_file(from.ledger(), 1ull << 40), 0600);
-  }
+  if (fs::exists(from.ledger())) copy_ledger(from.ledger(), made.ledger());
   copy_journal(from, made, point, first_round, branches);
   sync_folder(made.root());
   fs::rename(made.root(), target);

@@ -27,6 +27,7 @@ Json frozen_record(const RunConfig& config,
                    {"dtype", word_of(compute.dtype)},
                    {"train_dtype", word_of(compute.train_dtype)},
                    {"threads", compute.threads},
+                   {"instruction_set", name_of(compute.instruction_set)},
                    {"optimizer_state", word_of(compute.optimizer_state)}}},
                  {"sha256",
                   {{"model", identity.model_sha256},
@@ -36,6 +37,7 @@ Json frozen_record(const RunConfig& config,
   // Runs without such files are frozen as they were before there was a key for them.
   if (!identity.replay_sha256.empty()) record["sha256"]["replay"] = identity.replay_sha256;
   if (!identity.examples_sha256.empty()) record["sha256"]["examples"] = identity.examples_sha256;
+  if (!identity.tasks_sha256.empty()) record["sha256"]["tasks"] = identity.tasks_sha256;
   return record;
 }
 
@@ -55,7 +57,52 @@ Enum enum_of(const std::string& word,
   return *value;
 }
 
-ComputeSetup frozen_compute(const Json& record, const std::string& where) {
+// Runs that began before there was a key for it have the fastest one without matrix tiles.
+InstructionSet earlier_instruction_set() {
+  const InstructionSet now = instruction_set();
+  if (now != InstructionSet::amx) return now;
+  return is_supported(InstructionSet::avx512_bf16) && !__builtin_cpu_is("intel")
+             ? InstructionSet::avx512_bf16
+             : InstructionSet::avx512;
+}
+
+// The set that the run's bits are of. Throws Error(kConfig) where this machine lacks it and nobody
+// asked for another.
+InstructionSet frozen_instruction_set(const Json& frozen,
+                                      const RunConfig& config,
+                                      const ComputeSetup& compute,
+                                      const std::string& where) {
+  const std::string name = frozen_set_name(frozen);
+  const std::optional<InstructionSet> set = find_instruction_set(name);
+  if (set == compute.instruction_set || compute.device != "cpu") return compute.instruction_set;
+  if (config.instruction_set != "auto") {
+    log_warning(
+        "instruction_set: {} from here on, {} until now: what is computed anew may differ in its "
+        "last bits from what the run would have given there",
+        config.instruction_set,
+        name);
+    return compute.instruction_set;
+  }
+  if (set && is_supported(*set) && may_use(*set)) {
+    log_info("instruction_set: {} as at the first start of this run", name);
+    return *set;
+  }
+  fail(
+      ExitCode::kConfig,
+      "{}: the run was started with the instruction set {}, which this process does not have{}. Go "
+      "on where it is, or with other last bits: --set instruction_set={}",
+      where,
+      name,
+      set == InstructionSet::amx && !problem_with_tiles().empty()
+          ? fmt::format(" ({})", problem_with_tiles())
+          : "",
+      name_of(compute.instruction_set));
+}
+
+ComputeSetup frozen_compute(const Json& record,
+                            const RunConfig& config,
+                            const ComputeSetup& compute,
+                            const std::string& where) {
   const Json& frozen = require(record, "frozen", where);
   const auto dtype = [&](const char* key) {
     return enum_of(require_string(frozen, key, where), kDtypes, key, where);
@@ -66,6 +113,7 @@ ComputeSetup frozen_compute(const Json& record, const std::string& where) {
           .dtype = dtype("dtype"),
           .train_dtype = dtype("train_dtype"),
           .threads = require_int(frozen, "threads", 1, 1024, where),
+          .instruction_set = frozen_instruction_set(frozen, config, compute, where),
           .optimizer_state = enum_of(state, kOptimizerStates, "optimizer_state", where)};
 }
 
@@ -129,6 +177,23 @@ bool came_later(std::string_view key) {
   });
 }
 
+// What is asked, by the tasks' names: files count by their digests, what a gate allows does not.
+Json tasks_by_name(const Json& tasks) {
+  Json by_name = Json::object();
+  for (Json task : tasks) {
+    const std::string name = task.value("name", "");
+    for (const char* key : {"name", "path", "examples", "max_fall"}) task.erase(key);
+    by_name[name] = task;
+  }
+  return by_name;
+}
+
+// Null of a run that began before its tasks' digests were written.
+Json digest_of_task(const Json& run_json, const std::string& name) {
+  const Json::json_pointer place("/sha256/tasks");
+  return run_json.contains(place) ? run_json.at(place).value(name, Json()) : Json();
+}
+
 // One line per key that differs and may not, by name.
 std::vector<std::string> differences(const Json& before,
                                      const Json& now,
@@ -141,6 +206,7 @@ std::vector<std::string> differences(const Json& before,
     const Json old_value = value_at(has_default ? defaults : before, place);
     const Json value = value_at(now, place);
     const bool is_longer = may_be_raised(key) && value > old_value;
+    if (key == "evaluate.tasks" && tasks_by_name(old_value) == tasks_by_name(value)) return;
     if (without_folders(key, old_value) == without_folders(key, value) || is_longer) return;
     lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));
   };
@@ -150,7 +216,8 @@ std::vector<std::string> differences(const Json& before,
   for (const auto& [name, digest] : now.at("sha256").items()) {
     const bool is_as_earlier = name == "texts" && !identity.earlier_texts_sha256.empty() &&
                                value_at(before, "sha256.texts") == identity.earlier_texts_sha256;
-    if (!is_as_earlier) compare("sha256." + name, "sha256." + name);
+    const bool is_unknown = name == "tasks" && value_at(before, "sha256.tasks").is_null();
+    if (!is_as_earlier && !is_unknown) compare("sha256." + name, "sha256." + name);
   }
   compare("sha256.replay", "sha256.replay");  // either record may be without
   compare("sha256.examples", "sha256.examples");
@@ -195,12 +262,55 @@ ComputeSetup freeze_or_check(const std::filesystem::path& run_json,
       raised[place_of("config." + key)] = value;
     }
   }
+  ComputeSetup frozen = frozen_compute(before, config, compute, where);
+  raised["frozen"]["instruction_set"] = name_of(frozen.instruction_set);
   if (raised != before) publish_file(run_json, raised.dump(2) + "\n");
-  ComputeSetup frozen = frozen_compute(before, where);
   if (frozen.threads != compute.threads) {
     log_info("threads: {} as at the first start of this run", frozen.threads);
   }
   return frozen;
+}
+
+Json tasks_sha256(const RunConfig& config) {
+  Json digests = Json::object();
+  for (const TaskOptions& task : config.evaluate.tasks) {
+    digests[task.name] =
+        sha256_file(task.path) + (task.examples.empty() ? "" : "+" + sha256_file(task.examples));
+  }
+  return digests;
+}
+
+bool asks_alike(const Json& run_json, const RunConfig& config, const std::string& task) {
+  const Json then = value_at(run_json, "config.evaluate.tasks");
+  const Json now = value_at({{"config", config_to_json(config)}}, "config.evaluate.tasks");
+  const Json digest = digest_of_task(run_json, task);
+  return tasks_by_name(then).value(task, Json()) == tasks_by_name(now).value(task, Json()) &&
+         (digest.is_null() || digest == tasks_sha256(config).value(task, Json()));
+}
+
+bool asks_tasks_alike(const Json& run_json, const RunConfig& config) {
+  const Json then = value_at(run_json, "config.evaluate.tasks");
+  const auto& tasks = config.evaluate.tasks;
+  return (then.is_null() ? 0 : then.size()) == tasks.size() &&
+         std::all_of(tasks.begin(), tasks.end(), [&](const TaskOptions& task) {
+           return asks_alike(run_json, config, task.name);
+         });
+}
+
+bool judges_alike(const Json& run_json, RunConfig config) {
+  const Json now = {{"config", config_to_json(config)}},
+             defaults = {{"config", config_to_json({})}};
+  const auto fields = list_fields({}, [&](FieldVisitor& v) { config.visit(v); });
+  return std::all_of(fields.begin(), fields.end(), [&](const ConfigOrigin& field) {
+    if (field.may_change || !field.key.starts_with("judge.")) return true;
+    const std::string place = "config." + field.key;
+    const Json then = value_at(run_json.contains(place_of(place)) ? run_json : defaults, place);
+    return without_folders(field.key, then) == without_folders(field.key, value_at(now, place));
+  });
+}
+
+std::string frozen_set_name(const Json& frozen) {
+  return frozen.value("instruction_set", std::string(name_of(earlier_instruction_set())));
 }
 
 void require_fork_keeps(const std::filesystem::path& run_json, const RunConfig& config) {

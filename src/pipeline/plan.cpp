@@ -152,21 +152,32 @@ void estimate_sizes(RunPlan& plan,
   plan.disk_bytes = static_cast<uint64_t>(config.checkpoint.keep + 1) * checkpoint + state;
 }
 
+double one_question(const LoadedTask& task) {
+  return 100 / static_cast<double>(task.prompts.size());
+}
+
 // "gsm8k: 200 questions, twice of the untrained model and once after each round"
-std::vector<std::string> describe_tasks(const std::vector<LoadedTask>& tasks) {
+std::vector<std::string> describe_tasks(const std::vector<LoadedTask>& tasks,
+                                        const PromptPlan& prompts) {
   std::vector<std::string> lines;
   for (const LoadedTask& task : tasks) {
     const std::string gate =
         task.options.max_fall
-            ? fmt::format("; no checkpoint more than {:g} points below the untrained model",
-                          *task.options.max_fall)
+            ? fmt::format("; no checkpoint more than {:g} points below the untrained model{}",
+                          *task.options.max_fall,
+                          one_question(task) > *task.options.max_fall
+                              ? fmt::format(", but one question is {:.1f} points: ask more of them",
+                                            one_question(task))
+                              : "")
             : "";
-    lines.push_back(
-        fmt::format("{}: {} questions, asked of the untrained model in two forms and after each "
-                    "round{}",
-                    task.options.name,
-                    task.prompts.size(),
-                    gate));
+    const int64_t known = trained_questions(task, prompts);
+    lines.push_back(fmt::format(
+        "{}: {} questions, asked of the untrained model in two forms and after each "
+        "round{}{}",
+        task.options.name,
+        task.prompts.size(),
+        gate,
+        known > 0 ? fmt::format("; {} of them are prompts that the run trains on", known) : ""));
   }
   return lines;
 }
@@ -277,7 +288,7 @@ RunPlan make_plan(const RunConfig& config, bool probe, Clock& clock, const StopF
   plan.longest_prompt = longest(prompts);
   plan.longest_shown = longest_shown(config, texts, prompts);
   plan.example_lines = describe_examples(config, prompts, texts);
-  plan.task_lines = describe_tasks(load_tasks(config, texts));
+  plan.task_lines = describe_tasks(load_tasks(config, texts), prompts);
   plan.steps = expected_steps(config, texts, prompts);
   plan.memory_available = memory_available(plan.compute.device);
   estimate_sizes(plan, config, texts.model, longest_row(read_replay(config, texts)));

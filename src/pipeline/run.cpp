@@ -51,6 +51,10 @@ Json file_digests(const Session& session, int64_t round, Stage stage) {
   for (const RoundFile file : published_files(stage)) {
     digests[file_name(file)] = sha256_file(session.folder.file(round, file));
   }
+  if (stage == Stage::evaluate && !session.tasks.empty()) {
+    digests[file_name(RoundFile::tasks)] =
+        sha256_file(session.folder.file(round, RoundFile::tasks));
+  }
   return digests;
 }
 
@@ -158,6 +162,8 @@ bool run_rounds(const RunConfig& config, Clock& clock, StopFlag& stop, const Bat
       if (stage == Stage::train) require_wish_to_train_again(*session, round);
       run_stage(*session, round, stage);
       has_worked = true;
+    } else {  // a kill may have come before it
+      remove_work(*session, round, stage);
     }
     // After finished stages, too: a kill may have come between a checkpoint and its purge. What a
     // study does not keep goes after its evaluation.

@@ -1,6 +1,7 @@
 #include "pipeline/session.h"
 
 #include <algorithm>
+#include <set>
 
 #include "pipeline/freeze.h"
 #include "pipeline/shown_prompts.h"
@@ -34,9 +35,11 @@ void warn_left_out(const PromptPlan& plan, const std::string& reason) {
 
 void check_reference_answers(const RunConfig& config, const PromptPlan& plan) {
   if (config.judge.first.kind != JudgeKind::reference) return;
-  for (const PromptRow& prompt : plan.holdout) require_reference(prompt, config.judge.match);
+  for (const PromptRow& prompt : plan.holdout)
+    require_reference(prompt, config.judge.match, config.prompts.path);
   for (const auto& round : plan.rounds) {
-    for (const PromptRow& prompt : round) require_reference(prompt, config.judge.match);
+    for (const PromptRow& prompt : round)
+      require_reference(prompt, config.judge.match, config.prompts.path);
   }
 }
 
@@ -193,6 +196,31 @@ auto at_fault(const std::string& blamed, const Work& work) {
 
 }  // namespace
 
+namespace {
+
+// A question that is shown with its answer measures nothing.
+void warn_of_shown_questions(const RunConfig& config, const PromptPlan& plan) {
+  std::set<std::string> shown;
+  for (const ChatTurn& example : plan.examples) shown.insert(example.user);
+  const auto count = [&](const std::vector<PromptRow>& prompts) {
+    return std::count_if(prompts.begin(), prompts.end(), [&](const PromptRow& prompt) {
+      return shown.contains(prompt.prompt);
+    });
+  };
+  int64_t trained = 0;
+  for (const std::vector<PromptRow>& round : plan.rounds) trained += count(round);
+  const int64_t held_out = count(plan.holdout);
+  if (held_out + trained == 0) return;
+  log_warning(
+      "{}: of the worked examples' questions {} are held out and {} are trained on: take "
+      "others, the model is shown their answers",
+      config.prompts.examples.path,
+      held_out,
+      trained);
+}
+
+}  // namespace
+
 PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
   require_branch_rows(config.branches, *texts.tokenizer);
   std::vector<ChatTurn> examples = load_examples(config);
@@ -215,6 +243,7 @@ PromptPlan load_prompts(const RunConfig& config, const ModelTexts& texts) {
         read_prompt_file(config.prompts.path, config.prompts.drop_repeats), config, encode);
   });
   plan.examples = std::move(examples);
+  warn_of_shown_questions(config, plan);
   check_reference_answers(config, plan);
   // Their loss is followed over the rounds: a token that the model has no row for is told here.
   for (const PromptRow& prompt : plan.holdout) (void)texts.tokenizer->encode(prompt.answer);
@@ -279,6 +308,13 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
   PromptPlan prompts = load_prompts(config, texts);
   std::vector<TrainingRow> replay = read_replay(config, texts);
   std::vector<LoadedTask> tasks = load_tasks(config, texts);
+  for (const LoadedTask& task : tasks) {
+    if (const int64_t known = trained_questions(task, prompts); known > 0) {
+      log_warning("evaluate.tasks {}: {} of its questions are prompts that this run trains on",
+                  task.options.name,
+                  known);
+    }
+  }
   require_licence(config.model.path, config.run_dir, config.is_private);
   const RunIdentity identity = {.model_sha256 = weights_sha256(config.model.path),
                                 .prompts_sha256 = sha256_file(config.prompts.path),
@@ -287,7 +323,8 @@ std::unique_ptr<Session> open_session(const RunConfig& config,
                                 .earlier_texts_sha256 = texts_sha256_with(
                                     config, [](size_t, const std::string& file) { return file; }),
                                 .replay_sha256 = replay_sha256(config),
-                                .examples_sha256 = examples_sha256(config, texts.chat_template)};
+                                .examples_sha256 = examples_sha256(config, texts.chat_template),
+                                .tasks_sha256 = tasks_sha256(config)};
   check_pinned_weights(config, identity.model_sha256);
   const ComputeSetup compute = resolve_compute(config, texts.model);
 

@@ -8,8 +8,11 @@
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/run_folder.h"
+#include "thoughtrank/data/run_log.h"
+#include "thoughtrank/judge/judge.h"
 #include "thoughtrank/judge/reference.h"
 #include "thoughtrank/pipeline/fork.h"
+#include "thoughtrank/pipeline/plan.h"
 #include "thoughtrank/pipeline/run.h"
 
 namespace thoughtrank {
@@ -97,11 +100,14 @@ class RunResults {
   Answers answers_;
 };
 
-void publish_results(const Study& study) {
+using Endings = std::vector<StudyEnding>;
+
+void publish_results(const Study& study, const Endings& endings) {
   std::vector<StudyRow> rows;
   for (const StudyRun& run : study.runs) RunResults(run, study.match).add_to(rows);
   publish_file(study.folder / kStudyDesign, to_json(study.design).dump(2) + "\n");
   publish_rows(study.folder / kStudyResults, rows);
+  publish_rows(study.folder / kStudyEndings, endings);
 }
 
 bool is_begun(const RunConfig& config) {
@@ -125,19 +131,55 @@ const StudyRun& first_arm_of(const Study& study, const StudyRun& run) {
   });
 }
 
-// What ends one arm and says nothing about the others.
-bool is_of_one_arm(ExitCode code) {
-  return code == ExitCode::kTrainingHealth || code == ExitCode::kJudge;
+// What ends one arm and says nothing about the others: its training, or a judge that its audit
+// refused. A judge that does not answer would not answer the others either.
+bool is_of_one_arm(const Error& error) {
+  return error.code() == ExitCode::kTrainingHealth ||
+         dynamic_cast<const UntrustedJudge*>(&error) != nullptr;
+}
+
+// Rounds may be added to a run whose last weights are there.
+void require_weights_to_go_on(const StudyRun& run) {
+  const RunFolder folder{run.config.run_dir};
+  if (!fs::exists(folder.frozen())) return;
+  const RunLog log = RunLog::read_only(folder.journal());
+  for (int64_t round = 1; round < run.config.rounds; ++round) {
+    if (!log.is_purged(round) || log.finished(round + 1, Stage::train) != nullptr) continue;
+    fail(ExitCode::kConfig,
+         "{}: round {} is to start from round {}, whose weights were removed when it was measured. "
+         "Set rounds back, or begin another study_dir with more rounds (keep_weights: true keeps "
+         "weights)",
+         folder.root().string(),
+         round + 1,
+         round);
+  }
+}
+
+// What can be known of all runs before the first one works: files that are missing, settings of a
+// judge, weights that are gone. Of the first seed; the others have the same.
+void check_before_work(const Study& study, Clock& clock, const StopFlag& stop) {
+  for (const StudyRun& run : study.runs) {
+    const std::string who = fmt::format("task {}, arm {}", run.task, run.arm);
+    try {
+      require_weights_to_go_on(run);
+      if (run.seed != study.runs.front().seed || is_begun(run.config)) continue;
+      const RunPlan plan = make_plan(run.config, /*probe=*/false, clock, stop);
+      if (plan.judge_problem) throw *plan.judge_problem;
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("{}: {}", who, error.what()));
+    }
+  }
 }
 
 }  // namespace
 
-bool run_study(const Study& study,
-               Clock& clock,
-               StopFlag& stop,
-               const std::function<void()>& after_run) {
+StudyOutcome run_study(const Study& study,
+                       Clock& clock,
+                       StopFlag& stop,
+                       const std::function<void()>& after_run) {
   fs::create_directories(study.folder);
-  std::optional<Error> failure;
+  check_before_work(study, clock, stop);
+  Endings endings;
   bool has_worked = false;
   for (size_t n = 0; n < study.runs.size(); ++n) {
     const StudyRun& run = study.runs[n];
@@ -152,15 +194,15 @@ bool run_study(const Study& study,
       share_with_first(run, first_arm_of(study, run));
       has_worked = run_rounds(run.config, clock, stop) || has_worked;
     } catch (const Error& error) {
-      if (!is_of_one_arm(error.code())) throw;
+      if (!is_of_one_arm(error)) throw;
       log_warning("{}, {}, seed {} ends here: {}", run.task, run.arm, run.seed, error.what());
-      if (!failure) failure = error;
+      endings.push_back(
+          {.task = run.task, .arm = run.arm, .seed = run.seed, .reason = error.what()});
     }
-    publish_results(study);
+    publish_results(study, endings);
     after_run();
   }
-  if (failure) throw *failure;
-  return has_worked;
+  return {.has_worked = has_worked, .ended_early = std::ssize(endings)};
 }
 
 }  // namespace thoughtrank

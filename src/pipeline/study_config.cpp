@@ -1,4 +1,5 @@
 // study.yaml, and the configs of the runs that it describes.
+#include <algorithm>
 #include <map>
 #include <regex>
 #include <set>
@@ -59,6 +60,8 @@ void check_names(Problems& problems,
         fmt::format("'{}': a name should be letters, digits and _, found '{}'", key, variant.name));
     problems.need(names.insert(variant.name).second,
                   fmt::format("'{}': the name '{}' stands twice", key, variant.name));
+    problems.need(variant.about.find('\n') == std::string::npos,
+                  fmt::format("'{}', {}: 'about' should be one line", key, variant.name));
   }
 }
 
@@ -70,11 +73,37 @@ StudyRun make_run(const StudyConfig& study,
   ConfigSource source{.file = study.config, .sets = task.set, .sets_folder = folder};
   source.sets.insert(source.sets.end(), arm.set.begin(), arm.set.end());
   RunConfig config = load_config(source);
+  if (config.seed > INT64_MAX - seed) {
+    fail(ExitCode::kConfig, "'seed' is {}: the seeds of a study go up from it", config.seed);
+  }
   config.seed += seed - 1;
   if (!study.keep_weights) config.checkpoint.keep = 0;
   config.run_dir =
       (fs::path(study.study_dir) / task.name / fmt::format("{}-{}", arm.name, seed)).string();
   return {.task = task.name, .arm = arm.name, .seed = seed, .config = std::move(config)};
+}
+
+// Runs are compared question by question.
+void check_run(const StudyRun& run, const Study& study, Problems& problems) {
+  if (run.config.rounds != study.design.rounds || run.config.prompts.holdout == 0) {
+    problems.add(run.task, run.arm, "all runs should have the same 'rounds', and held-out prompts");
+  }
+  const StudyRun& first =
+      *std::find_if(study.runs.begin(), study.runs.end(), [&](const StudyRun& other) {
+        return other.task == run.task && other.seed == run.seed;
+      });
+  const auto same = [&](const char* key, const auto& value, const auto& of_first) {
+    if (value == of_first) return;
+    problems.add(run.task,
+                 run.arm,
+                 fmt::format("'{}' differs from that of arm {}: arms of a task should be asked the "
+                             "same questions. Set it in the config or the task",
+                             key,
+                             first.arm));
+  };
+  same("seed", run.config.seed, first.config.seed);
+  same("prompts.path", run.config.prompts.path, first.config.prompts.path);
+  same("prompts.holdout", run.config.prompts.holdout, first.config.prompts.holdout);
 }
 
 // What is measured must be measurable, whatever judges the arms have.
@@ -84,7 +113,7 @@ void require_answers(const Study& study) {
     const PromptOptions& prompts = run.config.prompts;
     if (!seen.insert(prompts.path).second) continue;
     for (const PromptRow& row : read_prompt_file(prompts.path, prompts.drop_repeats)) {
-      require_reference(row, study.match);
+      require_reference(row, study.match, prompts.path);
     }
   }
 }
@@ -117,6 +146,7 @@ Study load_study(const ConfigSource& source) {
   load_fields(source, [&](FieldVisitor& v) { config.visit(v); });
   Problems problems(source.file);
   problems.need(!config.config.empty(), "'config' is missing: the config that all runs share");
+  problems.need(!config.study_dir.empty(), "'study_dir' is empty: where the runs are to live");
   check_names(problems, "tasks", config.tasks, std::regex("[A-Za-z0-9_]{1,40}"));
   check_names(problems, "arms", config.arms, std::regex("[A-Za-z0-9_]{1,40}"));
   problems.throw_if_any();
@@ -140,10 +170,7 @@ Study load_study(const ConfigSource& source) {
     study.design.tasks.push_back({task.name, task.about});
   for (const StudyVariant& arm : config.arms) study.design.arms.push_back({arm.name, arm.about});
   study.design.rounds = study.runs.front().config.rounds;
-  for (const StudyRun& run : study.runs) {
-    if (run.config.rounds == study.design.rounds && run.config.prompts.holdout > 0) continue;
-    problems.add(run.task, run.arm, "all runs should have the same 'rounds', and held-out prompts");
-  }
+  for (const StudyRun& run : study.runs) check_run(run, study, problems);
   problems.throw_if_any();
   require_answers(study);
   return study;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "pipeline/answer_forms.h"
 #include "pipeline/branch_store.h"
@@ -16,6 +17,8 @@ namespace thoughtrank {
 namespace {
 
 constexpr double kPoints = 100;  // in a whole
+// Fewer questions tell little: one of them is five points and more.
+constexpr int64_t kTellingQuestions = 20;
 
 std::vector<AnswerForm> forms_of(int64_t round) {
   if (round > 0) return {AnswerForm::thought};
@@ -36,13 +39,10 @@ LoadedTask load_task(const RunConfig& config, const TaskOptions& options, const 
   const auto examples = load_examples(options.examples, config.branches, /*with_thoughts=*/true);
   std::string reason;
   int64_t left_out = 0;
-  for (PromptRow& prompt : read_prompt_file(options.path)) {
+  for (PromptRow& prompt : read_prompt_file(options.path, config.prompts.drop_repeats)) {
     if (options.prompts > 0 && std::ssize(task.prompts) == options.prompts) break;
-    try {
-      require_reference(prompt, options.match);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("task {}: {}", options.name, error.what()));
-    }
+    require_reference(
+        prompt, options.match, fmt::format("{}: evaluate.tasks {}", options.path, options.name));
     prompt.token_ids = texts.prompt_ids(prompt, examples);
     const std::string misfit = context_misfit(own, texts, prompt);
     if (misfit.empty()) {
@@ -139,20 +139,55 @@ class Asking {
   BranchStore store_;
 };
 
-// The share of right answers to one task in its best form, in percent.
-double best_accuracy(const std::vector<TaskRow>& rows, const std::string& task) {
-  std::map<AnswerForm, std::pair<double, double>> right_of_all;
+struct TaskScore {
+  int64_t right = 0, all = 0;
+  [[nodiscard]] double percent() const {
+    return kPoints * static_cast<double>(right) / static_cast<double>(std::max<int64_t>(all, 1));
+  }
+};
+
+// Right answers to one task in its best form.
+TaskScore best_score(const std::vector<TaskRow>& rows, const std::string& task) {
+  std::map<AnswerForm, TaskScore> by_form;
   for (const TaskRow& row : rows) {
     if (row.task != task) continue;
-    auto& [right, all] = right_of_all[row.form];
-    right += row.is_right ? 1 : 0;
-    all += 1;
+    by_form[row.form].right += row.is_right ? 1 : 0;
+    by_form[row.form].all += 1;
   }
-  double best = 0;
-  for (const auto& [form, counts] : right_of_all) {
-    best = std::max(best, kPoints * counts.first / counts.second);
+  TaskScore best;
+  for (const auto& [form, score] : by_form) {
+    if (best.all == 0 || score.percent() > best.percent()) best = score;
   }
   return best;
+}
+
+void require_no_fall(const TaskOptions& task,
+                     const TaskScore& then,
+                     const TaskScore& now,
+                     int64_t round) {
+  constexpr double kRounding = 1e-9;  // of percents: what is allowed to the point is allowed
+  if (now.percent() >= then.percent() - *task.max_fall - kRounding) return;
+  fail(
+      ExitCode::kTrainingHealth,
+      "round {}: task {} fell from {:.1f} % right ({} of {}), the untrained model's best form, to "
+      "{:.1f} % ({} of {}); its max_fall allows {:g} points. No checkpoint is made; round {} stays "
+      "the newest, the answers are in round-{:02}/tasks.jsonl. Raise max_fall and run again, or "
+      "fork before this round (--fork-from) with a lower train.learning_rate, fewer epochs or "
+      "train.replay rows{}",
+      round,
+      task.name,
+      then.percent(),
+      then.right,
+      then.all,
+      now.percent(),
+      now.right,
+      now.all,
+      *task.max_fall,
+      round - 1,
+      round,
+      now.all < kTellingQuestions
+          ? fmt::format("; {} questions tell little, ask more of them", now.all)
+          : "");
 }
 
 }  // namespace
@@ -163,6 +198,16 @@ std::vector<LoadedTask> load_tasks(const RunConfig& config, const ModelTexts& te
     tasks.push_back(load_task(config, task, texts));
   }
   return tasks;
+}
+
+int64_t trained_questions(const LoadedTask& task, const PromptPlan& prompts) {
+  std::set<std::string> trained;
+  for (const std::vector<PromptRow>& round : prompts.rounds) {
+    for (const PromptRow& prompt : round) trained.insert(prompt.prompt);
+  }
+  return std::count_if(task.prompts.begin(), task.prompts.end(), [&](const PromptRow& prompt) {
+    return trained.contains(prompt.prompt);
+  });
 }
 
 std::vector<TaskRow> answer_tasks(const Session& session,
@@ -204,21 +249,13 @@ std::function<void(const fs::path& folder)> task_gate(const Session& session, in
   }
   return [&session, round, before = read_rows<TaskRow>(file)](const fs::path& folder) {
     const std::vector<TaskRow> after = answer_tasks(session, folder, round);
+    publish_rows(session.folder.file(round, RoundFile::tasks), after);
     for (const LoadedTask& task : session.tasks) {
       if (!task.options.max_fall) continue;
-      const double then = best_accuracy(before, task.options.name);
-      const double now = best_accuracy(after, task.options.name);
-      if (now >= then - *task.options.max_fall) continue;
-      fail(ExitCode::kTrainingHealth,
-           "round {}: task {} fell from {:.1f} % right, the untrained model's best form, to {:.1f} "
-           "%; its max_fall allows {:g} points. No checkpoint is made; round {} stays the newest. "
-           "Lower train.learning_rate or train.epochs in a new run, or add train.replay rows",
-           round,
-           task.options.name,
-           then,
-           now,
-           *task.options.max_fall,
-           round - 1);
+      require_no_fall(task.options,
+                      best_score(before, task.options.name),
+                      best_score(after, task.options.name),
+                      round);
     }
   };
 }

@@ -23,6 +23,9 @@ namespace thoughtrank {
                                                 const std::filesystem::path& model_folder,
                                                 int64_t round);
 
+// Counts the task's questions that are prompts of a round.
+[[nodiscard]] int64_t trained_questions(const LoadedTask& task, const PromptPlan& prompts);
+
 // Returns what keeps a checkpoint from being published that has unlearnt a task with a max_fall:
 // Error(kTrainingHealth). Without such a task there is nothing to call. Error(kMissingInput) where
 // round 0 was not asked, which `run` alone does.

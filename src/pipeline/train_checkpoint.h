@@ -27,6 +27,7 @@ struct TrainingJob {
   std::vector<TrainingRow> rows = {};  // of objective sft
   std::vector<PreferencePairRow> pairs = {};  // of objective dpo_nll
   std::string rows_sha256 = {};               // digest of the files that the rows come from
+  std::string rows_file = {};                 // its name, for the model card; "" = the run's own
   std::filesystem::path start;                // model folder whose weights are trained
   std::optional<HeldoutGate> gate = {};
   // Of the checkpoint before it is published, as in CheckpointSetup.

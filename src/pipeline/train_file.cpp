@@ -6,6 +6,7 @@
 #include "pipeline/train_checkpoint.h"
 #include "pipeline/training_rows.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/core/watchdog.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/train/checkpoint.h"
@@ -68,6 +69,9 @@ TrainFileResult train_file(const RunConfig& config,
                            const StopFlag& stop) {
   const Watchdog watchdog(config.limits.hang_limit_s(), "training");
   const TrainFileTarget target = train_file_target(out);
+  if (!config.evaluate.tasks.empty()) {
+    log_info("evaluate.tasks are asked in a run; a training on a file asks none");
+  }
   if (fs::exists(target.checkpoint)) {
     fail(ExitCode::kConfig, "{} is there already: choose another --out", out.string());
   }
@@ -93,6 +97,7 @@ TrainFileResult train_file(const RunConfig& config,
                                                .rows = std::move(rows),
                                                .pairs = std::move(pairs),
                                                .rows_sha256 = sha256_file(data) + replayed,
+                                               .rows_file = data.filename().string(),
                                                .start = config.model.path,
                                                .gate = std::move(gate),
                                                .work = target.work,

@@ -122,12 +122,15 @@ std::string one_prompt(const PromptView& view, const InspectOptions& options) {
     const std::string times = item.multiplicity > 1 ? fmt::format(" ×{}", item.multiplicity) : "";
     text += candidate(*row, fmt::format("{:>2}. {:+.3f}{}", rank, item.utility, times), options);
   }
-  if (options.shows_all || !view.best) {
-    for (const OutputRow& row : view.outputs) {
-      if (std::find(shown.begin(), shown.end(), row.branch) != shown.end()) continue;
-      text += candidate(row, "  -", options);
-    }
-  } else {
+  const size_t most = options.shows_all || !view.best ? view.outputs.size() : kShown;
+  for (const OutputRow& row : view.outputs) {  // where nothing is ranked, the first ones
+    if (shown.size() >= most) break;
+    if (std::find(shown.begin(), shown.end(), row.branch) != shown.end()) continue;
+    if (!options.shows_all && view.best && !view.best->items.empty()) break;
+    shown.push_back(row.branch);
+    text += candidate(row, "  -", options);
+  }
+  if (!options.shows_all && view.best) {
     text +=
         fmt::format("\n{} branches in all; --all shows every one in full\n", view.outputs.size());
   }

@@ -12,6 +12,7 @@
 #include "thoughtrank/data/ledger_accounts.h"
 #include "thoughtrank/data/run_folder.h"
 #include "thoughtrank/data/run_log.h"
+#include "thoughtrank/data/study_rows.h"
 
 namespace thoughtrank {
 
@@ -89,7 +90,7 @@ std::optional<MeanWithInterval> summarise(const std::vector<Row>& rows,
     if ((row.*member).has_value()) values.push_back(*(row.*member));
   }
   if (values.empty()) return std::nullopt;
-  return bootstrap_mean(values);
+  return mean_with_interval(values);
 }
 
 void read_evaluation(const RunFolder& folder, RoundStatus& round) {
@@ -143,7 +144,7 @@ void read_tasks(const RunFolder& folder, RoundStatus& round) {
         right.push_back(row->is_right ? 1 : 0);
         task.cut += row->is_cut ? 1 : 0;
       }
-      task.right = bootstrap_mean(right);
+      task.right = mean_with_interval(right);
       if (!best || task.right.mean > best->right.mean) best = std::move(task);
     }
     round.tasks.push_back(*std::move(best));
@@ -232,6 +233,12 @@ bool RunStatus::is_finished() const {
 
 RunStatus read_status(const fs::path& run_dir) {
   const RunFolder folder{run_dir};
+  if (fs::exists(run_dir / kStudyDesign)) {
+    fail(ExitCode::kMissingInput,
+         "{0} is a study: `thoughtrank study --config FILE --print` shows it, `thoughtrank status "
+         "{0}/TASK/ARM-SEED` one of its runs",
+         run_dir.string());
+  }
   if (!fs::exists(folder.frozen())) {
     fail(ExitCode::kMissingInput,
          "{} is not a run folder: it has no run.json. `thoughtrank run --config round.yaml` makes "

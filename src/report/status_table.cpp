@@ -1,5 +1,6 @@
 // The words and columns of `status`.
 #include <algorithm>
+#include <map>
 
 #include "report/columns.h"
 #include "thoughtrank/core/error.h"
@@ -116,18 +117,21 @@ std::string forms_text(const RoundStatus& untrained) {
 std::string tasks_text(const RunStatus& status) {
   std::vector<std::string> head = {"tasks, right [95 %]"};
   std::vector<std::vector<std::string>> rows;
+  std::map<std::string, size_t> row_of;
   for (const RoundStatus& round : status.history) {
     if (round.tasks.empty()) continue;
     head.push_back(fmt::format("round {}", round.round));
-    for (size_t n = 0; n < round.tasks.size(); ++n) {
-      const TaskStatus& task = round.tasks[n];
-      if (rows.size() <= n) rows.push_back({fmt::format("{} ({})", task.name, task.right.count)});
+    for (const TaskStatus& task : round.tasks) {
+      const auto [row, is_new] = row_of.try_emplace(task.name, rows.size());
+      if (is_new) rows.push_back({fmt::format("{} ({})", task.name, task.right.count)});
       std::string form = round.round == 0 ? " " + task.form : "";
       std::replace(form.begin(), form.end(), '_', ' ');
-      rows[n].push_back(interval(task.right) + form);
+      rows[row->second].resize(head.size() - 1, "-");
+      rows[row->second].push_back(interval(task.right) + form);
     }
   }
   if (rows.empty()) return "";
+  for (auto& row : rows) row.resize(head.size(), "-");
   rows.insert(rows.begin(), head);
   return "\n" + columns(rows);
 }

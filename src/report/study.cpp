@@ -6,6 +6,8 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "thoughtrank/core/files.h"
@@ -29,30 +31,66 @@ double student_975(size_t freedom) {
   return z + (z3 + z) / (4 * n) + (5 * z5 + 16 * z3 + 3 * z) / (96 * n * n);
 }
 
-struct Moments {
-  double mean = 0;
-  double variance = 0;  // of the values, unbiased; 0 for fewer than two
-};
-
-Moments moments(const std::vector<double>& values) {
-  Moments found;
-  const auto n = static_cast<double>(values.size());
-  for (const double value : values) found.mean += value / n;
-  if (values.size() < 2) return found;
-  for (const double value : values) {
-    found.variance += (value - found.mean) * (value - found.mean) / (n - 1);
-  }
-  return found;
+double mean_of(const SeedValues& values) {
+  double sum = 0;
+  for (const auto& [question, value] : values) sum += value;
+  return sum / static_cast<double>(values.size());
 }
 
-// Right answers by prompt: of one seed, arm, round and form.
-using Right = std::map<std::string, double>;
+struct Interval {
+  double low, high;
+};
+
+// Student's t over the seeds' means.
+Interval over_seeds(const std::vector<double>& means, double mean) {
+  const auto n = static_cast<double>(means.size());
+  double squares = 0;
+  for (const double each : means) squares += (each - mean) * (each - mean);
+  const double half = student_975(means.size() - 1) * std::sqrt(squares / (n - 1) / n);
+  return {mean - half, mean + half};
+}
+
+// Over the questions: deviations from the seeds' means, those of a question taken together.
+Interval over_questions(const std::vector<SeedValues>& seeds,
+                        const std::vector<double>& means,
+                        double mean,
+                        Measure measure) {
+  std::map<std::string, double> deviations;
+  for (size_t s = 0; s < seeds.size(); ++s) {
+    const auto parts = static_cast<double>(seeds.size() * seeds[s].size());
+    for (const auto& [question, value] : seeds[s]) {
+      deviations[question] += (value - means[s]) / parts;
+    }
+  }
+  const auto n = static_cast<double>(deviations.size());
+  double squares = 0;  // a question's mean square
+  for (const auto& [question, deviation] : deviations) squares += n * deviation * deviation;
+  // The questions of every outcome: two right and two wrong; or half of one gained, half of one
+  // lost and one as before.
+  const double added = measure == Measure::accuracy ? 4 : 2;
+  const double centre = measure == Measure::accuracy ? 0.5 : 0;
+  const double spread = measure == Measure::accuracy ? 0.25 : 0.5;  // their mean square around it
+  const double all = n + added;
+  const double shifted = (n * mean + added * centre) / all;
+  const auto square = [](double x) { return x * x; };
+  const double variance =
+      (n * (squares + square(mean - shifted)) + added * (spread + square(centre - shifted))) / all;
+  const double half =
+      student_975(std::max<size_t>(deviations.size(), 2) - 1) * std::sqrt(variance / all);
+  return {shifted - half, shifted + half};
+}
+
+// Right answers by question: of one seed, arm, round and form.
+using Right = SeedValues;
 struct Cell {
   std::string arm;
   int64_t seed = 0;
   int64_t round = 0;
   AnswerForm form = AnswerForm::thought;
-  auto operator<=>(const Cell&) const = default;
+  bool operator<(const Cell& other) const {
+    return std::tie(arm, seed, round, form) <
+           std::tie(other.arm, other.seed, other.round, other.form);
+  }
 };
 
 // The rows of one task.
@@ -81,20 +119,18 @@ class TaskRows {
   [[nodiscard]] std::optional<StudyMean> accuracy(const std::string& arm,
                                                   int64_t round,
                                                   AnswerForm form = AnswerForm::thought) const {
-    std::vector<std::vector<double>> values;
+    std::vector<SeedValues> values;
     for (const int64_t seed : design_.seeds) {
       const Right* right = find({arm, seed, round, form});
-      if (right == nullptr) continue;
-      std::vector<double>& of_seed = values.emplace_back();
-      for (const auto& [prompt, is_right] : *right) of_seed.push_back(is_right);
+      if (right != nullptr) values.push_back(*right);
     }
-    return study_mean(values);
+    return study_mean(values, Measure::accuracy);
   }
 
   // Mean over pairs of cells of (first - second), prompt by prompt, over the seeds that have all.
   [[nodiscard]] std::optional<StudyMean> difference(
       const std::function<std::vector<std::pair<Cell, Cell>>(int64_t seed)>& pairs_of) const {
-    std::vector<std::vector<double>> values;
+    std::vector<SeedValues> values;
     for (const int64_t seed : design_.seeds) {
       const auto pairs = pairs_of(seed);
       std::map<std::string, double> sums;
@@ -110,12 +146,10 @@ class TaskRows {
         }
       }
       if (!is_whole) continue;
-      std::vector<double>& of_seed = values.emplace_back();
-      for (const auto& [prompt, sum] : sums) {
-        of_seed.push_back(sum / static_cast<double>(pairs.size()));
-      }
+      for (auto& [prompt, sum] : sums) sum /= static_cast<double>(pairs.size());
+      values.push_back(std::move(sums));
     }
-    return study_mean(values);
+    return study_mean(values, Measure::difference);
   }
 
   [[nodiscard]] std::optional<double> right_branches(const std::string& arm, int64_t round) const {
@@ -193,27 +227,57 @@ void compare(ArmResult& arm,
   }
 }
 
-// In points over the untrained model asked alike, in the last round.
-std::optional<double> gain_of(const ArmResult& arm, const TaskResult& task) {
-  if (!arm.accuracy.back() || !task.untrained_alike) return {};
-  return arm.accuracy.back()->value - task.untrained_alike->value;
+// The arm's gain from its round 0 to the last as a share of the first arm's, over the seeds that
+// both have. Nothing where the first arm's is not beyond chance.
+std::optional<double> share_of_gain(const std::string& arm,
+                                    const TaskRows& rows,
+                                    const StudyDesign& design) {
+  const std::string& first = design.arms.front().name;
+  const auto gain = [&](const std::string& of, const std::string& beside) {
+    return rows.difference([&](int64_t seed) -> std::vector<std::pair<Cell, Cell>> {
+      if (rows.find(cell(beside, seed, design.rounds)) == nullptr) return {};
+      return {{cell(of, seed, design.rounds), cell(of, seed, 0)}};
+    });
+  };
+  const auto part = gain(arm, first), whole = gain(first, arm);
+  if (!part || !whole || !(whole->low > 0)) return {};
+  return part->value / whole->value;
+}
+
+// Seeds of which the last round is not there, and why, as far as it is known.
+std::vector<std::string> endings_of(const std::string& arm,
+                                    const TaskRows& rows,
+                                    const StudyDesign& design,
+                                    const std::vector<StudyEnding>& endings,
+                                    const std::string& task) {
+  std::vector<std::string> found;
+  for (const StudyEnding& ending : endings) {
+    if (ending.task != task || ending.arm != arm) continue;
+    if (rows.find(cell(arm, ending.seed, design.rounds)) != nullptr) continue;
+    found.push_back(fmt::format("seed {} ended: {}", ending.seed, ending.reason));
+  }
+  return found;
 }
 
 TaskResult task_result(const StudyDesign& design,
                        const StudyDesign::Variant& variant,
-                       const std::vector<StudyRow>& all) {
+                       const std::vector<StudyRow>& all,
+                       const std::vector<StudyEnding>& endings) {
   const TaskRows rows(design, variant.name, all);
   TaskResult task;
   task.task = variant.name;
   task.about = variant.about;
   const std::string& first = design.arms.front().name;
   find_untrained(task, rows, first);
+  std::set<std::string> questions;
   for (const int64_t seed : design.seeds) {
     const Right* untrained = rows.find(cell(first, seed, 0));
     if (untrained == nullptr) continue;
     ++task.seeds;
     task.heldout = std::ssize(*untrained);
+    for (const auto& [question, right] : *untrained) questions.insert(question);
   }
+  task.questions = std::ssize(questions);
   for (const StudyDesign::Variant& arm : design.arms) {
     ArmResult result;
     result.arm = arm.name;
@@ -223,40 +287,39 @@ TaskResult task_result(const StudyDesign& design,
       result.right_branches.push_back(rows.right_branches(arm.name, round));
     }
     compare(result, task, rows, design);
+    result.share_of_gain = share_of_gain(arm.name, rows, design);
+    if (result.accuracy.back()) result.seeds = result.accuracy.back()->seeds;
+    result.endings = endings_of(arm.name, rows, design, endings, variant.name);
     task.arms.push_back(std::move(result));
-  }
-  const auto whole = gain_of(task.arms.front(), task);
-  for (ArmResult& arm : task.arms) {
-    const auto part = gain_of(arm, task);
-    if (part && whole && *whole > 0) arm.share_of_gain = *part / *whole;
   }
   return task;
 }
 
 }  // namespace
 
-std::optional<StudyMean> study_mean(const std::vector<std::vector<double>>& values) {
-  StudyMean result;
+std::optional<StudyMean> study_mean(const std::vector<SeedValues>& all, Measure measure) {
+  std::vector<SeedValues> seeds;
+  std::set<std::string> questions;
+  for (const SeedValues& seed : all) {
+    if (!seed.empty()) seeds.push_back(seed);
+    for (const auto& [question, value] : seed) questions.insert(question);
+  }
+  if (seeds.empty()) return {};
   std::vector<double> means;
-  double within = 0;  // sum over seeds of the variance of a seed's mean
-  for (const std::vector<double>& of_seed : values) {
-    if (of_seed.empty()) continue;
-    const Moments seed = moments(of_seed);
-    means.push_back(seed.mean);
-    within += seed.variance / static_cast<double>(of_seed.size());
-    result.prompts += std::ssize(of_seed);
-  }
-  if (means.empty()) return {};
-  const Moments over_seeds = moments(means);
-  const auto n = static_cast<double>(means.size());
-  double half = kNormal975 * std::sqrt(within) / n;
+  for (const SeedValues& seed : seeds) means.push_back(mean_of(seed));
+  double mean = 0;
+  for (const double each : means) mean += each / static_cast<double>(means.size());
+  Interval hull = over_questions(seeds, means, mean, measure);
   if (means.size() > 1) {
-    half = std::max(half, student_975(means.size() - 1) * std::sqrt(over_seeds.variance / n));
+    const Interval wide = over_seeds(means, mean);
+    hull = {std::min(hull.low, wide.low), std::max(hull.high, wide.high)};
   }
-  result.seeds = std::ssize(means);
-  result.value = kPoints * over_seeds.mean;
-  result.half_width = kPoints * half;
-  return result;
+  const double lowest = measure == Measure::accuracy ? 0 : -1;
+  return StudyMean{.value = kPoints * mean,
+                   .low = kPoints * std::max(lowest, std::min(hull.low, mean)),
+                   .high = kPoints * std::min(1.0, std::max(hull.high, mean)),
+                   .seeds = std::ssize(seeds),
+                   .questions = std::ssize(questions)};
 }
 
 StudyReport read_study(const fs::path& folder) {
@@ -271,8 +334,10 @@ StudyReport read_study(const fs::path& folder) {
   report.design =
       study_design_from(parse_json(read_file(design), design.string()), design.string());
   const auto rows = read_rows<StudyRow>(folder / kStudyResults);
+  const fs::path ends = folder / kStudyEndings;
+  const auto endings = fs::exists(ends) ? read_rows<StudyEnding>(ends) : std::vector<StudyEnding>();
   for (const StudyDesign::Variant& task : report.design.tasks) {
-    report.tasks.push_back(task_result(report.design, task, rows));
+    report.tasks.push_back(task_result(report.design, task, rows, endings));
   }
   return report;
 }

@@ -16,13 +16,33 @@ namespace {
 
 using Cells = std::vector<std::string>;
 
-// "42.5 ± 6.1"
+// Fewer questions tell nothing.
+constexpr int64_t kTellingQuestions = 20;
+
+// No minus in front of a zero.
+double shown(double value) { return std::abs(value) < 0.05 ? 0 : value; }
+
+// "42.5 [36.4, 48.9]"
 std::string mean_text(const std::optional<StudyMean>& mean) {
-  return mean ? fmt::format("{:.1f} ± {:.1f}", mean->value, mean->half_width) : "–";
+  if (!mean) return "–";
+  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", mean->value, shown(mean->low), shown(mean->high));
 }
 
+std::string difference_text(const StudyMean& mean) {
+  return fmt::format(
+      "{:+.1f} [{:+.1f}, {:+.1f}]", shown(mean.value), shown(mean.low), shown(mean.high));
+}
 std::string difference_text(const std::optional<StudyMean>& mean) {
-  return mean ? fmt::format("{:+.1f} ± {:.1f}", mean->value, mean->half_width) : "–";
+  return mean ? difference_text(*mean) : "–";
+}
+
+// The other's view of a difference.
+StudyMean reversed(const StudyMean& mean) {
+  StudyMean other = mean;
+  other.value = -mean.value;
+  other.low = -mean.high;
+  other.high = -mean.low;
+  return other;
 }
 
 // Characters, so that "±" and "–" do not shift the columns.
@@ -55,7 +75,7 @@ std::string accuracy_table(const StudyReport& report, const TaskResult& task) {
   const std::string& first = report.design.arms.front().name;
   Cells head = {"arm"};
   for (int64_t n = 0; n <= report.design.rounds; ++n) head.push_back(fmt::format("round {}", n));
-  head.insert(head.end(), {"last − " + first, "mean − " + first, "gain kept"});
+  head.insert(head.end(), {"last − " + first, "mean − " + first, "gain kept", "seeds"});
   std::vector<Cells> rows = {head};
   for (const ArmResult& arm : task.arms) {
     Cells row = {arm.arm};
@@ -63,6 +83,7 @@ std::string accuracy_table(const StudyReport& report, const TaskResult& task) {
     row.push_back(difference_text(arm.last_minus_first_arm));
     row.push_back(difference_text(arm.mean_minus_first_arm));
     row.push_back(arm.share_of_gain ? fmt::format("{:.0f} %", 100 * *arm.share_of_gain) : "–");
+    row.push_back(fmt::format("{} of {}", arm.seeds, report.design.seeds.size()));
     rows.push_back(std::move(row));
   }
   return markdown_table(rows);
@@ -87,24 +108,36 @@ std::string branches_table(const StudyReport& report, const TaskResult& task) {
 
 std::string called(const ArmResult& arm) { return arm.about.empty() ? arm.arm : arm.about; }
 
-// "ends 12.0 ± 5.0 points above X" or "… and X do not differ beyond chance".
+// "ends 12.0 points [7.1, 16.8] above X" or "cannot be told from X in the end".
 std::string ends_beside(const StudyMean& difference, const std::string& other) {
   if (!difference.is_clear()) {
-    return fmt::format("ends no further from {} than chance goes ({:+.1f} ± {:.1f} points)",
-                       other,
-                       difference.value,
-                       difference.half_width);
+    return fmt::format(
+        "cannot be told in the end from {}: {} points", other, difference_text(difference));
   }
-  return fmt::format("ends {:.1f} ± {:.1f} points {} {}",
-                     std::abs(difference.value),
-                     difference.half_width,
-                     difference.value > 0 ? "above" : "below",
+  const bool is_above = difference.value > 0;
+  const StudyMean distance = is_above ? difference : reversed(difference);
+  return fmt::format("ends {:.1f} points [{:.1f}, {:.1f}] {} {}",
+                     distance.value,
+                     distance.low,
+                     distance.high,
+                     is_above ? "above" : "below",
                      other);
 }
 
 // The sentences on one task, the first arm's own before its comparisons.
-std::vector<std::string> sentences(const TaskResult& task) {
+std::vector<std::string> sentences(const TaskResult& task, int64_t seeds) {
   std::vector<std::string> found;
+  for (const ArmResult& arm : task.arms) {
+    for (const std::string& ending : arm.endings) {
+      found.push_back(fmt::format("{}: {}, {}", task.task, called(arm), ending));
+    }
+  }
+  if (task.questions < kTellingQuestions) {
+    found.push_back(fmt::format("{}: {} questions tell nothing of the arms: raise prompts.holdout",
+                                task.task,
+                                task.questions));
+    return found;
+  }
   const ArmResult& first = task.arms.front();
   const std::string who = task.task + ": " + called(first);
   if (first.last_minus_untrained && task.untrained_form) {
@@ -117,17 +150,18 @@ std::vector<std::string> sentences(const TaskResult& task) {
   if (first.last_minus_best_round) {
     found.push_back(who + " " +
                     ends_beside(*first.last_minus_best_round,
-                                fmt::format("its best round, {},", first.best_round)));
+                                fmt::format("its best one, round {}", first.best_round)));
   }
   for (const ArmResult& arm : task.arms) {
     if (!arm.last_minus_first_arm) continue;
-    StudyMean against = *arm.last_minus_first_arm;  // the first arm's view
-    against.value = -against.value;
-    std::string sentence = who + " " + ends_beside(against, called(arm));
+    std::string sentence =
+        who + " " + ends_beside(reversed(*arm.last_minus_first_arm), called(arm));
     if (arm.mean_minus_first_arm) {
-      sentence += fmt::format("; in the mean over the rounds {:+.1f} ± {:.1f}",
-                              -arm.mean_minus_first_arm->value,
-                              arm.mean_minus_first_arm->half_width);
+      sentence +=
+          "; in the mean over the rounds " + difference_text(reversed(*arm.mean_minus_first_arm));
+    }
+    if (arm.last_minus_first_arm->seeds < seeds) {
+      sentence += fmt::format(" (over {} of {} seeds)", arm.last_minus_first_arm->seeds, seeds);
     }
     found.push_back(sentence);
   }
@@ -139,14 +173,14 @@ std::string task_text(const StudyReport& report, const TaskResult& task) {
       fmt::format("## {}{}{}\n\n", task.task, task.about.empty() ? "" : ": ", task.about);
   if (task.seeds == 0) return text + "Nothing has been measured yet.\n";
   text += fmt::format(
-      "Held-out right in percent, asked without examples after a forced thought: {} questions, {} "
-      "of "
-      "{} seeds.\n",
+      "Held-out right in percent, asked without examples: {} questions a seed, {} in all, {} of {} "
+      "seeds begun.\n",
       task.heldout,
+      task.questions,
       task.seeds,
       report.design.seeds.size());
   if (task.untrained_form) {
-    text += fmt::format("The untrained model's best form is {}: {}.\n",
+    text += fmt::format("The untrained model's best form, by these questions, is {}: {}.\n",
                         describe_form(*task.untrained_form),
                         mean_text(task.untrained));
   }
@@ -155,17 +189,19 @@ std::string task_text(const StudyReport& report, const TaskResult& task) {
   if (!branches.empty()) {
     text += "Right branches in percent, while a round was generated:\n\n" + branches + "\n";
   }
-  for (const std::string& sentence : sentences(task)) text += "- " + sentence + ".\n";
+  for (const std::string& sentence : sentences(task, std::ssize(report.design.seeds))) {
+    text += "- " + sentence + (sentence.ends_with('.') ? "\n" : ".\n");
+  }
   return text;
 }
 
 Json mean_json(const std::optional<StudyMean>& mean) {
   if (!mean) return nullptr;
   return {{"value", mean->value},
-          {"low", mean->value - mean->half_width},
-          {"high", mean->value + mean->half_width},
+          {"low", mean->low},
+          {"high", mean->high},
           {"seeds", mean->seeds},
-          {"prompts", mean->prompts}};
+          {"questions", mean->questions}};
 }
 
 template <class Value>
@@ -186,7 +222,9 @@ Json arm_json(const ArmResult& arm) {
           {"last_minus_untrained", mean_json(arm.last_minus_untrained)},
           {"best_round", arm.best_round},
           {"last_minus_best_round", mean_json(arm.last_minus_best_round)},
-          {"share_of_gain", value_json(arm.share_of_gain)}};
+          {"share_of_gain", value_json(arm.share_of_gain)},
+          {"seeds", arm.seeds},
+          {"endings", arm.endings}};
 }
 
 }  // namespace
@@ -196,13 +234,13 @@ std::string format_study(const StudyReport& report) {
   for (const TaskResult& task : report.tasks)
     text += (text.empty() ? "" : "\n") + task_text(report, task);
   return text +
-         "\nMean over seeds ± half a 95 % interval: the larger of Student's t over the seeds and "
-         "the "
-         "normal one over\nthe questions within them. Differences are taken question by question. "
-         "Gain "
-         "kept: the arm's gain in the last\nround over the untrained model asked alike, as a share "
-         "of "
-         "the first arm's.\n";
+         "\nMean over seeds [95 % interval]: the wider of one over the questions and, with two "
+         "seeds "
+         "and more, Student's t\nover the seeds, which two seeds make nearly useless. Differences "
+         "are "
+         "taken question by question, over the seeds\nthat have both sides. Gain kept: the arm's "
+         "gain "
+         "from its own round 0 to the last, as a share of the first arm's.\n";
 }
 
 Json to_json(const StudyReport& report) {
@@ -212,14 +250,17 @@ Json to_json(const StudyReport& report) {
     for (const ArmResult& arm : task.arms) arms.push_back(arm_json(arm));
     const Json form =
         task.untrained_form ? Json(word_of(*task.untrained_form, kAnswerForms)) : Json();
-    tasks.push_back({{"task", task.task},
-                     {"heldout", task.heldout},
-                     {"seeds", task.seeds},
-                     {"untrained_form", form},
-                     {"untrained", mean_json(task.untrained)},
-                     {"untrained_alike", mean_json(task.untrained_alike)},
-                     {"arms", arms},
-                     {"sentences", task.seeds == 0 ? Cells() : sentences(task)}});
+    tasks.push_back(
+        {{"task", task.task},
+         {"heldout", task.heldout},
+         {"questions", task.questions},
+         {"seeds", task.seeds},
+         {"untrained_form", form},
+         {"untrained", mean_json(task.untrained)},
+         {"untrained_alike", mean_json(task.untrained_alike)},
+         {"arms", arms},
+         {"sentences",
+          task.seeds == 0 ? Cells() : sentences(task, std::ssize(report.design.seeds))}});
   }
   return {{"design", to_json(report.design)}, {"tasks", tasks}};
 }
@@ -234,8 +275,8 @@ std::string study_chart(const TaskResult& task) {
     for (const auto& accuracy : arm.accuracy) {
       const double none = std::numeric_limits<double>::quiet_NaN();
       line.y.push_back(accuracy ? accuracy->value : none);
-      line.low.push_back(accuracy ? accuracy->value - accuracy->half_width : none);
-      line.high.push_back(accuracy ? accuracy->value + accuracy->half_width : none);
+      line.low.push_back(accuracy ? accuracy->low : none);
+      line.high.push_back(accuracy ? accuracy->high : none);
     }
     chart.lines.push_back(std::move(line));
   }

@@ -39,6 +39,14 @@ std::string front_matter(const CheckpointSetup& setup) {
          "library_name: transformers\npipeline_tag: text-generation\ntags: [thoughtrank]\n---\n";
 }
 
+std::string origin_of_rows(const CheckpointSetup& setup) {
+  if (setup.rows_file.empty()) {
+    return "Its training rows are generations of its own whose answers a judge ranked first; the "
+           "judge never saw a thought.";
+  }
+  return "Its training rows are those of a file, `" + setup.rows_file + "`.";
+}
+
 }  // namespace
 
 std::string model_card(const CheckpointSetup& setup) {
@@ -47,12 +55,11 @@ std::string model_card(const CheckpointSetup& setup) {
                                                           : base_model(setup) + ", thoughtrank";
   std::string text = front_matter(setup) + "\n# " + title + "\n\n";
   if (is_llama) text += "Built with Llama. See LICENSE and NOTICE.\n\n";
-  text +=
-      "Fine-tuned from `" + base_model(setup) +
-      "` with thoughtrank: the model writes a thought before it answers. Its training rows are "
-      "its own generations whose answers an external judge ranked first; the judge never saw a "
-      "thought.\n\n`chat_template.jinja` renders the prompts of the training. MANIFEST.json has "
-      "the SHA-256 of every file.\n\n| fact | value |\n|---|---|\n";
+  text += "Fine-tuned from `" + base_model(setup) +
+          "` with thoughtrank: the model writes a thought before it answers. " +
+          origin_of_rows(setup) +
+          "\n\n`chat_template.jinja` renders the prompts of the training. MANIFEST.json has "
+          "the SHA-256 of every file.\n\n| fact | value |\n|---|---|\n";
   for (const auto& [key, value] : setup.card.items())
     text += "| " + key + " | " + cell(value) + " |\n";
   return text;

@@ -41,7 +41,7 @@ class StudyTest(unittest.TestCase):
         self.assertEqual(whole.returncode, 0, whole.stderr)
         self.assertIn("study, run 6 of 6: sums, swapped, seed 2", whole.stderr)
         self.assertIn("| arm", whole.stdout)
-        self.assertIn("sums: the recipe ends", whole.stdout)
+        self.assertIn("sums: 3 questions tell nothing of the arms", whole.stdout)
         undisturbed = self.results()
         study = json.loads((self.folder / "study" / "study.json").read_text())
         self.assertEqual([arm["arm"] for arm in study["tasks"][0]["arms"]], ["recipe", "chance", "swapped"])

@@ -17,6 +17,7 @@ JudgeTask ten_branches(const std::string& prompt_id) {
     OutputRow row = output(prompt_id, branch, branch < 6 ? "right" : "wrong");
     row.token_ids = {1, 2, 3, 4, 5};
     row.head_len = 1;
+    row.answer_start = 3;  // token 3 is the close tag, forced or not
     row.thought_logprob = branch == 7 ? -1 : -2;
     row.answer_logprob = branch == 7 ? -1 : -1.5;
     task.outputs.push_back(row);
@@ -68,7 +69,7 @@ TEST(Control, SeedAndPromptDecideWhoWinsAtRandom) {
 TEST(Control, TheLikeliestWinnerHasTheHighestMeanLogProbability) {
   const BestOutputRow row = winners({ten_branches("p")}, SelectControl::likeliest_winner)[0];
   EXPECT_EQ(row.winner, 7);
-  EXPECT_DOUBLE_EQ(row.items[0].utility, -2.0 / 4);  // four tokens were chosen, one was forced
+  EXPECT_DOUBLE_EQ(row.items[0].utility, -1.0 / 2);  // of the answer's two tokens
   EXPECT_EQ(row.runner_up, 0);
   EXPECT_EQ(row.worst, 0);
   EXPECT_EQ(row.items[1].branches, (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));

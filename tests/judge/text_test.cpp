@@ -143,6 +143,18 @@ TEST(ChosenLabel, is_the_option_that_the_text_chooses_and_no_article) {
            {"42", ""},
            {"Don't", ""},
            {"", ""},
+           {"The answer is a mammal, so C.", "C"},
+           {"Answer: a type of energy", ""},
+           {"The answer is 3 times larger, D", "D"},
+           {"The answer is A because it is.", "A"},
+           {"It has vitamin C, so the answer is B", "B"},
+           {"so \\boxed{C}", "C"},
+           {"[B]", "B"},
+           {"$B$", "B"},
+           {"B!", "B"},
+           {"B is correct", "B"},
+           {"A is a letter of the alphabet", "A"},
+           {"Is I right? No", ""},
            {"It is A\nand no other", "A"}}) {
     EXPECT_EQ(chosen_label(text).value_or(""), label) << text;
   }
@@ -164,6 +176,18 @@ TEST(Reference, exact_numeric_regex) {
   EXPECT_FALSE(
       matches_reference("the capital is Parisian", "\\b[Pp]aris\\b", ReferenceMatch::regex));
   EXPECT_EQ(last_number("1.2.3."), 1.2);
+  for (const auto& [text, number] :
+       std::vector<std::pair<std::string, double>>{{"it costs $.50", 0.5},
+                                                   {"-.5", -0.5},
+                                                   {"\u22125 degrees", -5},
+                                                   {"1e3", 1000},
+                                                   {"about 2.5e-3.", 0.0025},
+                                                   {"7 eggs", 7},
+                                                   {"3e", 3},
+                                                   {"6-3", 3},
+                                                   {"v1.2, then 4...", 4}}) {
+    EXPECT_EQ(last_number(text), number) << text;
+  }
   EXPECT_EQ(last_number(""), std::nullopt);
 }
 

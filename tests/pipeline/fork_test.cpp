@@ -2,6 +2,7 @@
 
 #include "pipeline/tiny_run.h"
 #include "thoughtrank/core/lock.h"
+#include "thoughtrank/data/ledger_accounts.h"
 
 namespace thoughtrank {
 namespace {
@@ -60,6 +61,37 @@ TEST_F(Fork, AGateOnATaskNeedsTheUntrainedModelsAnswers) {
   EXPECT_FALSE(fs::exists(run_.folder("fork").round(0))) << "anchors without the task";
   EXPECT_TRUE(run_rounds(config({tasks + ", max_fall: 100}]"}), run_.clock, run_.stop));
   EXPECT_TRUE(fs::exists(run_.folder("fork").file(0, RoundFile::tasks)));
+}
+
+// The same name stands for other questions.
+TEST_F(Fork, AGateOnATaskNeedsAnswersToTheSameQuestions) {
+  const std::string file = (run_.root() / "sums.jsonl").string();
+  const auto questions = [&](const char* first) {
+    write_plainly(file,
+                  fmt::format(R"({{"id": "g", "prompt": "{}", "answer": "7"}})", first) + "\n");
+  };
+  const auto task = [&](const std::string& rest) {
+    return std::vector<std::string>{"evaluate.tasks=[{name: sums, path: " + file + rest + "}]"};
+  };
+  questions("3+4?");
+  TinyRun asked;
+  ASSERT_TRUE(asked.run(task(", max_fall: 100")));
+  const auto refuse = [&](const std::string& rest) {
+    RunConfig forked = asked.config(task(rest));
+    forked.run_dir = (asked.root() / "fork").string();
+    expect_error([&] { fork_run(forked, {.from = asked.folder().root(), .round = 2}); },
+                 ExitCode::kConfig,
+                 "asked as here");
+  };
+  refuse(", max_fall: 1, answer_tokens: 3");
+  questions("3+5?");
+  refuse(", max_fall: 1");
+}
+
+TEST_F(Fork, AnchorsOfAnotherJudgeAreMadeAnew) {
+  run_.write_prompts(8, /*has_answers=*/true);
+  fork(config({"judge.kind=reference", "judge.match=regex"}), 1);
+  EXPECT_FALSE(fs::exists(run_.folder("fork").round(0)));
 }
 
 TEST_F(Fork, TheSameConfigEndsWithTheSameBytes) {
@@ -158,8 +190,17 @@ TEST_F(Fork, TheLedgerComesAlong) {
     ledger.append({{"type", "failed"}, {"request", "r"}, {"usd", 0.5}});
   }
   fork(config(), 2);
-  EXPECT_EQ(read_file(run_.folder("fork").ledger()), read_file(run_.folder().ledger()));
-  EXPECT_FALSE(fs::equivalent(run_.folder("fork").ledger(), run_.folder().ledger()));
+  const fs::path copy = run_.folder("fork").ledger();
+  EXPECT_EQ(read_file(copy).find(read_file(run_.folder().ledger())), 0u);
+  EXPECT_FALSE(fs::equivalent(copy, run_.folder().ledger()));
+  // What the other run paid does not count against the fork's cap.
+  EXPECT_EQ(read_ledger_accounts(run_.folder().ledger()).spent_usd(), 0.5);
+  EXPECT_EQ(read_ledger_accounts(copy).spent_usd(), 0);
+  {
+    Journal ledger(copy, [](const Json&) {});
+    ledger.append({{"type", "failed"}, {"request", "s"}, {"usd", 0.25}});
+  }
+  EXPECT_EQ(read_ledger_accounts(copy).spent_usd(), 0.25);
 }
 
 }  // namespace

@@ -38,6 +38,47 @@ TEST(Freeze, TheFirstStartsMachineStays) {
   EXPECT_EQ(resumed.dtype, Dtype::float32);
 }
 
+Json frozen_in(const TemporaryFolder& folder) {
+  return parse_json(read_file(folder / "run.json"), "run.json").at("frozen");
+}
+
+void begin_with(const TemporaryFolder& folder, const Json& set) {
+  (void)freeze(folder, make_config());
+  Json record = parse_json(read_file(folder / "run.json"), "run.json");
+  record["frozen"]["instruction_set"] = set;
+  if (set.is_null()) record["frozen"].erase("instruction_set");
+  publish_file(folder / "run.json", record.dump());
+}
+
+TEST(Freeze, TheInstructionSetOfTheFirstStartStays) {
+  const TemporaryFolder folder;
+  begin_with(folder, "portable");
+  EXPECT_EQ(freeze(folder, make_config()).instruction_set, InstructionSet::portable);
+}
+
+TEST(Freeze, AnInstructionSetThatTheMachineLacksIsRefusedUntilAnotherIsAskedFor) {
+  const TemporaryFolder folder;
+  begin_with(folder, "avx1024");
+  expect_error([&] { (void)freeze(folder, make_config()); },
+               ExitCode::kConfig,
+               {"run.json", "avx1024", "--set instruction_set="});
+  RunConfig config = make_config();
+  config.instruction_set = "portable";
+  ComputeSetup other = kMachine;
+  other.instruction_set = InstructionSet::portable;
+  EXPECT_EQ(freeze(folder, config, other).instruction_set, InstructionSet::portable);
+  EXPECT_EQ(frozen_in(folder).at("instruction_set"), "portable");
+  EXPECT_EQ(freeze(folder, make_config()).instruction_set, InstructionSet::portable);
+}
+
+TEST(Freeze, ARunOfBeforeThereWasAKeyHasNoMatrixTiles) {
+  const TemporaryFolder folder;
+  begin_with(folder, nullptr);
+  const InstructionSet set = freeze(folder, make_config()).instruction_set;
+  EXPECT_LT(set, InstructionSet::amx);
+  EXPECT_EQ(frozen_in(folder).at("instruction_set"), name_of(set));
+}
+
 TEST(Freeze, WhatCannotChangeAResultMayChange) {
   const TemporaryFolder folder;
   (void)freeze(folder, make_config());
@@ -64,6 +105,7 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
   EXPECT_EQ(keys,
             (std::vector<std::string>{"checkpoint.keep",
                                       "device",
+                                      "instruction_set",
                                       "judge.api_key_env",
                                       "judge.api_key_file",
                                       "judge.ca_file",

@@ -84,9 +84,10 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
     return paths;
   };
   const Json before = parse_json(read_file(run_.folder().frozen()), "before");
-  const Json now = parse_json(read_file(fresh.folder().frozen()), "now");
+  Json now = parse_json(read_file(fresh.folder().frozen()), "now");
   std::vector<std::string> now_keys = keys(now);
-  for (const char* since : {"prompts/drop_repeats",
+  for (const char* since : {"instruction_set",
+                            "prompts/drop_repeats",
                             "prompts/examples/path",
                             "prompts/examples/rounds",
                             "prompts/examples/train",
@@ -102,6 +103,8 @@ TEST_F(OldRunFolder, ANewRunFreezesTheSameFields) {
     EXPECT_EQ(std::erase(now_keys, std::string("/config/") + since), 1u) << since;
   }
   EXPECT_EQ(std::erase(now_keys, "/config/select/min_lift"), 1u);
+  EXPECT_EQ(std::erase(now_keys, "/frozen/instruction_set"), 1u);
+  now["frozen"].erase("instruction_set");
   EXPECT_EQ(now_keys, keys(before));
   EXPECT_EQ(now["frozen"], before["frozen"]);
   EXPECT_EQ(now["sha256"], before["sha256"]);

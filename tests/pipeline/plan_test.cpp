@@ -59,10 +59,12 @@ TEST_F(Plan, TellsWhatTasksAskAndRefusesTheirFaults) {
   ASSERT_EQ(with.task_lines.size(), 1u);
   EXPECT_NE(with.task_lines[0].find("sums: 3 questions"), std::string::npos);
   EXPECT_NE(with.task_lines[0].find("no checkpoint more than 5 points below"), std::string::npos);
+  EXPECT_NE(with.task_lines[0].find("are prompts that the run trains on"), std::string::npos);
+  EXPECT_NE(with.task_lines[0].find("one question is 33.3 points: ask more"), std::string::npos);
   expect_error(
       [&] { (void)plan({"evaluate.tasks=[{name: sums, path: " + prompts + ", match: choice}]"}); },
       ExitCode::kBadData,
-      "task sums: prompt 'p");
+      "evaluate.tasks sums: prompt 'p");
 }
 
 // Two prompts a round, two epochs, a step per row; then one step for both.

@@ -82,11 +82,8 @@ TEST_F(TasksTest, InterruptedRunsEndWithTheSameAnswers) {
     StopFlag stop;
     StoppingClock clock(stop, looks);
     const RunConfig config = other.config(sets());
-    try {
-      (void)run_rounds(config, clock, stop);
-    } catch (const Error& error) {
-      ASSERT_EQ(error.code(), ExitCode::kStopped) << error.what();
-    }
+    expect_error(
+        [&] { (void)run_rounds(config, clock, stop); }, ExitCode::kStopped, "stopped by signal");
     (void)run_rounds(config, other.clock, other.stop);
     for (const int64_t round : {0, 1}) {
       EXPECT_EQ(read_file(other.folder().file(round, RoundFile::tasks)),
@@ -119,11 +116,40 @@ TEST_F(TasksTest, ACheckpointThatUnlearntATaskIsNotPublished) {
   const RunFolder folder(run_.root() / "strict");
   EXPECT_FALSE(fs::exists(folder.checkpoint(1)));
   EXPECT_TRUE(fs::exists(folder.file(1, RoundFile::metrics)));
+  EXPECT_EQ(read_rows<TaskRow>(folder.file(1, RoundFile::tasks)).size(), 8u) << "what fell";
+  // A gate may be moved: nothing else of the run is.
+  auto looser = strict;
+  for (std::string& set : looser) {
+    const size_t at = set.find("max_fall: 20");
+    if (at != std::string::npos) set.replace(at, 12, "max_fall: 100");
+  }
+  EXPECT_TRUE(run_.run(looser));
+  EXPECT_TRUE(fs::exists(folder.checkpoint(1)));
   // The rows that the gate has generated are those of the evaluation where it is passed.
   EXPECT_TRUE(
       run_.run(sets(", match: exact, answer_tokens: 10, max_fall: 100",
                     {"run_dir=" + (run_.root() / "loose").string(), "train.learning_rate=0.05"})));
   EXPECT_TRUE(fs::exists(RunFolder(run_.root() / "loose").checkpoint(1)));
+}
+
+TEST_F(TasksTest, QuestionsThatChangeBetweenStartsAreRefusedAndATreeMayMove) {
+  ASSERT_TRUE(run_.run(sets()));
+  const std::string file = read_file(run_.root() / "sums.jsonl");
+  write_plainly(run_.root() / "sums.jsonl",
+                R"({"id": "n", "prompt": "Other?", "answer": "1"})"
+                "\n");
+  expect_error([&] { (void)run_.run(sets()); }, ExitCode::kConfig, "sha256.tasks");
+  fs::create_directories(run_.root() / "elsewhere");
+  write_plainly(run_.root() / "elsewhere" / "sums.jsonl", file);
+  std::vector<std::string> moved = sets();
+  for (std::string& set : moved) {
+    const std::string from = (run_.root() / "sums.jsonl").string();
+    const size_t at = set.find(from);
+    if (at != std::string::npos) {
+      set.replace(at, from.size(), (run_.root() / "elsewhere" / "sums.jsonl").string());
+    }
+  }
+  EXPECT_FALSE(run_.run(moved)) << "finished, and the same run";
 }
 
 TEST_F(TasksTest, ProblemsAreToldBeforeAnyWork) {
@@ -139,7 +165,7 @@ TEST_F(TasksTest, ProblemsAreToldBeforeAnyWork) {
          "'a' stands twice");
   refuse("[{name: a, path: " + sums + ", match: choice}]",
          ExitCode::kBadData,
-         "task a: prompt 's0': match choice expects the label of an option");
+         "evaluate.tasks a: prompt 's0', \"0 + 1?\", match choice expects the label of an option");
   write_plainly(run_.root() / "none.jsonl", "{\"prompt\": \"x\"}\n");
   refuse("[{name: a, path: " + (run_.root() / "none.jsonl").string() + "}]",
          ExitCode::kConfig,

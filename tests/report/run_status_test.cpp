@@ -220,7 +220,7 @@ TEST_F(RunStatusTest, FewHeldOutPromptsGetASentence) {
   rows.push_back(eval_of("last"));
   rows.back().score = 1;
   publish<EvalRow>(1, "eval.jsonl", rows);
-  EXPECT_TRUE(says("0.500 [0.300, 0.700]")) << text();
+  EXPECT_TRUE(says("0.500 [0.299, 0.701]")) << text();
   EXPECT_FALSE(says("tell nothing")) << text();
 }
 

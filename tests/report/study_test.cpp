@@ -9,49 +9,99 @@
 #include "support/temporary_folder.h"
 #include "thoughtrank/core/error.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/random.h"
 #include "thoughtrank/data/jsonl.h"
 
 namespace thoughtrank {
 namespace {
 
-StudyMean mean_of(const std::vector<std::vector<double>>& values) {
-  return study_mean(values).value();
+// Values of questions that each seed has for itself.
+StudyMean mean_of(const std::vector<std::vector<double>>& values,
+                  Measure measure = Measure::accuracy) {
+  std::vector<SeedValues> seeds;
+  for (const std::vector<double>& of_seed : values) {
+    SeedValues& seed = seeds.emplace_back();
+    for (size_t n = 0; n < of_seed.size(); ++n) {
+      seed[fmt::format("{}-{}", seeds.size(), n)] = of_seed[n];
+    }
+  }
+  return study_mean(seeds, measure).value();
 }
 
-// Reference values: scipy.stats.t.interval(.95, 2, mean, sem) of the seeds' means, and 1.959964
-// times the standard error of the mean over prompts.
+std::vector<double> some(int64_t ones, int64_t all) {
+  std::vector<double> values(static_cast<size_t>(all), 0);
+  std::fill_n(values.begin(), ones, 1);
+  return values;
+}
+
+// Student's quantiles: t(2) 4.3027, t(59) 2.0010.
 TEST(StudyMeanTest, SeedsThatDifferMakeStudentsInterval) {
-  const StudyMean mean = mean_of({{1, 1, 1, 1}, {0, 0, 0, 0}, {1, 1, 0, 0}});
+  const StudyMean mean = mean_of({some(12, 20), some(10, 20), some(8, 20)});
   EXPECT_DOUBLE_EQ(mean.value, 50);
-  EXPECT_NEAR(mean.half_width, 124.2, 0.1);  // sd .5, over the root of 3, times 4.3027
   EXPECT_EQ(mean.seeds, 3);
-  EXPECT_EQ(mean.prompts, 12);
-  EXPECT_FALSE(mean.is_clear());
+  EXPECT_EQ(mean.questions, 60);
+  const StudyMean apart = mean_of({some(20, 20), some(10, 20), some(0, 20)});
+  EXPECT_EQ(apart.low, 0) << "sd .5 over the root of 3, times 4.3: past the ends";
+  EXPECT_EQ(apart.high, 100);
 }
 
-TEST(StudyMeanTest, SeedsThatAgreeByChanceCannotHideThePrompts) {
-  const StudyMean mean = mean_of({{1, 0, 1, 0}, {0, 1, 0, 1}, {1, 1, 0, 0}});
-  // Each seed: variance 1/3 over 4 prompts; three seeds.
-  EXPECT_NEAR(mean.half_width, 100 * 1.959964 * std::sqrt(3 * (1.0 / 3) / 4) / 3, 1e-9);
+TEST(StudyMeanTest, SeedsThatAgreeByChanceCannotHideTheQuestions) {
+  const StudyMean mean = mean_of({some(10, 20), some(10, 20), some(10, 20)});
+  // 30 of 60 right, with two right and two wrong: 32 of 64, deviation .5.
+  EXPECT_NEAR(mean.high, 50 + 100 * 2.0010 * 0.5 / 8, 0.01);
+  EXPECT_NEAR(mean.low, 50 - 100 * 2.0010 * 0.5 / 8, 0.01);
 }
 
-TEST(StudyMeanTest, OneSeedHasThePromptsAlone) {
-  const StudyMean mean = mean_of({{1, 1, 1, 0}});
-  EXPECT_DOUBLE_EQ(mean.value, 75);
-  EXPECT_NEAR(mean.half_width, 100 * 1.959964 * std::sqrt(0.25 / 4), 1e-9);
-  EXPECT_FALSE(study_mean({}).has_value());
-  EXPECT_FALSE(study_mean({{}, {}}).has_value());
+TEST(StudyMeanTest, QuestionsThatAllSeedsAskAreNoNewOnes) {
+  SeedValues questions;
+  for (int n = 0; n < 20; ++n) questions[fmt::format("q{}", n)] = n < 10 ? 1 : 0;
+  const StudyMean once = study_mean({questions}, Measure::accuracy).value();
+  const StudyMean thrice = study_mean({questions, questions, questions}, Measure::accuracy).value();
+  EXPECT_EQ(thrice.questions, 20);
+  EXPECT_NEAR(thrice.low, once.low, 1e-9);
+  EXPECT_NEAR(thrice.high, once.high, 1e-9);
 }
 
-TEST(StudyMeanTest, ManySeedsComeNearTheNormalInterval) {
-  std::vector<std::vector<double>> values;
-  for (int n = 0; n < 41; ++n) values.push_back({n % 2 == 0 ? 1.0 : 0.0});
-  const double deviation = std::sqrt(41.0 / 40 * (21.0 / 41) * (20.0 / 41));
-  // scipy.stats.t.ppf(.975, 40) = 2.021075
-  EXPECT_NEAR(mean_of(values).half_width, 100 * 2.021075 * deviation / std::sqrt(41), 0.01);
+TEST(StudyMeanTest, QuestionsThatAllAgreeLeaveAWidth) {
+  const StudyMean none = mean_of({some(0, 80)});
+  EXPECT_EQ(none.value, 0);
+  EXPECT_EQ(none.low, 0);
+  EXPECT_NEAR(none.high, 5.7, 0.2) << "Wilson: 4.6, Clopper and Pearson: 4.5";
+  // Four gained of four: an exact sign test says p = .125; four of 80 likewise; 12 of 12: .0005.
+  EXPECT_FALSE(mean_of({some(4, 4)}, Measure::difference).is_clear());
+  EXPECT_FALSE(mean_of({some(4, 80)}, Measure::difference).is_clear());
+  EXPECT_TRUE(mean_of({some(12, 12)}, Measure::difference).is_clear());
+  EXPECT_TRUE(mean_of({some(8, 80)}, Measure::difference).is_clear());
+  EXPECT_FALSE(study_mean({}, Measure::accuracy).has_value());
+  EXPECT_FALSE(study_mean({{}, {}}, Measure::accuracy).has_value());
 }
 
-// A study of one task, three arms, two seeds, two rounds, four questions.
+// Of 500 studies of three seeds, 40 questions each, the interval holds the truth in some 95 %.
+TEST(StudyMeanTest, TheIntervalCoversTheTruthAsOftenAsItSays) {
+  for (const double truth : {0.03, 0.3, 0.7}) {
+    RandomStream stream(5, "coverage");
+    int covered = 0;
+    constexpr int kStudies = 500;
+    for (int study = 0; study < kStudies; ++study) {
+      std::vector<SeedValues> seeds(3);
+      std::vector<double> ability(60);  // what the seeds share: how hard a question is
+      for (double& each : ability) each = stream.uniform() < truth ? 0.9 : 0.1;
+      for (SeedValues& seed : seeds) {
+        while (seed.size() < 40) {
+          const uint64_t question = stream.below(60);
+          seed.try_emplace(std::to_string(question),
+                           stream.uniform() < ability[question] ? 1.0 : 0.0);
+        }
+      }
+      const double expected = 100 * (truth * 0.9 + (1 - truth) * 0.1);
+      const StudyMean mean = study_mean(seeds, Measure::accuracy).value();
+      covered += mean.low <= expected && expected <= mean.high ? 1 : 0;
+    }
+    EXPECT_GT(covered, kStudies * 92 / 100) << truth;
+  }
+}
+
+// A study of one task, three arms, two seeds, two rounds, four questions five times.
 class StudyReportTest : public testing::Test {
  protected:
   StudyReportTest() {
@@ -85,10 +135,10 @@ class StudyReportTest : public testing::Test {
     row.seed = seed;
     row.round = round;
     row.form = form;
-    for (size_t n = 0; n < right.size(); ++n) {
+    for (size_t n = 0; n < 5 * right.size(); ++n) {
       row.prompt_ids.push_back(fmt::format("s{}-p{}", seed, n));
+      row.right.push_back(right[n % right.size()]);
     }
-    row.right = right;
     if (round > 0)
       row.branches = 100, row.branches_right = arm == "recipe" ? 10 * (seed + round) : 5;
     rows_.push_back(row);
@@ -102,7 +152,8 @@ class StudyReportTest : public testing::Test {
 TEST_F(StudyReportTest, TellsAccuraciesAndDifferencesByQuestion) {
   const StudyReport found = report();
   const TaskResult& task = found.tasks.at(0);
-  EXPECT_EQ(task.heldout, 4);
+  EXPECT_EQ(task.heldout, 20);
+  EXPECT_EQ(task.questions, 40);
   EXPECT_EQ(task.seeds, 2);
   EXPECT_EQ(task.untrained_form, AnswerForm::thought_with_examples);
   EXPECT_DOUBLE_EQ(task.untrained->value, 25);
@@ -126,29 +177,42 @@ TEST_F(StudyReportTest, TellsAccuraciesAndDifferencesByQuestion) {
 TEST_F(StudyReportTest, SaysInSentencesWhatIsBeyondChance) {
   const std::string text = format_study(report());
   EXPECT_NE(
-      text.find("sums: the recipe ends 50.0 ± 40.0 points above the untrained model in its best "
-                "form, with examples and a thought (25.0 %)."),
+      text.find("sums: the recipe ends 50.0 points [31.3, 63.9] above the untrained model in its "
+                "best form, with examples and a thought (25.0 %)."),
       std::string::npos)
       << text;
-  EXPECT_NE(text.find("sums: the recipe ends no further from its best round, 1, than chance goes"),
-            std::string::npos)
+  EXPECT_NE(text.find("sums: the recipe ends 25.0 points"), std::string::npos) << text;
+  EXPECT_NE(text.find("| recipe | 0.0 [0.0, 10.9] | 100.0 [89.1, 100.0] "), std::string::npos)
       << text;
-  EXPECT_NE(text.find("| recipe | 0.0 ± 0.0 | 100.0 ± 0.0 "), std::string::npos) << text;
-  EXPECT_NE(text.find("| late   | –         | –"), std::string::npos) << text;
+  EXPECT_NE(text.find("| late   | –"), std::string::npos) << text;
+  EXPECT_NE(text.find("| 0 of 2 |"), std::string::npos) << text;
   EXPECT_NE(text.find("a random <winner>"), std::string::npos) << text;
   EXPECT_EQ(text.find("## sums: small sums\n"), 0u) << text;
-  // All prompts of both seeds agree on this one.
-  rows_.clear();
-  for (const int64_t seed : {1, 2}) {
-    add("recipe", seed, 0, AnswerForm::thought, {0, 0, 0, 0});
-    add("recipe", seed, 2, AnswerForm::thought, {1, 1, 1, 1});
-    add("chance", seed, 2, AnswerForm::thought, {0, 0, 0, 0});
-  }
+}
+
+TEST_F(StudyReportTest, SaysWhichRunsEndedEarlyAndOverWhichSeedsArmsAreCompared) {
+  std::erase_if(rows_, [](const StudyRow& row) {
+    return row.arm == "chance" && row.seed == 2 && row.round == 2;
+  });
   publish_rows(folder_.path() / kStudyResults, rows_);
-  const std::string clear = format_study(report());
-  EXPECT_NE(clear.find("sums: the recipe ends 100.0 ± 0.0 points above a random <winner>"),
-            std::string::npos)
-      << clear;
+  publish_rows(folder_.path() / kStudyEndings,
+               std::vector<StudyEnding>{
+                   {.task = "sums", .arm = "chance", .seed = 2, .reason = "the loss grew"}});
+  const std::string text = format_study(report());
+  EXPECT_NE(text.find("sums: a random <winner>, seed 2 ended: the loss grew."), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("(over 1 of 2 seeds)"), std::string::npos) << text;
+  EXPECT_NE(text.find("| 1 of 2 |"), std::string::npos) << text;
+  // Its gain is compared with that of the same seed.
+  EXPECT_DOUBLE_EQ(*report().tasks[0].arms[1].share_of_gain, 1.0 / 3);
+}
+
+TEST_F(StudyReportTest, FewQuestionsGetNoVerdict) {
+  for (StudyRow& row : rows_) row.prompt_ids.resize(9), row.right.resize(9);
+  publish_rows(folder_.path() / kStudyResults, rows_);
+  const std::string text = format_study(report());
+  EXPECT_NE(text.find("sums: 18 questions tell nothing of the arms"), std::string::npos) << text;
+  EXPECT_EQ(text.find("points above"), std::string::npos) << text;
 }
 
 TEST_F(StudyReportTest, AStudyThatHasJustBegunIsNoError) {

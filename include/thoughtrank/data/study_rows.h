@@ -12,6 +12,7 @@ namespace thoughtrank {
 // Names of a study folder. A run of it lies in TASK/ARM-SEED.
 inline constexpr const char* kStudyDesign = "design.json";
 inline constexpr const char* kStudyResults = "results.jsonl";
+inline constexpr const char* kStudyEndings = "endings.jsonl";
 
 // design.json: what is compared.
 struct StudyDesign {
@@ -45,5 +46,16 @@ struct StudyRow {
 [[nodiscard]] Json to_json(const StudyRow& row);
 template <>
 StudyRow from_json<StudyRow>(const Json& json, const std::string& where);
+
+// endings.jsonl: runs that ended before their last round, at the latest start.
+struct StudyEnding {
+  std::string task;
+  std::string arm;
+  int64_t seed = 0;
+  std::string reason;
+};
+[[nodiscard]] Json to_json(const StudyEnding& row);
+template <>
+StudyEnding from_json<StudyEnding>(const Json& json, const std::string& where);
 
 }  // namespace thoughtrank

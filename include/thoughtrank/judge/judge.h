@@ -122,8 +122,10 @@ class Judge {
 };
 
 // Throws Error(kConfig | kBadData) for a prompt whose 'answer' kind reference cannot compare with:
-// there is none, no number in it, or no regular expression.
-void require_reference(const PromptRow& prompt, ReferenceMatch match);
+// there is none, no number in it, or no regular expression. `where` names the prompts' file.
+void require_reference(const PromptRow& prompt,
+                       ReferenceMatch match,
+                       const std::string& where = "the prompts");
 
 // Returns easy questions; the branches of each are the planted answers, in the order of TestResult.
 // For a likelihood judge the prompts still need their token_ids.
@@ -140,6 +142,12 @@ inline constexpr int64_t kSelfTestShowings = 4;  // of each question, by ranking
 // Throws Error(kJudge) naming the gate that the audit does not pass, or when sigma < 0.2 in a round
 // of 16 ranked prompts or more: such a judge cannot tell the answers apart.
 void check_gates(const Json& audit, const JudgeOptions& options);
+
+// An Error(kJudge) about what the judge said, not about whether it answers.
+class UntrustedJudge : public Error {
+ public:
+  explicit UntrustedJudge(const std::string& message) : Error(ExitCode::kJudge, message) {}
+};
 
 // Makes winners uncertain whose thought did less for their answer than select.min_lift asks, or was
 // not measured. `thoughts` are the rows of the round's trained winners.

@@ -101,7 +101,7 @@ void hide_judge_keys(const JudgeOptions& options);
 enum class SelectControl : uint8_t {
   none,
   random_winner,      // any branch that could be judged, each as likely
-  likeliest_winner,   // the branch that the model itself finds likeliest
+  likeliest_winner,   // the branch whose answer the model itself finds likeliest
   shuffled_thoughts,  // the judge's winners, each with the thought of another prompt's winner
 };
 inline constexpr EnumWords<SelectControl, 4> kSelectControls = {

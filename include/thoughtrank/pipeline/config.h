@@ -71,6 +71,7 @@ struct RunConfig {
   int64_t seed = 1;
   std::string device = "auto";  // auto | cpu | cuda | cuda:N
   std::optional<int64_t> threads;
+  std::string instruction_set = "auto";
   bool is_private = false;  // key "private"
   ModelOptions model;
   PromptOptions prompts;

@@ -53,14 +53,21 @@ struct Study {
 // kBadData) for a prompt whose answer cannot be compared with.
 [[nodiscard]] Study load_study(const ConfigSource& source);
 
-// Works on every run, in order. What is finished is skipped, what was begun goes on; round 1's
-// branches and the anchors are taken from the first arm where an arm would generate and judge the
-// same. After each run design.json and results.jsonl say what is there, then `after_run` is called.
-// An arm whose training or judge ends a round for good is told and left, so that the others go on;
-// its Error is thrown at the end. Returns false when all had been finished before.
-bool run_study(const Study& study,
-               Clock& clock,
-               StopFlag& stop,
-               const std::function<void()>& after_run);
+struct StudyOutcome {
+  bool has_worked = false;  // false when all had been finished before
+  int64_t ended_early = 0;  // runs that ended before their last round
+};
+
+// Works on every run, in order, after a look at all of them: files that are missing, a judge's
+// settings, weights that are gone (Error, naming the arm). What is finished is skipped, what was
+// begun goes on; round 1's branches and the anchors are taken from the first arm where an arm would
+// generate and judge the same. After each run design.json, results.jsonl and endings.jsonl say what
+// is there, then `after_run` is called. A run whose training ends for good, or whose judge its
+// audit refuses, is told and left, so that the others go on; a judge that does not answer stops the
+// study.
+StudyOutcome run_study(const Study& study,
+                       Clock& clock,
+                       StopFlag& stop,
+                       const std::function<void()>& after_run);
 
 }  // namespace thoughtrank

@@ -12,7 +12,7 @@
 
 namespace thoughtrank {
 
-// Mean over prompts with its 95 % bootstrap interval.
+// mean_with_interval() of values of prompts.
 struct MeanWithInterval {
   double mean = 0;
   double low = 0;
@@ -92,7 +92,8 @@ struct RunStatus {
 // The table `status` prints and `run` ends with.
 [[nodiscard]] std::string format_status(const RunStatus& status);
 
-// Mean and percentile bootstrap over prompts, 10,000 resamples from a fixed stream.
-[[nodiscard]] MeanWithInterval bootstrap_mean(const std::vector<double>& values);
+// Mean over prompts with its 95 % interval: Wilson's (1927) of values that are 0 or 1, which has a
+// width where all are alike; else the percentile bootstrap, 10,000 resamples from a fixed stream.
+[[nodiscard]] MeanWithInterval mean_with_interval(const std::vector<double>& values);
 
 }  // namespace thoughtrank

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,21 +13,30 @@
 
 namespace thoughtrank {
 
-// A mean over seeds and prompts with its 95 % interval, in percentage points.
+// A mean over seeds and questions with its 95 % interval, in percentage points.
 struct StudyMean {
   double value = 0;
-  double half_width = 0;
+  double low = 0, high = 0;
   int64_t seeds = 0;
-  int64_t prompts = 0;  // of all seeds together
+  int64_t questions = 0;  // distinct ones of all seeds together
   // The interval does not hold zero.
-  [[nodiscard]] bool is_clear() const { return value - half_width > 0 || value + half_width < 0; }
+  [[nodiscard]] bool is_clear() const { return low > 0 || high < 0; }
 };
 
-// Mean of values[seed][prompt], in hundredths: the mean over the seeds' means. Half the width is
-// the larger of two: Student's t over the seeds' means, which knows how runs differ, and the normal
-// one over the prompts within the seeds, which few seeds that agree by chance cannot make narrower.
-// One seed has only the second. nullopt where there is nothing.
-[[nodiscard]] std::optional<StudyMean> study_mean(const std::vector<std::vector<double>>& values);
+// What the values of a mean are, with their bounds: right (0 or 1), or a difference of two of
+// these.
+enum class Measure : uint8_t { accuracy, difference };
+
+// Values by question, of one seed.
+using SeedValues = std::map<std::string, double>;
+
+// The mean over the seeds' means. Its interval is the hull of two. One is over the questions:
+// each is a cluster of its values in all seeds, since seeds may ask the same; as Agresti and Coull
+// (1998) for an accuracy, Agresti and Min (2005) for a difference, a few questions of every outcome
+// are added, so that no interval has no width. The other, with two seeds and more, is Student's t
+// over the seeds' means, which knows how runs differ. nullopt where there is nothing.
+[[nodiscard]] std::optional<StudyMean> study_mean(const std::vector<SeedValues>& seeds,
+                                                  Measure measure);
 
 // The columns of an arm on a task: index n is round n.
 struct ArmResult {
@@ -41,14 +51,18 @@ struct ArmResult {
   std::optional<StudyMean> last_minus_untrained;
   std::optional<StudyMean> last_minus_best_round;
   int64_t best_round = 0;
-  // The arm's gain over the untrained model asked alike, as a share of the first arm's.
+  // The arm's gain over its own round 0 asked alike, as a share of the first arm's, over the seeds
+  // and questions of both.
   std::optional<double> share_of_gain;
+  int64_t seeds = 0;                 // that have its last round
+  std::vector<std::string> endings;  // of the others: "seed 2 ended in round 3: why"
 };
 
 struct TaskResult {
   std::string task;
   std::string about;
   int64_t heldout = 0;                       // questions of a seed
+  int64_t questions = 0;                     // distinct ones of all seeds
   int64_t seeds = 0;                         // of which there is something
   std::optional<AnswerForm> untrained_form;  // the untrained model's best
   std::optional<StudyMean> untrained;        // its accuracy in that form

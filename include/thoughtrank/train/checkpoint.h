@@ -29,6 +29,7 @@ struct CheckpointSetup {
   Dtype dtype = Dtype::bfloat16;
   bool is_private = false;  // no publishing rules for name and licence files
   Json card;  // the model card's front matter and facts: base_model, round, judge, hashes, …
+  std::string rows_file = {};  // of rows that are not the run's own
   // Method lora: what TrainResult::adapter holds, and the weights it was trained on. Kept in
   // adapter/, in PEFT's format; the checkpoint's own weights have it merged.
   NamedTensors adapter = {};
