@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Runs `thoughtrank bench decode` and llama.cpp's `llama-batched-bench` in turns and writes what came out.
+"""Runs `thoughtrank bench decode` and its peers in turns and writes what came out.
 
-Cells: float32 and bfloat16 x prompts of 64 and 512 tokens; 62 branches of 128 new tokens, 2 threads. In a first pass
-every configuration of the peer runs once in each cell; the best one is then run in turns with ours, so that both see
-the same machine. Every run is a process of its own. How to build the peer: README.md beside this file.
+Peers: transformers (`decode_transformers.py`: static cache, the prompt read once), and with --peer llama.cpp's
+`llama-batched-bench`. Cells: float32 and bfloat16 x prompts of 64 and 512 tokens; 62 branches of 128 new tokens, 2
+threads. In a first pass every peer runs once in each of its ways in each cell; the best one is then run in turns with
+ours, so that both see the same machine. Every run is a process of its own. How to build llama.cpp: README.md beside
+this file.
 """
 import argparse
 import datetime
@@ -41,6 +43,7 @@ class PeerWay:
 
 
 PEER_WAYS = [PeerWay("split", False, "auto"), PeerWay("split-nofa", False, "off"), PeerWay("uni", True, "auto")]
+TRANSFORMERS = "transformers"
 KV_TYPE = {"float32": "f32", "bfloat16": "f16"}  # the faster ones for the peer
 
 
@@ -77,7 +80,19 @@ def run_ours(cell, options):
     return {"who": "ours", **report, "process_peak_rss_bytes": peak}
 
 
+def run_transformers(cell, options):
+    out, peak = run_measured(
+        [options.python, HERE / "decode_transformers.py", "--model", options.model, "--dtype", cell.dtype,
+         "--prompt-tokens", cell.prompt, "--cell", f"{options.branches}x{options.new_tokens}", "--device", "cpu",
+         "--prefix", "shared", "--threads", options.threads])
+    result = json.loads(out.splitlines()[-1])
+    return {"who": "peer", "way": TRANSFORMERS, "dtype": cell.dtype, "prompt_tokens": cell.prompt,
+            "tokens_per_s": result["tokens_per_s"], "peak_rss_bytes": peak, "raw": result}
+
+
 def run_peer(cell, way, options):
+    if way == TRANSFORMERS:
+        return run_transformers(cell, options)
     gguf = options.gguf_float32 if cell.dtype == "float32" else options.gguf_bfloat16
     kv = KV_TYPE[cell.dtype]
     out, peak = run_measured(
@@ -117,7 +132,8 @@ class Records:
 
 
 def choose_way(cell, records, options):
-    runs = [(records.add("choice", 0, run_peer(cell, way, options))["tokens_per_s"], way) for way in PEER_WAYS]
+    ways = [TRANSFORMERS] + (PEER_WAYS if options.peer else [])
+    runs = [(records.add("choice", 0, run_peer(cell, way, options))["tokens_per_s"], way) for way in ways]
     return max(runs, key=lambda run: run[0])[1]
 
 
@@ -151,9 +167,15 @@ def describe(records, options):
     top = {key: max(row["peak_rates"][key] for row in ours) for key in ours[0]["peak_rates"]}
     return (f"{datetime.date.today()}, {ours[0]['cpu']}, {options.threads} threads, {options.model.name}, "
             f"{options.branches} branches of {options.new_tokens} tokens; medians of {options.rounds} rounds in turns, "
-            f"ratios of neighbouring runs. PeakRates measured (best): {top['float32_gflops']:.0f} float32 and "
+            f"ratios of neighbouring runs. Peak rates measured (best): {top['float32_gflops']:.0f} float32 and "
             f"{top['bfloat16_gflops']:.0f} bfloat16 GFLOP/s, {top['read_gb_per_s']:.0f} GB/s. "
-            f"Commit {commit()}, llama.cpp {options.peer_version}.\n\n")
+            f"Instruction set {ours[0]['instruction_set']}. Commit {commit()}, transformers {version_of(options)}"
+            + (f", llama.cpp {options.peer_version}" if options.peer else "") + ".\n\n")
+
+
+def version_of(options):
+    words = [options.python, "-c", "import transformers; print(transformers.__version__)"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def commit():
@@ -176,10 +198,11 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--thoughtrank", type=Path, default=ROOT / "build" / "thoughtrank")
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
-    parser.add_argument("--peer", type=Path, required=True, help="llama-batched-bench")
+    parser.add_argument("--python", type=Path, default=ROOT / ".deps/venv/bin/python", help="with torch and transformers")
+    parser.add_argument("--peer", type=Path, help="llama-batched-bench")
     parser.add_argument("--peer-version", default="of unknown version", help="for the table's heading")
-    parser.add_argument("--gguf-float32", type=Path, required=True)
-    parser.add_argument("--gguf-bfloat16", type=Path, required=True)
+    parser.add_argument("--gguf-float32", type=Path, help="with --peer")
+    parser.add_argument("--gguf-bfloat16", type=Path, help="with --peer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--new-tokens", type=int, default=128)
     parser.add_argument("--branches", type=int, default=62)

@@ -176,18 +176,22 @@ def parse_cell(text):
     return int(rows), int(new_tokens)
 
 
-def parse_options(doc):
+def parse_options(doc, prefix="shared"):
     """The options that both yardsticks have."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--cell", type=parse_cell, action="append", required=True, help="ROWSxNEW_TOKENS")
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--bucket", type=int, default=256, help="decode_torch: the own cache is read in whole buckets")
-    parser.add_argument("--prefix", nargs="+", choices=["shared", "copied"], default=["shared"])
+    parser.add_argument("--prefix", nargs="+", choices=["shared", "copied"], default=[prefix])
     parser.add_argument("--mode", default="default", help="of torch.compile, or off")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
-    return parser.parse_args()
+    parser.add_argument("--threads", type=int, help="of the CPU")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return options
 
 
 def print_row(who, cell, options, prefix, row):
