@@ -119,6 +119,17 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
   ::_exit(report(first_line(what) + "; run again to resume", ExitCode::kInternal));
 }
 
+// "/runs/x: cannot create directories: Not a directory"
+std::string describe(const std::filesystem::filesystem_error& error) {
+  const std::string what = error.what();  // "filesystem error: cannot …: reason [path]"
+  const size_t from = what.find("cannot "), to = what.find(':', from);
+  const std::string did = from == std::string::npos || to == std::string::npos
+                              ? "cannot be used"
+                              : what.substr(from, to - from);
+  const std::string path = error.path1().empty() ? "an empty path" : error.path1().string();
+  return fmt::format("{}: {}: {}", path, did, error.code().message());
+}
+
 int run(int count, char** words) {
   App app;
   declare(app);
@@ -145,7 +156,7 @@ int run(int count, char** words) {
   } catch (const c10::Error& error) {
     return report(first_line(error.what_without_backtrace()), ExitCode::kInternal);
   } catch (const std::filesystem::filesystem_error& error) {
-    return report(error.what(), ExitCode::kIo);
+    return report(describe(error), ExitCode::kIo);
   } catch (const std::exception& error) {
     return report(error.what(), ExitCode::kInternal);
   }

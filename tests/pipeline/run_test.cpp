@@ -213,5 +213,28 @@ TEST(RunOneStage, TakesTheFirstUnfinishedRound) {
   EXPECT_EQ(run.journal().size(), records) << "finished stages were worked on again";
 }
 
+// The untrained model's answers in their forms are compared before round 1: each comparison is paid
+// once, wherever it stops, but for the call that was on its way.
+TEST(RunRounds, ARankingJudgeThatWasStoppedBeforeTheFirstRoundIsNotPaidTwice) {
+  const std::vector<std::string> sets = {"rounds=1", "judge.concurrency=1"};
+  TinyRun whole;
+  ASSERT_TRUE(whole.run(whole.judged_by_program(sets)));
+  int64_t stopped_while_judging = 0;
+  for (int64_t looks = 10; looks <= 90; looks += 3) {
+    TinyRun other;
+    const RunConfig config = other.config(other.judged_by_program(sets));
+    StopFlag stop;
+    StoppingClock clock(stop, looks);
+    expect_error([&] { (void)run_rounds(config, clock, stop); }, ExitCode::kStopped, "signal");
+    const RunLog log = RunLog::read_only(other.folder().journal());
+    if (log.finished(0, Stage::evaluate) != nullptr) break;
+    stopped_while_judging += other.judge_calls() > 0 ? 1 : 0;
+    ASSERT_TRUE(run_rounds(config, other.clock, other.stop));
+    ASSERT_LE(other.judge_calls(), whole.judge_calls() + 1) << looks;
+    ASSERT_EQ(other.text(0, RoundFile::forms), whole.text(0, RoundFile::forms)) << looks;
+  }
+  EXPECT_GT(stopped_while_judging, 0);
+}
+
 }  // namespace
 }  // namespace thoughtrank
