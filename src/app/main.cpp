@@ -39,10 +39,11 @@ void declare(App& app) {
       ->take_all()
       ->allow_extra_args(false);
   app.cli
-      .add_option("--limit",
-                  app.limit,
-                  "only the first N prompts of each round (as prompts.per_round: a run that began "
-                  "with it goes on with it)")
+      .add_option(
+          "--limit",
+          app.limit,
+          "only the first N prompts of each round, held out and of each task (a run that began "
+          "with it goes on with it)")
       ->check(CLI::PositiveNumber);
   app.cli.add_option("--log-format", app.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
@@ -179,6 +180,9 @@ RunConfig App::limited(RunConfig config) const {
     config.prompts.per_round =
         config.prompts.per_round == 0 ? *limit : std::min(config.prompts.per_round, *limit);
     config.prompts.holdout = std::min(config.prompts.holdout, *limit);
+    for (TaskOptions& task : config.evaluate.tasks) {
+      task.prompts = task.prompts == 0 ? *limit : std::min(task.prompts, *limit);
+    }
   }
   return config;
 }
