@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 
 #include "model/gpu.h"
 #include "thoughtrank/core/error.h"
@@ -94,6 +95,12 @@ void use_compute(const ComputeSetup& compute) {
   require_device(compute.device);
   at::set_num_threads(static_cast<int>(compute.threads));
   use_instruction_set(compute.instruction_set);
+  static std::once_flag told;
+  std::call_once(told, [] {
+    if (const std::string problem = problem_with_tiles(); !problem.empty()) {
+      log_info("the CPU's matrix tiles are not used: {}", problem);
+    }
+  });
 }
 
 void require_device(const std::string& device, uint64_t memory_bytes) {
