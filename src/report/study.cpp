@@ -306,6 +306,7 @@ std::optional<StudyMean> study_mean(const std::vector<SeedValues>& all, Measure 
   }
   if (seeds.empty()) return {};
   std::vector<double> means;
+  means.reserve(seeds.size());
   for (const SeedValues& seed : seeds) means.push_back(mean_of(seed));
   double mean = 0;
   for (const double each : means) mean += each / static_cast<double>(means.size());
