@@ -14,6 +14,7 @@
 #include "app/command.h"
 #include "app/standard_streams.h"
 #include "app/texts.h"
+#include "thoughtrank/core/files.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/pipeline/version.h"
@@ -171,9 +172,31 @@ void print(const std::string& text) {
   }
 }
 
+namespace {
+
+// Studies name their folder by a key that runs do not have.
+bool is_study(const std::string& file) {
+  if (file.empty() || !std::filesystem::exists(file)) return false;
+  const std::string text = "\n" + read_file(file);
+  return text.find("\nstudy_dir:") != std::string::npos;
+}
+
+}  // namespace
+
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
-RunConfig App::config() const { return limited(load_config(source)); }
+RunConfig App::config() const {
+  try {
+    return limited(load_config(source));
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kConfig || !is_study(source.file)) throw;
+    throw Error(error.code(),
+                fmt::format("{0} is the file of a study, not of a run: `thoughtrank study --config "
+                            "{0}`. As a run's:\n{1}",
+                            source.file,
+                            error.what()));
+  }
+}
 
 RunConfig App::limited(RunConfig config) const {
   if (limit) {

@@ -36,6 +36,17 @@ class StudyTest(unittest.TestCase):
     def results(self):
         return (self.folder / "study" / "results.jsonl").read_bytes()
 
+    def test_its_file_and_folder_are_told_apart_from_those_of_a_run(self):
+        plan = run("plan", "--config", self.config)
+        self.assertEqual(plan.returncode, 78)
+        self.assertIn("is the file of a study, not of a run: `thoughtrank study --config", plan.stderr)
+        folder = self.folder / "study"
+        folder.mkdir()
+        (folder / "design.json").write_text("{}")
+        status = run("status", folder)
+        self.assertEqual(status.returncode, 66)
+        self.assertIn("is a study: `thoughtrank study --config FILE --print` shows it", status.stderr)
+
     def test_runs_says_what_it_found_and_resumes_after_kills(self):
         whole = run("study", "--config", self.config)
         self.assertEqual(whole.returncode, 0, whole.stderr)
