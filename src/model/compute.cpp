@@ -64,7 +64,9 @@ std::string resolve_device(const std::string& asked) {
 }  // namespace
 
 InstructionSet resolve_instruction_set(const std::string& name) {
-  if (name == "auto") return instruction_set();
+  // Asked first before a run's own set is used: a later run of the process begins with it again.
+  static const InstructionSet of_process = instruction_set();
+  if (name == "auto") return of_process;
   const std::optional<InstructionSet> set = find_instruction_set(name);
   if (set && is_supported(*set)) return *set;
   std::string names = "auto";

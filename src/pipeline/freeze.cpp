@@ -59,7 +59,7 @@ Enum enum_of(const std::string& word,
 
 // Runs that began before there was a key for it have the fastest one without matrix tiles.
 InstructionSet earlier_instruction_set() {
-  const InstructionSet now = instruction_set();
+  const InstructionSet now = resolve_instruction_set("auto");
   if (now != InstructionSet::amx) return now;
   return is_supported(InstructionSet::avx512_bf16) && !__builtin_cpu_is("intel")
              ? InstructionSet::avx512_bf16

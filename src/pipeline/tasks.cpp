@@ -10,6 +10,7 @@
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/data/jsonl.h"
+#include "thoughtrank/data/telling.h"
 #include "thoughtrank/judge/reference.h"
 
 namespace thoughtrank {
@@ -17,8 +18,6 @@ namespace thoughtrank {
 namespace {
 
 constexpr double kPoints = 100;  // in a whole
-// Fewer questions tell little: one of them is five points and more.
-constexpr int64_t kTellingQuestions = 20;
 
 std::vector<AnswerForm> forms_of(int64_t round) {
   if (round > 0) return {AnswerForm::thought};

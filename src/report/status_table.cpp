@@ -7,6 +7,7 @@
 #include "thoughtrank/core/progress.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/data/cut_answers.h"
+#include "thoughtrank/data/telling.h"
 #include "thoughtrank/report/status.h"
 
 namespace thoughtrank {
@@ -37,12 +38,9 @@ std::string describe(const StageStatus& stage) {
   return "";
 }
 
-// Fewer prompts than these tell nothing of a model: 95 % intervals of ± .2 and more.
-constexpr int64_t kTellingPrompts = 20;
-
 std::string interval(const std::optional<MeanWithInterval>& mean) {
   if (!mean) return "-";
-  if (mean->count < kTellingPrompts) return fmt::format("about {:.1f}", mean->mean);
+  if (mean->count < kTellingQuestions) return fmt::format("about {:.1f}", mean->mean);
   return fmt::format("{:.3f} [{:.3f}, {:.3f}]", mean->mean, mean->low, mean->high);
 }
 
@@ -139,7 +137,7 @@ std::string tasks_text(const RunStatus& status) {
 std::string few_prompts_line(const RunStatus& status) {
   for (const RoundStatus& round : status.history) {
     const int64_t prompts = round.heldout_prompts;
-    if (prompts == 0 || prompts >= kTellingPrompts) continue;
+    if (prompts == 0 || prompts >= kTellingQuestions) continue;
     return fmt::format(
         "\n{} held-out prompts tell nothing of the model: raise prompts.holdout (150 show a "
         "difference of 11 points)\n",

@@ -8,6 +8,7 @@
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/utf8.h"
 #include "thoughtrank/data/answer_form.h"
+#include "thoughtrank/data/telling.h"
 #include "thoughtrank/report/study.h"
 
 namespace thoughtrank {
@@ -15,9 +16,6 @@ namespace thoughtrank {
 namespace {
 
 using Cells = std::vector<std::string>;
-
-// Fewer questions tell nothing.
-constexpr int64_t kTellingQuestions = 20;
 
 // No minus in front of a zero.
 double shown(double value) { return std::abs(value) < 0.05 ? 0 : value; }

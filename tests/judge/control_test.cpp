@@ -5,6 +5,7 @@
 #include <set>
 
 #include "judge/judge_room.h"
+#include "support/expect_error.h"
 
 namespace thoughtrank {
 namespace {
@@ -74,6 +75,15 @@ TEST(Control, TheLikeliestWinnerHasTheHighestMeanLogProbability) {
   EXPECT_EQ(row.worst, 0);
   EXPECT_EQ(row.items[1].branches, (std::vector<int64_t>{0, 1, 2, 3, 4, 5}));
   EXPECT_NE(row.reason.find("likeliest_winner"), std::string::npos);
+}
+
+// A round of a control has no verdicts to select by.
+TEST(Control, ARoundWithoutVerdictsCannotBeSelectedByAJudge) {
+  JudgeOptions options;
+  options.first.kind = JudgeKind::likelihood;
+  expect_error([&] { (void)select({ten_branches("p7")}, {}, options, {}, 7, 1); },
+               ExitCode::kConfig,
+               {"prompt 'p7' has", "no verdict", "select.control"});
 }
 
 // Enough prompts for every gate of the audit.

@@ -79,6 +79,14 @@ TEST(Freeze, ARunOfBeforeThereWasAKeyHasNoMatrixTiles) {
   EXPECT_EQ(frozen_in(folder).at("instruction_set"), name_of(set));
 }
 
+// A study is one process of many runs.
+TEST(Freeze, TheInstructionSetOfOneRunIsNotThatOfTheNext) {
+  const InstructionSet of_process = resolve_instruction_set("auto");
+  use_instruction_set(InstructionSet::portable);
+  EXPECT_EQ(resolve_instruction_set("auto"), of_process);
+  use_instruction_set(of_process);
+}
+
 TEST(Freeze, WhatCannotChangeAResultMayChange) {
   const TemporaryFolder folder;
   (void)freeze(folder, make_config());

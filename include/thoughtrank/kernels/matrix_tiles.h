@@ -3,7 +3,6 @@
 // face: the CPU's, and one in plain C++ that gives the same bits on any machine, for tests.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -46,7 +45,7 @@ inline TileShapes tile_shapes(int64_t height) {
 }
 
 // The CPU's own registers. Its state is the thread's; whoever else uses tiles on it (oneDNN) sets
-// the shapes anew, so they are looked at each time, which costs a tenth of setting them.
+// the shapes anew, so they are looked at each time, which costs less than to set them.
 class CpuTiles {
  public:
   explicit CpuTiles(int64_t height) {

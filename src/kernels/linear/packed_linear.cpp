@@ -65,9 +65,6 @@ void pack_rows(const at::Tensor& weight, int64_t first, const at::Tensor& panels
   });
 }
 
-// What a bfloat16 panel is kept widened for: the most depth of the kernels that widen.
-constexpr int64_t kMostWideDepth = 192;
-
 template <class Row>
 struct RowsOfX {
   const Row* first;
@@ -122,7 +119,7 @@ void multiply_tile(const RowsOfX<Row>& x,
 template <class Row, class Panel>
 void multiply_block(const RowsOfX<Row>& x, const PanelBlock<Panel>& block, const PanelSums& out) {
   constexpr bool kWidens = !std::is_same_v<Row, Panel>;
-  alignas(kCacheLine) float wide[kWidens ? (kMostWideDepth + 2) * kPanel : 1];
+  alignas(kCacheLine) float wide[kWidens ? (kVectorDepth + 2) * kPanel : 1];
   const RowCut cut(x.count, vector_kernels().tiles<Row, Panel>());
   const char* next = reinterpret_cast<const char*>(block.first + (block.to - block.from) * kPanel);
   for (int64_t tile = 0; tile < cut.tiles; ++tile) {

@@ -27,6 +27,8 @@ inline constexpr int64_t kPanel = 32;       // output columns of one packed pane
 inline constexpr int64_t kCacheLine = 64;   // bytes
 inline constexpr int64_t kVectorRows = 13;  // rows × panel that fit the registers of AVX-512
 inline constexpr int64_t kMostRows = 32;    // rows that any kernel takes at once
+// Depth of a panel that stays in the innermost cache for all rows.
+inline constexpr int64_t kVectorDepth = 192;
 
 // c = a · panel, or c += a · panel, for a few rows and one panel of 32 columns. bfloat16 panels
 // meet bfloat16 rows where the CPU has a fast dot product for them, else float32 rows.
@@ -53,10 +55,9 @@ struct TileKernels {
   using Kernel = void (*)(const Tile<Row, Panel>&);
   std::array<Kernel, kMostRows + 1> by_rows = {};
   int64_t most_rows = 0;
-  int64_t row_step = 1;  // a number of rows costs as much as the next multiple of it
-  int64_t most_depth =
-      192;                 // of a panel at a time, which stays in the innermost cache for all rows
-  int64_t next_parts = 4;  // calls that bring the next block near
+  int64_t row_step = 1;               // a number of rows costs as much as the next multiple of it
+  int64_t most_depth = kVectorDepth;  // of a panel at a time
+  int64_t next_parts = 4;             // calls that bring the next block near
 };
 
 // Rows cut into tiles of about equal height, whole steps but for the last.
