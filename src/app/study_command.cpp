@@ -10,6 +10,8 @@ namespace {
 
 struct StudyCommandOptions {
   bool only_prints = false;
+  std::optional<int64_t> seed;
+  std::vector<std::string> added;
 };
 
 void study_command(App& app, const StudyCommandOptions& options) {
@@ -25,6 +27,14 @@ void study_command(App& app, const StudyCommandOptions& options) {
     run.config = app.limited(std::move(run.config));
     most_usd += run.config.judge.max_usd;
   }
+  if (options.seed && *options.seed > study.design.seeds.back()) {
+    fail(ExitCode::kUsage,
+         "study: --seed {}: the study's seeds are 1 to {} (key seeds)",
+         *options.seed,
+         study.design.seeds.back());
+  }
+  for (const std::string& folder : options.added) add_study_results(study, folder);
+  if (!options.added.empty()) publish_study_results(study);
   StudyOutcome outcome;
   if (!options.only_prints) {
     if (most_usd > 0) {
@@ -32,7 +42,7 @@ void study_command(App& app, const StudyCommandOptions& options) {
                study.runs.size(),
                most_usd);
     }
-    outcome = run_study(study, app.clock, app.stop, [&] {
+    outcome = run_study(study, options.seed, app.clock, app.stop, [&] {
       publish_study_report(study.folder, read_study(study.folder));
     });
     if (!outcome.has_worked) log_info("all {} runs were finished already", study.runs.size());
@@ -57,6 +67,12 @@ void add_study_command(App& app) {
       "runs that differ in one thing each, with seeds, intervals and a verdict",
       study_command,
       options);
+  study->add_option("--seed", options->seed, "work on this seed alone: another machine has others")
+      ->check(CLI::PositiveNumber);
+  study
+      ->add_option(
+          "--add", options->added, "take over what another machine measured: its study_dir")
+      ->allow_extra_args(false);
   study->add_flag("--print", options->only_prints, "only print what has been measured so far");
 }
 

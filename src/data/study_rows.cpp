@@ -1,5 +1,7 @@
 #include "thoughtrank/data/study_rows.h"
 
+#include <algorithm>
+
 #include "data/record_fields.h"
 
 namespace thoughtrank {
@@ -29,6 +31,7 @@ Json variants_json(const std::vector<StudyDesign::Variant>& variants) {
   Json list = Json::array();
   for (const StudyDesign::Variant& variant : variants) {
     list.push_back({{"name", variant.name}, {"about", variant.about}});
+    if (!variant.tasks.empty()) list.back()["tasks"] = variant.tasks;
   }
   return list;
 }
@@ -44,24 +47,45 @@ std::vector<StudyDesign::Variant> variants_from(const Json& json,
   for (const Json& entry : list) {
     variants.push_back({.name = require_string(entry, "name", where),
                         .about = require_string(entry, "about", where)});
+    if (!entry.contains("tasks")) continue;
+    for (const Json& task : entry.at("tasks")) {
+      if (!task.is_string())
+        fail(ExitCode::kBadData, "{}: 'tasks' of an arm should be names", where);
+      variants.back().tasks.push_back(task.get<std::string>());
+    }
   }
   return variants;
 }
 
+std::map<std::string, std::string> settings_from(const Json& json, const std::string& where) {
+  std::map<std::string, std::string> settings;
+  if (!json.contains("settings")) return settings;
+  for (const auto& [name, digest] : json.at("settings").items()) {
+    settings[name] = require_string(json.at("settings"), name.c_str(), where);
+  }
+  return settings;
+}
+
 }  // namespace
+
+bool StudyDesign::Variant::works_on(const std::string& task) const {
+  return tasks.empty() || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
+}
 
 Json to_json(const StudyDesign& design) {
   return {{"tasks", variants_json(design.tasks)},
           {"arms", variants_json(design.arms)},
           {"seeds", design.seeds},
-          {"rounds", design.rounds}};
+          {"rounds", design.rounds},
+          {"settings", design.settings}};
 }
 
 StudyDesign study_design_from(const Json& json, const std::string& where) {
   return {.tasks = variants_from(json, "tasks", where),
           .arms = variants_from(json, "arms", where),
           .seeds = require_ints(json, "seeds", 0, INT64_MAX, where),
-          .rounds = require_int(json, "rounds", 0, 99, where)};
+          .rounds = require_int(json, "rounds", 0, 99, where),
+          .settings = settings_from(json, where)};
 }
 
 Json to_json(const StudyRow& row) { return write_row(row); }

@@ -83,7 +83,11 @@ void JudgeServer::visit(FieldVisitor& v) {
 
 void SchemeOptions::visit(FieldVisitor& v) {
   v.integer("group_size", group_size, {2, 26}, "answers in one call");
-  v.integer("finals", finals, {0, 64}, "most calls spent on the last few answers of a prompt");
+  v.integer(
+      "finals",
+      finals,
+      {0, 64},
+      "most calls spent on the last few answers of a prompt; they end when its winner is clear");
   v.boolean("length_control",
             length_control,
             "utilities at equal length: what a judge likes in length itself is fitted and removed");
@@ -155,7 +159,11 @@ void hide_judge_keys(const JudgeOptions& options) {
 
 void SelectOptions::visit(FieldVisitor& v) {
   v.integer("winners_per_prompt", winners_per_prompt, {1, 62}, "answers of a prompt to train on");
-  v.number("max_regret", max_regret, {0, 100}, "expected regret over sigma that is still trusted");
+  v.number("max_regret",
+           max_regret,
+           {0, 100},
+           "share of the best answer's lead over an average one that a winner may be expected to "
+           "lack; 1 = off");
   v.number("min_confidence", min_confidence, {0, 1}, "least P(winner beats the average answer)");
   v.optional_number("min_score", min_score, {}, "pointwise judges: least score of a winner");
   v.optional_number(

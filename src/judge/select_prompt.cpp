@@ -117,7 +117,9 @@ BestOutputRow select_by_rankings(const Candidates& candidates,
   const Posterior posterior = fit(rankings, sigma);
   size_t ranked = 0;
   const std::vector<size_t> order = ranked_first(posterior, rankings, ranked);
-  const PosteriorRegret regret = posterior_regret(posterior, order[0], key.stream("result"));
+  const std::vector<double> weights = shares(items);
+  const PosteriorRegret regret =
+      posterior_regret(posterior, order[0], key.stream("result"), weights);
   BestOutputRow row;
   for (const size_t item : order) {
     std::vector<double> unit(items.size(), 0.0);
@@ -129,16 +131,17 @@ BestOutputRow select_by_rankings(const Candidates& candidates,
                          .p_best = regret.p_best[item]});
   }
   name_places(row, ranked);
-  row.regret = regret.expected / sigma;
-  const double confidence = confidence_over_average(posterior, order[0], shares(items));
+  row.regret = regret.share;
+  const double confidence = confidence_over_average(posterior, order[0], weights);
   row.status = SelectionStatus::trained;
   if (row.regret > select.max_regret || confidence < select.min_confidence) {
     row.status = SelectionStatus::uncertain;
-    row.reason = fmt::format("expected regret {:.2f} (at most {}), confidence {:.2f} (at least {})",
-                             row.regret,
-                             select.max_regret,
-                             confidence,
-                             select.min_confidence);
+    row.reason = fmt::format(
+        "regret {:.2f} of the best answer's lead (at most {}), confidence {:.2f} (at least {})",
+        row.regret,
+        select.max_regret,
+        confidence,
+        select.min_confidence);
   }
   return row;
 }

@@ -20,8 +20,9 @@ namespace thoughtrank {
 // Returns the σ of the most consistent judge, or kSmallestSigma where there is no judge.
 [[nodiscard]] double largest_sigma(const std::map<std::string, JudgeScale>& scales);
 
-// Selects the winner. A coin-flip is none: "trained" only if regret/σ <= max_regret and P(winner
-// better than the average answer) >= min_confidence. `regret` of the row is in units of σ.
+// Selects the winner. A coin-flip is none: "trained" only if its PosteriorRegret::share <=
+// max_regret and P(winner better than the average answer) >= min_confidence; the average is that of
+// the branches. `regret` of the row is the share.
 [[nodiscard]] BestOutputRow select_by_rankings(const Candidates& candidates,
                                                const RankingSet& rankings,
                                                double sigma,

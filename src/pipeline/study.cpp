@@ -1,9 +1,11 @@
 #include "thoughtrank/pipeline/study.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 
+#include "pipeline/study_added.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
@@ -102,21 +104,35 @@ class RunResults {
 
 using Endings = std::vector<StudyEnding>;
 
-void publish_results(const Study& study, const Endings& endings) {
+// Runs in their order, whether they were measured here or elsewhere.
+void publish_results(const Study& study, const AddedResults& added, const Endings& own_endings) {
   std::vector<StudyRow> rows;
-  for (const StudyRun& run : study.runs) RunResults(run, study.match).add_to(rows);
+  Endings endings;
+  for (const StudyRun& run : study.runs) {
+    const bool is_added = added.has(run);
+    const auto copy_of_run = [&](const auto& from, auto& to) {
+      std::copy_if(from.begin(), from.end(), std::back_inserter(to), [&](const auto& row) {
+        return row.task == run.task && row.arm == run.arm && row.seed == run.seed;
+      });
+    };
+    if (is_added) copy_of_run(added.rows, rows);
+    if (!is_added) RunResults(run, study.match).add_to(rows);
+    copy_of_run(is_added ? added.endings : own_endings, endings);
+  }
   publish_file(study.folder / kStudyDesign, to_json(study.design).dump(2) + "\n");
   publish_rows(study.folder / kStudyResults, rows);
   publish_rows(study.folder / kStudyEndings, endings);
 }
 
-bool is_begun(const RunConfig& config) {
-  return fs::exists(config.run_dir) && !fs::is_empty(config.run_dir);
+// Of the latest start.
+Endings known_endings(const Study& study) {
+  const fs::path file = study.folder / kStudyEndings;
+  return fs::exists(file) ? read_rows<StudyEnding>(file) : Endings();
 }
 
 // Takes over what the arm has in common with the first one, if the run is not begun yet.
 void share_with_first(const StudyRun& run, const StudyRun& first) {
-  if (&run == &first || is_begun(run.config) || !is_begun(first.config)) return;
+  if (&run == &first || is_begun(run) || !is_begun(first)) return;
   try {
     fork_run(run.config, {.from = first.config.run_dir, .round = 1});
   } catch (const Error& error) {
@@ -156,13 +172,13 @@ void require_weights_to_go_on(const StudyRun& run) {
 }
 
 // What can be known of all runs before the first one works: files that are missing, settings of a
-// judge, weights that are gone. Of the first seed; the others have the same.
-void check_before_work(const Study& study, Clock& clock, const StopFlag& stop) {
+// judge, weights that are gone. Of one seed; the others have the same.
+void check_before_work(const Study& study, int64_t first_seed, Clock& clock, const StopFlag& stop) {
   for (const StudyRun& run : study.runs) {
     const std::string who = fmt::format("task {}, arm {}", run.task, run.arm);
     try {
       require_weights_to_go_on(run);
-      if (run.seed != study.runs.front().seed || is_begun(run.config)) continue;
+      if (run.seed != first_seed || is_begun(run)) continue;
       const RunPlan plan = make_plan(run.config, /*probe=*/false, clock, stop);
       if (plan.judge_problem) throw *plan.judge_problem;
     } catch (const Error& error) {
@@ -174,15 +190,20 @@ void check_before_work(const Study& study, Clock& clock, const StopFlag& stop) {
 }  // namespace
 
 StudyOutcome run_study(const Study& study,
+                       std::optional<int64_t> seed,
                        Clock& clock,
                        StopFlag& stop,
                        const std::function<void()>& after_run) {
   fs::create_directories(study.folder);
-  check_before_work(study, clock, stop);
-  Endings endings;
+  check_before_work(study, seed.value_or(study.runs.front().seed), clock, stop);
+  const AddedResults added(study.folder);
+  Endings endings = known_endings(study);
+  std::erase_if(endings,
+                [&](const StudyEnding& row) { return row.seed == seed.value_or(row.seed); });
   bool has_worked = false;
   for (size_t n = 0; n < study.runs.size(); ++n) {
     const StudyRun& run = study.runs[n];
+    if (added.has(run) || run.seed != seed.value_or(run.seed)) continue;
     log_info("study, run {} of {}: {}, {}, seed {}",
              n + 1,
              study.runs.size(),
@@ -199,10 +220,14 @@ StudyOutcome run_study(const Study& study,
       endings.push_back(
           {.task = run.task, .arm = run.arm, .seed = run.seed, .reason = error.what()});
     }
-    publish_results(study, endings);
+    publish_results(study, added, endings);
     after_run();
   }
   return {.has_worked = has_worked, .ended_early = std::ssize(endings)};
+}
+
+void publish_study_results(const Study& study) {
+  publish_results(study, AddedResults(study.folder), known_endings(study));
 }
 
 }  // namespace thoughtrank

@@ -4,6 +4,7 @@
 #include <regex>
 #include <set>
 
+#include "thoughtrank/core/hash.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/pipeline/study.h"
 
@@ -15,6 +16,11 @@ void visit_variant(StudyVariant& variant, FieldVisitor& v) {
   v.text("name", variant.name, "of a folder, of a row of the table");
   v.text("about", variant.about, "what it is, as a sentence names it: a random winner");
   v.texts("set", variant.set, "keys of the config with their values, as --set takes them");
+}
+
+void visit_arm(StudyArm& arm, FieldVisitor& v) {
+  visit_variant(arm, v);
+  v.texts("tasks", arm.tasks, "names of the tasks it works on; empty = all");
 }
 
 // Problems of the study and its runs, a line each.
@@ -48,13 +54,12 @@ class Problems {
   std::map<std::string, std::set<std::string>> runs_;  // by problem
 };
 
-void check_names(Problems& problems,
-                 const char* key,
-                 const std::vector<StudyVariant>& variants,
-                 const std::regex& allowed) {
+template <class Variant>
+void check_names(Problems& problems, const char* key, const std::vector<Variant>& variants) {
+  const std::regex allowed("[A-Za-z0-9_]{1,40}");
   std::set<std::string> names;
   problems.need(!variants.empty(), fmt::format("'{}' is missing: a list of name and set", key));
-  for (const StudyVariant& variant : variants) {
+  for (const Variant& variant : variants) {
     problems.need(
         std::regex_match(variant.name, allowed),
         fmt::format("'{}': a name should be letters, digits and _, found '{}'", key, variant.name));
@@ -63,6 +68,56 @@ void check_names(Problems& problems,
     problems.need(variant.about.find('\n') == std::string::npos,
                   fmt::format("'{}', {}: 'about' should be one line", key, variant.name));
   }
+}
+
+// Every arm is compared with the first one.
+void check_tasks_of_arms(Problems& problems, const StudyConfig& config) {
+  const auto has_task = [&](const std::string& name) {
+    return std::any_of(config.tasks.begin(), config.tasks.end(), [&](const StudyVariant& task) {
+      return task.name == name;
+    });
+  };
+  for (const StudyArm& arm : config.arms) {
+    for (const std::string& task : arm.tasks) {
+      problems.need(has_task(task),
+                    fmt::format("'arms', {}: 'tasks' has '{}', which is no task", arm.name, task));
+    }
+  }
+  problems.need(
+      config.arms.empty() || config.arms.front().tasks.empty(),
+      "'arms': the first arm should have no 'tasks': on each task the others are compared "
+      "with it");
+}
+
+// The value without the folders of the paths in it, which differ from machine to machine.
+Json without_folders(const Json& value) {
+  if (value.is_string()) {
+    const fs::path path = value.get<std::string>();
+    return path.is_absolute() ? Json(path.filename().string()) : value;
+  }
+  Json copy = value;
+  if (value.is_structured()) {
+    for (auto& part : copy) part = without_folders(part);
+  }
+  return copy;
+}
+
+std::string settings_digest(RunConfig config, ReferenceMatch match) {
+  config.run_dir.clear();
+  config.seed = 0;
+  Json settings = {{"match", word_of(match, kReferenceMatches)}};
+  const Json values = config_to_json(config);
+  for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
+    if (field.may_change) continue;
+    std::string place = "/" + field.key;
+    std::replace(place.begin(), place.end(), '.', '/');
+    settings[field.key] = without_folders(values.at(Json::json_pointer(place)));
+  }
+  for (const std::string& file :
+       {config.prompts.path, config.prompts.examples.path, config.train.replay.path}) {
+    if (!file.empty() && fs::exists(file)) settings["files"].push_back(sha256_file(file));
+  }
+  return sha256(dump_json(settings));
 }
 
 StudyRun make_run(const StudyConfig& study,
@@ -137,7 +192,7 @@ void StudyConfig::visit(FieldVisitor& v) {
   v.groups("tasks", tasks, visit_variant, "what is asked: prompts, and whatever else they need");
   v.groups("arms",
            arms,
-           visit_variant,
+           visit_arm,
            "what is compared; the first arm is the recipe, the others are compared with it");
 }
 
@@ -147,32 +202,40 @@ Study load_study(const ConfigSource& source) {
   Problems problems(source.file);
   problems.need(!config.config.empty(), "'config' is missing: the config that all runs share");
   problems.need(!config.study_dir.empty(), "'study_dir' is empty: where the runs are to live");
-  check_names(problems, "tasks", config.tasks, std::regex("[A-Za-z0-9_]{1,40}"));
-  check_names(problems, "arms", config.arms, std::regex("[A-Za-z0-9_]{1,40}"));
+  check_names(problems, "tasks", config.tasks);
+  check_names(problems, "arms", config.arms);
+  check_tasks_of_arms(problems, config);
   problems.throw_if_any();
 
   const std::string folder = fs::absolute(source.file).parent_path().string();
   Study study{.folder = config.study_dir, .design = {}, .match = config.match, .runs = {}};
+  for (const StudyVariant& task : config.tasks)
+    study.design.tasks.push_back({task.name, task.about});
+  for (const StudyArm& arm : config.arms) {
+    study.design.arms.push_back({arm.name, arm.about, arm.tasks});
+  }
   for (int64_t seed = 1; seed <= config.seeds; ++seed) {
     study.design.seeds.push_back(seed);
     for (const StudyVariant& task : config.tasks) {
-      for (const StudyVariant& arm : config.arms) {
+      for (size_t a = 0; a < config.arms.size(); ++a) {
+        if (!study.design.arms[a].works_on(task.name)) continue;
         try {
-          study.runs.push_back(make_run(config, folder, task, arm, seed));
+          study.runs.push_back(make_run(config, folder, task, config.arms[a], seed));
         } catch (const Error& error) {
-          problems.add(task.name, arm.name, error.what());
+          problems.add(task.name, config.arms[a].name, error.what());
         }
       }
     }
   }
   problems.throw_if_any();
-  for (const StudyVariant& task : config.tasks)
-    study.design.tasks.push_back({task.name, task.about});
-  for (const StudyVariant& arm : config.arms) study.design.arms.push_back({arm.name, arm.about});
   study.design.rounds = study.runs.front().config.rounds;
   for (const StudyRun& run : study.runs) check_run(run, study, problems);
   problems.throw_if_any();
   require_answers(study);
+  for (const StudyRun& run : study.runs) {
+    std::string& digest = study.design.settings[run.task + "/" + run.arm];
+    if (digest.empty()) digest = settings_digest(run.config, study.match);
+  }
   return study;
 }
 

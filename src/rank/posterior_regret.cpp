@@ -9,6 +9,19 @@ namespace {
 
 constexpr int kSamples = 500;
 
+// Posterior mean of the item minus the weighted mean of all; without weights all count alike.
+double lead_over_average(const Posterior& posterior,
+                         size_t item,
+                         const std::vector<double>& weights) {
+  double average = 0;
+  for (size_t i = 0; i < posterior.mean.size(); ++i) {
+    const double weight =
+        weights.empty() ? 1.0 / static_cast<double>(posterior.mean.size()) : weights[i];
+    average += weight * posterior.mean[i];
+  }
+  return posterior.mean[item] - average;
+}
+
 size_t index_of_max(const std::vector<double>& values) {
   return static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
@@ -24,7 +37,10 @@ std::vector<double> sample_utilities(const Posterior& posterior, RandomStream& r
   return utilities;
 }
 
-PosteriorRegret posterior_regret(const Posterior& posterior, size_t winner, RandomStream random) {
+PosteriorRegret posterior_regret(const Posterior& posterior,
+                                 size_t winner,
+                                 RandomStream random,
+                                 const std::vector<double>& weights) {
   PosteriorRegret regret{.p_best = std::vector<double>(posterior.mean.size(), 0.0)};
   for (int n = 0; n < kSamples; ++n) {
     const std::vector<double> utilities = sample_utilities(posterior, random);
@@ -32,6 +48,8 @@ PosteriorRegret posterior_regret(const Posterior& posterior, size_t winner, Rand
     regret.p_best[best] += 1.0 / kSamples;
     regret.expected += (utilities[best] - utilities[winner]) / kSamples;
   }
+  const double promise = regret.expected + lead_over_average(posterior, winner, weights);
+  if (promise > 0) regret.share = std::min(1.0, regret.expected / promise);
   return regret;
 }
 
@@ -60,13 +78,10 @@ std::vector<size_t> by_mean(const Posterior& posterior) {
 
 double confidence_over_average(const Posterior& posterior,
                                size_t item,
-                               const std::vector<double>& share) {
-  std::vector<double> contrast(share.size());
-  double gap = posterior.mean[item];
-  for (size_t i = 0; i < share.size(); ++i) {
-    contrast[i] = (i == item ? 1.0 : 0.0) - share[i];
-    gap -= share[i] * posterior.mean[i];
-  }
+                               const std::vector<double>& weights) {
+  std::vector<double> contrast(weights.size());
+  for (size_t i = 0; i < weights.size(); ++i) contrast[i] = (i == item ? 1.0 : 0.0) - weights[i];
+  const double gap = lead_over_average(posterior, item, weights);
   const double deviation = posterior.deviation_of(std::move(contrast));
   if (deviation == 0) return 0.5;
   return 0.5 * std::erfc(-gap / deviation / std::sqrt(2.0));

@@ -145,7 +145,7 @@ TournamentStage Tournament::next_final(const JudgeScales& scales) {
   const Posterior posterior = fit(set_, scales.sigma);
   const PosteriorRegret regret =
       posterior_regret(posterior, by_mean(posterior)[0], key_.stream("outlook", number));
-  if (regret.expected < options_.good_regret * scales.sigma) return stage;
+  if (regret.share < options_.good_regret) return stage;
   const size_t places = std::min({options_.finalists, options_.group_size, set_.items});
   stage.groups = {fitting(thompson_sample(posterior, places, key_.stream("thompson", number)))};
   return stage;

@@ -279,6 +279,7 @@ TaskResult task_result(const StudyDesign& design,
   }
   task.questions = std::ssize(questions);
   for (const StudyDesign::Variant& arm : design.arms) {
+    if (!arm.works_on(variant.name)) continue;
     ArmResult result;
     result.arm = arm.name;
     result.about = arm.about;

@@ -15,7 +15,7 @@ from program import CONFIG, PROGRAM, ROOT, TINY, ProgramTest, mock_judge, rows_o
 STUDY = """\
 study_dir: ../runs/study
 config: quickstart.yaml
-seeds: 1
+seeds: 2
 tasks: [{name: sums, set: [rounds=1]}]
 arms: [{name: recipe}, {name: chance, set: [select.control=random_winner]}]
 """

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "source <(thoughtrank completion": "tests/app/completion_test.py",
     "thoughtrank completion fish | source": "tests/app/completion_test.py",
     "python3 tests/servers/mock_judge.py": "tests/app/program.py",
+    "thoughtrank study --config configs/study.yaml --print --add": "tests/app/study_test.py",
     "export JUDGE_API_KEY": "tests/app/wire_test.py",
 }
 

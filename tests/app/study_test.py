@@ -75,6 +75,26 @@ class StudyTest(unittest.TestCase):
         shown = run("study", "--config", self.config, "--print")
         self.assertEqual(shown.stdout, again.stdout)
 
+    def test_seeds_of_two_folders_are_brought_together(self):
+        other = ["--set", f"study_dir={self.folder / 'other'}"]
+        done = run("study", "--config", self.config, "--seed", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1 of 2", done.stdout)
+        done = run("study", "--config", self.config, "--seed", "2", *other)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse((self.folder / "other" / "sums" / "recipe-1").exists())
+        done = run("study", "--config", self.config, "--print", "--add", self.folder / "other")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("3 runs added from", done.stderr)
+        self.assertIn("2 of 2", done.stdout)
+        done = run("study", "--config", self.config)
+        self.assertIn("all 6 runs were finished already", done.stderr)
+        self.assertFalse((self.folder / "study" / "sums" / "recipe-2").exists())
+        self.assertEqual(run("study", "--config", self.config, "--seed", "3").returncode, 64)
+        done = run("study", "--config", self.config, "--print", "--add", self.folder)
+        self.assertEqual(done.returncode, 66)
+        self.assertIn("no results of a study are there", done.stderr)
+
     def test_needs_its_own_file(self):
         done = run("study")
         self.assertEqual(done.returncode, 64)

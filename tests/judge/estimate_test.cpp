@@ -37,8 +37,8 @@ class EstimateTest : public JudgeTest {
 
 TEST_F(EstimateTest, counts_the_schemes_calls_and_the_audits) {
   const JudgeEstimate estimate = estimate_judging(options_, size_of(10, 62, 100));
-  EXPECT_EQ(estimate.calls, 200 + 2 * 4);  // 20 a prompt, 2 % repeats, 2 % planted
-  EXPECT_EQ(estimate.answer_reads, 10 * 137 + 8 * 8);
+  EXPECT_EQ(estimate.calls, 270 + 2 * 5);  // 27 a prompt, 2 % repeats, 2 % planted
+  EXPECT_EQ(estimate.answer_reads, 10 * 165 + 10 * 8);
   EXPECT_GT(estimate.usd_expected, 0.0);
   EXPECT_GT(estimate.usd_worst, estimate.usd_expected);
   options_.others = {options_.first};
@@ -50,8 +50,8 @@ TEST_F(EstimateTest, counts_the_schemes_calls_and_the_audits) {
 TEST_F(EstimateTest, long_answers_need_more_calls_since_fewer_fit_into_one) {
   const JudgeEstimate few = estimate_judging(options_, size_of(1, 62, 10));
   const JudgeEstimate many = estimate_judging(options_, size_of(1, 62, 100'000));
-  EXPECT_EQ(few.calls, 20);
-  EXPECT_EQ(many.calls, 16 + 8 + 4 + 2 + 5) << "four answers in a call, and finals";
+  EXPECT_EQ(few.calls, 27);
+  EXPECT_EQ(many.calls, 16 + 8 + 4 + 2 + 12) << "four answers in a call, and finals";
 }
 
 // Direct answers have the room of a thought, too; 3 · 2 comparisons of two answers each.

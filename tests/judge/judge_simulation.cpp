@@ -7,6 +7,7 @@
 //     judge_simulation judges [TRIALS]        a second judge beside the first
 //     judge_simulation length [TRIALS]        judge.length_control with judges that like length
 //     judge_simulation calibration [TRIALS]   predicted and true P(best) and regret; time of a fit
+//     judge_simulation right [TRIALS]         answers that are right or wrong: what is trained on
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -106,18 +107,17 @@ struct Variation {
 void print_variations(uint64_t trials, size_t only) {
   const std::vector<Variation> variations = {
       {"ours", {}},
-      {"finals until regret .1", {.good_regret = 0.1}},
-      {"finals until regret .03", {.good_regret = 0.03}},
-      {"all finals", {.good_regret = 0}},
-      {"finals 3 of 6", {.finals = 3, .finalists = 6}},
-      {"finals 4 of 5", {.finals = 4, .finalists = 5}},
-      {"finals 5 of 3", {.finals = 5, .finalists = 3}},
-      {"finals 5 of 6 from 16 on", {.finals = 5, .finals_from = 16, .finalists = 6}},
-      {"keep .375, finals 7 of 6 from 9 on",
-       {.finals = 7, .kept = 0.375, .finals_from = 9, .finalists = 6}},
-      {"keep .375, finals 5 of 8 from 9 on",
-       {.finals = 5, .kept = 0.375, .finals_from = 9, .finalists = 8}},
-      {"groups of 16, finals 8 of 4", {.group_size = 16, .finals = 8}}};
+      {"finals until .01", {.good_regret = 0.01}},
+      {"finals until .02", {.good_regret = 0.02}},
+      {"finals until .04", {.good_regret = 0.04}},
+      {"finals until .06", {.good_regret = 0.06}},
+      {"5 finals", {.finals = 5}},
+      {"8 finals", {.finals = 8}},
+      {"20 finals", {.finals = 20}},
+      {"finals of 3", {.finalists = 3}},
+      {"finals of 6", {.finalists = 6}},
+      {"keep .375, finals of 6 from 9 on", {.kept = 0.375, .finals_from = 9, .finalists = 6}},
+      {"groups of 16", {.group_size = 16}}};
   for (const size_t j : {0u, 1u, 3u}) {
     if (only > 0 && j + 1 != only) continue;
     const TrialOptions options{.trials = trials, .judge = judges()[j].character};
@@ -180,23 +180,27 @@ void print_calibration(uint64_t trials) {
     const TrialOptions options{.trials = trials, .judge = judges()[j].character};
     const Campaign campaign = run_ours(options, {});
     std::array<MonteCarlo, kBins> predicted, hit;
-    MonteCarlo expected, real, trained;
+    MonteCarlo expected, real, lead, trained;
     for (uint64_t trial = 0; trial < trials; ++trial) {
       const SimulatedAnswers answers = answers_of_trial(options, trial);
       const Pick& pick = campaign.picks[trial];
       const auto bin = std::min(kBins - 1, static_cast<size_t>(pick.p_best * kBins));
       predicted[bin].add(pick.p_best);
       hit[bin].add(pick.winner == answers.best() ? 1 : 0);
-      expected.add(pick.regret_over_sigma);
+      expected.add(pick.regret);
       real.add(answers.regret(pick.winner));
+      lead.add(answers.lead());
       trained.add(pick.is_trained ? 1 : 0);
     }
-    print(fmt::format("\n{}: sigma {:.2f}; expected regret {}, real {}; trained on {:.0f} %\n",
-                      judges()[j].name,
-                      campaign.sigma,
-                      expected.text(),
-                      real.text(),
-                      100 * trained.mean()));
+    print(
+        fmt::format("\n{}: sigma {:.2f}; regret of the best answer's lead {} expected, {:.3f} "
+                    "real; trained on {:.0f} "
+                    "%\n",
+                    judges()[j].name,
+                    campaign.sigma,
+                    expected.text(),
+                    real.mean() / lead.mean(),
+                    100 * trained.mean()));
     print("| predicted P(best) | prompts | mean prediction | hit rate |\n|---|---|---|---|");
     for (size_t bin = 0; bin < kBins; ++bin) {
       print(fmt::format("| {:.1f} to {:.1f} | {} | {:.3f} | {} |",
@@ -205,6 +209,45 @@ void print_calibration(uint64_t trials) {
                         predicted[bin].count,
                         predicted[bin].mean(),
                         hit[bin].text()));
+    }
+  }
+}
+
+// What is trained on where answers are right or wrong, so that several are equally good.
+void print_right(uint64_t trials) {
+  print(
+      "\n| share of right answers | pairs that the judge errs in | sigma | prompts with a right "
+      "answer | right winners | trained on | of these right | calls "
+      "|\n|---|---|---|---|---|---|---|---|");
+  for (const double share_right : {0.05, 0.1, 0.3, 0.5}) {
+    for (const double temperature : {0.41, 0.87}) {  // of lists of two
+      const TrialOptions options{.answers = 50,
+                                 .trials = trials,
+                                 .judge = {.temperature = temperature, .position_bias = 0},
+                                 .share_right = share_right};
+      const Campaign campaign = run_ours(options, {});
+      MonteCarlo possible, right, trained, trained_right, calls;
+      for (uint64_t trial = 0; trial < trials; ++trial) {
+        const SimulatedAnswers answers = answers_of_trial(options, trial);
+        const Pick& pick = campaign.picks[trial];
+        possible.add(answers.quality[answers.best()]);
+        right.add(answers.quality[pick.winner]);
+        trained.add(pick.is_trained ? 1 : 0);
+        if (pick.is_trained) trained_right.add(answers.quality[pick.winner]);
+        calls.add(pick.calls);
+      }
+      const auto percent = [](const MonteCarlo& share) {
+        return fmt::format("{:.0f} %", 100 * share.mean());
+      };
+      print(fmt::format("| {:.0f} % | {:.0f} % | {:.2f} | {} | {} | {} | {} | {:.1f} |",
+                        100 * share_right,
+                        100 / (1 + std::exp(1 / temperature)),
+                        campaign.sigma,
+                        percent(possible),
+                        percent(right),
+                        percent(trained),
+                        percent(trained_right),
+                        calls.mean()));
     }
   }
 }
@@ -247,11 +290,14 @@ int simulate(const std::string& what, uint64_t trials, size_t only) {
     print_judges(trials);
   } else if (what == "length") {
     print_length(trials);
+  } else if (what == "right") {
+    print_right(trials);
   } else if (what == "calibration") {
     print_calibration(trials);
     print_fit_time();
   } else {
-    std::fputs("judge_simulation table|variations|judges|length|calibration [TRIALS]\n", stderr);
+    std::fputs("judge_simulation table|variations|judges|length|right|calibration [TRIALS]\n",
+               stderr);
     return 64;
   }
   return 0;

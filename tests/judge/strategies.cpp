@@ -135,7 +135,7 @@ struct PromptTournament {
         select_by_rankings(candidates, rankings, scale.sigma, {}, {.seed = trial});
     Pick pick{.winner = static_cast<size_t>(row.winner),
               .p_best = row.items[0].p_best,
-              .regret_over_sigma = row.regret,
+              .regret = row.regret,
               .is_trained = row.status == SelectionStatus::trained};
     for (const SimulatedJudge& judge : judges) {
       pick.calls += judge.calls;
@@ -169,7 +169,7 @@ JudgeScales scale_of(const std::vector<std::unique_ptr<PromptTournament>>& conte
 }  // namespace
 
 SimulatedAnswers answers_of_trial(const TrialOptions& options, uint64_t trial) {
-  return {options.answers, RandomStream(trial, "answers")};
+  return {options.answers, RandomStream(trial, "answers"), options.share_right};
 }
 
 Campaign run_ours(const TrialOptions& options, TournamentOptions scheme) {

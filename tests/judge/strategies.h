@@ -19,7 +19,7 @@ struct Pick {
   int calls = 0;
   int reads = 0;
   double p_best = 0;
-  double regret_over_sigma = 0;
+  double regret = 0;  // a share of the best answer's lead
   bool is_trained = true;
 };
 
@@ -35,6 +35,7 @@ struct TrialOptions {
   std::optional<JudgeCharacter> second = {};  // ours only: ranks every group as well
   bool is_pooled = false;  // both judges count the same, however consistent they are
   bool has_length_control = false;
+  double share_right = 0;  // as SimulatedAnswers has it
 };
 
 // The program's scheme: Tournament, σ from the first 16 prompts for the finals and from 64 prompts

@@ -26,8 +26,11 @@ class OldRunFolder : public testing::Test {
   TinyRun run_;
 };
 
+// Defaults that are others today, as the run has them.
+const std::vector<std::string> kDefaultsOfThen = {"judge.finals=5", "select.max_regret=0.25"};
+
 TEST_F(OldRunFolder, GoesOnWhereItEnded) {
-  EXPECT_TRUE(run_.run());
+  EXPECT_TRUE(run_.run(kDefaultsOfThen));
   std::vector<std::string> begun;
   for (const Json& record : run_.journal_of("stage_started")) {
     begun.push_back(
@@ -47,7 +50,13 @@ TEST_F(OldRunFolder, GoesOnWhereItEnded) {
     EXPECT_EQ(run_.text(1, file), read_file(kOldFolder / "round-01" / file_name(file)));
   }
   EXPECT_EQ(verify_folder(run_.folder().checkpoint(2)), "");
-  EXPECT_FALSE(run_.run());
+  EXPECT_FALSE(run_.run(kDefaultsOfThen));
+}
+
+TEST_F(OldRunFolder, TellsDefaultsThatHaveChanged) {
+  expect_error([&] { (void)run_.run(); },
+               ExitCode::kConfig,
+               {"judge.finals: 5 -> 12", "select.max_regret: 0.25 -> 0.3", "Put them back"});
 }
 
 TEST_F(OldRunFolder, RefusesOtherValuesInOneMessage) {
@@ -69,7 +78,9 @@ TEST_F(OldRunFolder, RefusesAnotherValueOfAKeyThatItDoesNotKnow) {
 }
 
 TEST_F(OldRunFolder, TakesWhatMayChange) {
-  EXPECT_NO_THROW((void)run_.open({"limits.max_hours=5", "checkpoint.keep=7", "threads=2"}));
+  std::vector<std::string> sets = kDefaultsOfThen;
+  sets.insert(sets.end(), {"limits.max_hours=5", "checkpoint.keep=7", "threads=2"});
+  EXPECT_NO_THROW((void)run_.open(sets));
 }
 
 // The program of then wrote these names, and in this order. What came since may change on resume,

@@ -30,10 +30,13 @@ class StudyTest : public testing::Test {
         "  - {name: chance, set: [select.control=random_winner]}\n");
   }
   bool run(const Study& study) {
-    return run_study(study, tiny_.clock, tiny_.stop, [] {}).has_worked;
+    return run_study(study, {}, tiny_.clock, tiny_.stop, [] {}).has_worked;
   }
   [[nodiscard]] std::vector<StudyRow> results(const std::string& folder = "study") const {
     return read_rows<StudyRow>(tiny_.root() / folder / kStudyResults);
+  }
+  [[nodiscard]] std::string in_root(const std::string& folder) const {
+    return "study_dir=" + (tiny_.root() / folder).string();
   }
   void expect_refused(const std::string& arms, const std::string& part) {
     expect_error([&] { (void)load(arms); }, ExitCode::kConfig, part);
@@ -216,7 +219,7 @@ TEST_F(StudyTest, TheSameCommandResumesAndEndsWithTheSameBytes) {
     fs::remove_all(tiny_.root() / "study");
     StopFlag stop;
     StoppingClock clock(stop, looks);
-    expect_error([&] { run_study(study, clock, stop, [] {}); }, ExitCode::kStopped, "");
+    expect_error([&] { run_study(study, {}, clock, stop, [] {}); }, ExitCode::kStopped, "");
     ASSERT_TRUE(run(study)) << looks;
     EXPECT_EQ(read_file(tiny_.root() / "study" / kStudyResults), whole) << looks;
   }
@@ -227,7 +230,7 @@ TEST_F(StudyTest, AnArmThatEndsForGoodDoesNotEndTheOthers) {
       "  - {name: recipe}\n"
       "  - {name: mad, set: [train.max_heldout_worse=0.01, train.learning_rate=0.2]}\n"
       "  - {name: chance, set: [select.control=random_winner]}\n");
-  EXPECT_EQ(run_study(study, tiny_.clock, tiny_.stop, [] {}).ended_early, 2);
+  EXPECT_EQ(run_study(study, {}, tiny_.clock, tiny_.stop, [] {}).ended_early, 2);
   const auto endings = read_rows<StudyEnding>(tiny_.root() / "study" / kStudyEndings);
   ASSERT_EQ(endings.size(), 2u);
   EXPECT_EQ(endings[1].arm, "mad");
@@ -241,6 +244,74 @@ TEST_F(StudyTest, AnArmThatEndsForGoodDoesNotEndTheOthers) {
   }
   EXPECT_EQ(chance, 2);
   EXPECT_EQ(mad, 0);
+}
+
+TEST_F(StudyTest, AnArmWorksOnTheTasksThatItNames) {
+  const Study study = load(
+      "  - {name: recipe}\n"
+      "  - {name: chance, tasks: [sums], set: [select.control=random_winner]}\n",
+      {});
+  EXPECT_EQ(study.runs.size(), 4u);
+  expect_refused("  - {name: recipe}\n  - {name: b, tasks: [summs]}\n", "b: 'tasks' has 'summs'");
+  expect_refused("  - {name: recipe, tasks: [sums]}\n", "the first arm should have no 'tasks'");
+}
+
+// As two machines would: each has a seed, then one takes over what the other has measured.
+TEST_F(StudyTest, SeedsMeasuredInTwoFoldersAreOneStudy) {
+  ASSERT_TRUE(run(two_arms()));
+  const std::string whole = read_file(tiny_.root() / "study" / kStudyResults);
+  const std::string arms =
+      "  - {name: recipe, about: the recipe}\n"
+      "  - {name: chance, set: [select.control=random_winner]}\n";
+  const Study second = load(arms, {in_root("second")}), first = load(arms, {in_root("first")});
+  EXPECT_EQ(first.design.settings, second.design.settings) << "folders do not count";
+  EXPECT_TRUE(run_study(second, 2, tiny_.clock, tiny_.stop, [] {}).has_worked);
+  EXPECT_FALSE(fs::exists(second.runs[0].config.run_dir));
+  EXPECT_EQ(results("second").size(), 2u * 3);
+
+  expect_error([&] { add_study_results(first, tiny_.root() / "nowhere"); },
+               ExitCode::kMissingInput,
+               "no results of a study");
+  add_study_results(first, tiny_.root() / "second");
+  add_study_results(first, tiny_.root() / "second");
+  EXPECT_TRUE(run(first));
+  EXPECT_FALSE(fs::exists(first.runs[3].config.run_dir)) << "measured elsewhere";
+  EXPECT_EQ(read_file(tiny_.root() / "first" / kStudyResults), whole);
+  EXPECT_FALSE(run(first)) << "nothing is left";
+
+  expect_error([&] { add_study_results(second, tiny_.root() / "first"); },
+               ExitCode::kConfig,
+               {"seed 2", "is begun here as well"});
+  const Study others =
+      load("  - {name: recipe, set: [train.learning_rate=3e-5]}\n", {in_root("others")});
+  expect_error([&] { add_study_results(others, tiny_.root() / "second"); },
+               ExitCode::kConfig,
+               {"arm chance", "other settings"});
+  const Study one = load(arms, {in_root("one"), "seeds=1"});
+  expect_error([&] { add_study_results(one, tiny_.root() / "second"); },
+               ExitCode::kConfig,
+               {"seed 2", "seeds are 1 to 1"});
+  std::string changed = read_file(tiny_.root() / "second" / kStudyResults);
+  const size_t at = changed.find("\"branches_right\":") + std::string("\"branches_right\":").size();
+  changed.insert(at, "1");
+  write_plainly(tiny_.root() / "second" / kStudyResults, changed);
+  expect_error([&] { add_study_results(first, tiny_.root() / "second"); },
+               ExitCode::kBadData,
+               "added before with other results");
+}
+
+TEST_F(StudyTest, EndingsOfOtherSeedsStayWhenOneWorksAlone) {
+  const Study study = load(
+      "  - {name: recipe}\n"
+      "  - {name: mad, set: [train.max_heldout_worse=0.01, train.learning_rate=0.2]}\n");
+  for (const int64_t seed : {1, 2, 2}) (void)run_study(study, seed, tiny_.clock, tiny_.stop, [] {});
+  EXPECT_EQ(read_rows<StudyEnding>(tiny_.root() / "study" / kStudyEndings).size(), 2u);
+  const Study other = load(
+      "  - {name: recipe}\n"
+      "  - {name: mad, set: [train.max_heldout_worse=0.01, train.learning_rate=0.2]}\n",
+      {in_root("other")});
+  add_study_results(other, tiny_.root() / "study");
+  EXPECT_FALSE(run(other)) << "what ended early ended, too";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <set>
 
 #include "thoughtrank/rank/statistics.h"
@@ -31,6 +32,41 @@ TEST(PosteriorRegret, of_two_items_is_the_expected_positive_gap) {
   const double below = 0.5 * std::erfc(-z / std::numbers::sqrt2);
   const double expected = deviation * (z * below + density);
   EXPECT_NEAR(posterior_regret(posterior, 0, RandomStream(3, "test")).expected, expected, 0.1);
+}
+
+// Items 0 to 2 are alike and far above the others: each may be the best, yet any will do.
+TEST(PosteriorRegret, as_a_share_is_low_for_one_of_several_that_are_equally_good) {
+  RankingSet set{.items = 6, .rankings = {}};
+  for (int n = 0; n < 6; ++n) {
+    set.rankings.insert(set.rankings.end(),
+                        {{0, 1, 2, 3, 4, 5}, {2, 0, 1, 5, 3, 4}, {1, 2, 0, 4, 5, 3}});
+  }
+  const Posterior posterior = fit(set, 2.0);
+  const PosteriorRegret good = posterior_regret(posterior, 0, RandomStream(1, "test"));
+  const PosteriorRegret bad = posterior_regret(posterior, 3, RandomStream(1, "test"));
+  EXPECT_LT(good.share, 0.15);
+  EXPECT_LT(good.p_best[0], 0.6);
+  EXPECT_EQ(bad.share, 1) << "worse than an average one";
+  // Beside an average of good ones it promises less.
+  const PosteriorRegret beside =
+      posterior_regret(posterior, 0, RandomStream(1, "test"), {0.3, 0.3, 0.4, 0, 0, 0});
+  EXPECT_EQ(beside.expected, good.expected);
+  EXPECT_GT(beside.share, 2 * good.share);
+}
+
+TEST(PosteriorRegret, of_a_guessing_judge_is_nearly_all_there_is) {
+  RandomStream random(3, "guesses");
+  RankingSet set{.items = 20, .rankings = {}};
+  for (int n = 0; n < 10; ++n) {
+    Ranking ranking(20);
+    std::iota(ranking.begin(), ranking.end(), size_t{0});
+    random.shuffle(ranking);
+    set.rankings.push_back(ranking);
+  }
+  const Posterior posterior = fit(set, kSmallestSigma);
+  const PosteriorRegret regret =
+      posterior_regret(posterior, by_mean(posterior)[0], RandomStream(1, "test"));
+  EXPECT_GT(regret.share, 0.8);
 }
 
 TEST(PosteriorRegret, samples_have_the_posteriors_mean_and_deviation) {

@@ -20,11 +20,14 @@ struct JudgeCharacter {
   double cycle = 0;            // strength of intransitive likings
 };
 
-// One prompt's answers as they truly are.
+// One prompt's answers as they truly are: of quality N(0, 1), or, where `share_right` is not zero,
+// right (1) or wrong (0). A prompt's own chance of right answers has that mean and falls
+// exponentially: of some prompts nothing is right.
 struct SimulatedAnswers {
-  SimulatedAnswers(size_t count, RandomStream random) {
+  SimulatedAnswers(size_t count, RandomStream random, double share_right = 0) {
+    const double chance = share_right == 0 ? 0 : -share_right * std::log(1 - random.uniform());
     for (size_t i = 0; i < count; ++i) {
-      quality.push_back(random.normal());
+      quality.push_back(share_right == 0 ? random.normal() : random.uniform() < chance ? 1 : 0);
       length.push_back(random.normal());
       angle.push_back(2 * 3.14159265358979 * random.uniform());
     }
@@ -33,10 +36,16 @@ struct SimulatedAnswers {
     return static_cast<size_t>(std::max_element(quality.begin(), quality.end()) - quality.begin());
   }
   [[nodiscard]] double regret(size_t winner) const { return quality[best()] - quality[winner]; }
+  // Of the best answer over the average one.
+  [[nodiscard]] double lead() const {
+    double sum = 0;
+    for (const double each : quality) sum += each;
+    return quality[best()] - sum / static_cast<double>(quality.size());
+  }
 
-  std::vector<double> quality;  // N(0, 1)
-  std::vector<double> length;   // N(0, 1), independent of quality
-  std::vector<double> angle;    // place on the circle of rock, paper, scissors
+  std::vector<double> quality;
+  std::vector<double> length;  // N(0, 1), independent of quality
+  std::vector<double> angle;   // place on the circle of rock, paper, scissors
 };
 
 class SimulatedJudge {

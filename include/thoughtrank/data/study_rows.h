@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,17 +14,23 @@ namespace thoughtrank {
 inline constexpr const char* kStudyDesign = "design.json";
 inline constexpr const char* kStudyResults = "results.jsonl";
 inline constexpr const char* kStudyEndings = "endings.jsonl";
+inline constexpr const char* kStudyAdded = "added";  // folder of results measured elsewhere
 
 // design.json: what is compared.
 struct StudyDesign {
   struct Variant {
     std::string name;
     std::string about;  // what it is, as a sentence names it; "" = its name says it
+    std::vector<std::string> tasks = {};  // of an arm: those it works on; empty = all
+    [[nodiscard]] bool works_on(const std::string& task) const;
   };
   std::vector<Variant> tasks;
   std::vector<Variant> arms;  // the first is what the others are compared with
   std::vector<int64_t> seeds;
   int64_t rounds = 0;
+  // By "TASK/ARM": a digest of the settings and of the files that are asked from. Results of two
+  // folders belong together where it is the same. Empty in a folder of an older version.
+  std::map<std::string, std::string> settings = {};
 };
 [[nodiscard]] Json to_json(const StudyDesign& design);
 // Error(kBadData) naming `where`.

@@ -52,7 +52,7 @@ struct JudgeServer {
 // How groups of answers are put together and shown.
 struct SchemeOptions {
   int64_t group_size = 8;
-  int64_t finals = 5;
+  int64_t finals = 12;
   bool length_control = false;
   int64_t max_input_tokens = 24000;
   void visit(FieldVisitor& v);
@@ -114,7 +114,7 @@ inline constexpr EnumWords<SelectControl, 4> kSelectControls = {
 
 struct SelectOptions {
   int64_t winners_per_prompt = 1;
-  double max_regret = 0.25;
+  double max_regret = 0.3;
   double min_confidence = 0.6;
   std::optional<double> min_score;
   std::optional<double> min_lift;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct StudyVariant {
   std::vector<std::string> set;  // "train.method=lora", as --set takes it
 };
 
+struct StudyArm : StudyVariant {
+  std::vector<std::string> tasks;  // names of those it works on; empty: all
+};
+
 struct StudyConfig {
   std::string study_dir = "runs/study";
   std::string config;  // of the run that all arms share
@@ -28,7 +33,7 @@ struct StudyConfig {
   ReferenceMatch match = ReferenceMatch::numeric;
   bool keep_weights = false;
   std::vector<StudyVariant> tasks;
-  std::vector<StudyVariant> arms;
+  std::vector<StudyArm> arms;
   void visit(FieldVisitor& v);
 };
 
@@ -58,16 +63,26 @@ struct StudyOutcome {
   int64_t ended_early = 0;  // runs that ended before their last round
 };
 
-// Works on every run, in order, after a look at all of them: files that are missing, a judge's
-// settings, weights that are gone (Error, naming the arm). What is finished is skipped, what was
-// begun goes on; round 1's branches and the anchors are taken from the first arm where an arm would
-// generate and judge the same. After each run design.json, results.jsonl and endings.jsonl say what
-// is there, then `after_run` is called. A run whose training ends for good, or whose judge its
-// audit refuses, is told and left, so that the others go on; a judge that does not answer stops the
-// study.
+// Works on every run, or on those of one seed, in order, after a look at all of them: files that
+// are missing, a judge's settings, weights that are gone (Error, naming the arm). What is finished,
+// here or elsewhere, is skipped, what was begun goes on; round 1's branches and the anchors are
+// taken from the first arm where an arm would generate and judge the same. After each run
+// design.json, results.jsonl and endings.jsonl say what is there, then `after_run` is called. A run
+// whose training ends for good, or whose judge its audit refuses, is told and left, so that the
+// others go on; a judge that does not answer stops the study.
 StudyOutcome run_study(const Study& study,
+                       std::optional<int64_t> seed,
                        Clock& clock,
                        StopFlag& stop,
                        const std::function<void()>& after_run);
+
+// Takes the results of a study's folder from another machine, or from an earlier one, over into
+// this study's, where they count as its own. Error(kMissingInput) where there are none;
+// Error(kConfig) where the same arm had other settings there, a seed is not one of this study, or a
+// run is begun here as well; Error(kBadData) where it was added before with other results.
+void add_study_results(const Study& study, const std::filesystem::path& from);
+
+// Publishes design.json, results.jsonl and endings.jsonl of what has been measured so far.
+void publish_study_results(const Study& study);
 
 }  // namespace thoughtrank

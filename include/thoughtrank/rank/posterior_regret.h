@@ -17,11 +17,18 @@ namespace thoughtrank {
 struct PosteriorRegret {
   std::vector<double> p_best;  // (items) chance to be the best
   double expected = 0;         // E[max u − u of the winner]
+  // `expected` as a share of what the best item promises over an average one, E[max u − Σ weight
+  // u]: 0 = surely the best, 1 = no better than an average one. In σ, regret stays high where
+  // several items are equally good, since one of them may always be a little better; as a share it
+  // tells such a winner from one that a guess would have found.
+  double share = 1;
 };
-// Estimates both from 500 samples of the posterior.
+// Estimates them from 500 samples of the posterior. `weights`, (items) with sum 1, are those of the
+// average; empty: all alike.
 [[nodiscard]] PosteriorRegret posterior_regret(const Posterior& posterior,
                                                size_t winner,
-                                               RandomStream random);
+                                               RandomStream random,
+                                               const std::vector<double>& weights = {});
 
 // Returns up to `count` different items, each the best of one sample; where samples agree, the list
 // is filled up by posterior mean.
@@ -32,9 +39,9 @@ struct PosteriorRegret {
 // Returns the items by falling posterior mean, equal ones by index.
 [[nodiscard]] std::vector<size_t> by_mean(const Posterior& posterior);
 
-// Returns P(u of `item` > Σ share_i u_i), where `share` sums to 1.
+// Returns P(u of `item` > Σ weight_i u_i), where `weights` sum to 1.
 [[nodiscard]] double confidence_over_average(const Posterior& posterior,
                                              size_t item,
-                                             const std::vector<double>& share);
+                                             const std::vector<double>& weights);
 
 }  // namespace thoughtrank

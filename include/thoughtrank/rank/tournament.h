@@ -41,12 +41,12 @@ struct StreamKey {
 
 struct TournamentOptions {
   size_t group_size = 8;
-  int64_t finals = 5;
+  int64_t finals = 12;
   int64_t max_tokens = 24000;  // bound of a group's answers together
   double kept = 0.5;           // share of the items that each halving keeps
   size_t finals_from = 8;      // items left when finals begin, unless one group holds them earlier
   size_t finalists = 4;        // items of a final
-  double good_regret = 0.05;   // share of σ below which finals end
+  double good_regret = 0.03;   // PosteriorRegret::share below which finals end
 };
 
 enum class TournamentStep : uint8_t { pass_a, halve, finals };
