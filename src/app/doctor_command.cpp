@@ -4,11 +4,13 @@
 #include <torch/headeronly/version.h>
 
 #include <chrono>
+#include <ctime>
 #include <optional>
 
 #include "app/command.h"
 #include "thoughtrank/core/files.h"
 #include "thoughtrank/core/processors.h"
+#include "thoughtrank/llm/price.h"
 #include "thoughtrank/model/compute.h"
 #include "thoughtrank/model/llama.h"
 #include "thoughtrank/pipeline/model_setup.h"
@@ -27,6 +29,9 @@ class Report {
  public:
   void ok(const std::string& what, const std::string& found) {
     print(fmt::format("ok    {:<11}{}\n", what, found));
+  }
+  void warn(const std::string& what, const std::string& found) {
+    print(fmt::format("warn  {:<11}{}\n", what, found));
   }
   void fail_line(const std::string& what, const std::string& problem) {
     print(fmt::format("FAIL  {:<11}{}\n", what, problem));
@@ -134,6 +139,33 @@ std::string check_folder(fs::path folder) {
   return folder.string() + ": writes, syncs and renames" + lacks;
 }
 
+// Prices, and what is known of the end of the config's judges.
+void check_prices(Report& report, const std::vector<JudgeServer>& judges) {
+  constexpr int64_t kOldDays = 183, kSoonDays = 90;
+  const std::optional<fs::path> file = find_price_file();
+  if (!file) return report.warn("prices", "no configs/prices.yaml: every judge needs judge.price");
+  const auto now = static_cast<double>(std::time(nullptr));
+  report.check("prices", [&] {
+    const std::string date = date_of_prices(*file);
+    const auto days = days_until(date, now);
+    if (!days) fail(ExitCode::kConfig, "{}: 'date' is '{}', not a date", file->string(), date);
+    const bool is_old = *days < -kOldDays;
+    if (is_old)
+      report.warn("prices", "older than six months: look them up again, and edit the file");
+    return fmt::format("{} of {}", file->string(), date);
+  });
+  for (const JudgeServer& judge : judges) {
+    const std::string ends = end_of_model(judge.server, *file);
+    const auto days = days_until(ends, now);
+    if (!days || *days > kSoonDays) continue;
+    report.warn("judge",
+                fmt::format("{} {} on {}: a run that is to go on longer needs another one",
+                            judge.server.model,
+                            *days < 0 ? "was shut down" : "is shut down",
+                            ends));
+  }
+}
+
 void check_run(App& app, Report& report) {
   std::optional<RunPlan> plan;
   report.check("prompts", [&] {
@@ -158,14 +190,17 @@ void doctor_command(App& app, const DoctorOptions& options) {
   report.check("templates", [] { return find_templates_dir().string(); });
   std::string model = options.model;
   std::string chat_template = "auto";
+  std::vector<JudgeServer> judges;
   if (!app.source.file.empty()) {
     report.check("config", [&] {
       const RunConfig config = app.config();
       if (model.empty()) model = config.model.path;
       chat_template = config.chat_template;
+      judges = all_judges(config.judge);
       return app.source.file;
     });
   }
+  check_prices(report, judges);
   if (!model.empty()) check_model(report, model, chat_template);
   if (!app.source.file.empty() && report.failures() == 0) check_run(app, report);
   if (report.failures() > 0)

@@ -46,9 +46,11 @@ int64_t most_reads(size_t answers) {
 struct Traffic {
   int64_t requests = 0;
   int64_t bytes = 0;
+  int64_t longest = 0;  // bytes of one request at most
   void add(int64_t count, int64_t bytes_each) {
     requests += count;
     bytes += count * bytes_each;
+    longest = std::max(longest, bytes_each);
   }
 };
 
@@ -140,6 +142,8 @@ Traffic worst_traffic(const JudgeRequests& requests,
   const int64_t answers =
       std::min(reads * bounds.answer_bytes, calls.ranking.calls * bounds.group_bytes);
   traffic.bytes += most_reads(group) * kMostTriesWithOverlap * answers;
+  traffic.longest +=
+      std::min(static_cast<int64_t>(group) * bounds.answer_bytes, bounds.group_bytes);
   const int64_t longest = (size.heldout_tokens + kTokensBeforeAnswer) * size.token_json_bytes;
   const int64_t compared = std::min(
       longest, scheme.max_input_tokens / kAnswersThatFit * kBytesPerToken * kMostJsonBytes);
@@ -197,14 +201,15 @@ void add_judge(JudgeEstimate& estimate,
       calls.ranking.reads + calls.comparisons * static_cast<int64_t>(kAnswersCompared);
   if (!kind) return;
   const Price price =
-      *kind == ServerKind::command ? Price{} : price_of(judge.server, find_price_file());
+      *kind == ServerKind::command ? Price{} : price_of(judge.server, find_price_file(), *kind);
   const double replies = static_cast<double>(calls.ranking.calls + calls.comparisons);
   estimate.usd_expected +=
       price.cost(static_cast<int64_t>(usual_input_tokens(requests, calls, size)),
                  static_cast<int64_t>(replies * kReplyTokens));
   const Traffic worst = worst_traffic(requests, calls, size, options.scheme, bounds);
   // As the client reserves: a token for each byte, every reply at its bound.
-  estimate.usd_worst += price.cost(worst.bytes, worst.requests * judge.server.max_output_tokens);
+  estimate.usd_worst +=
+      price.most(worst.bytes, worst.requests * judge.server.max_output_tokens, worst.longest);
   estimate.bytes_worst += worst.bytes;
 }
 

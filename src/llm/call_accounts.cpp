@@ -15,8 +15,8 @@ Call CallAccounts::open(uint64_t ticket, std::string body) const {
   Call call{.ticket = ticket, .body = std::move(body)};
   call.request = sha256(options_.endpoint + "\n" + call.body);
   // A token has at least one byte, and a chat template adds less than the JSON around the texts.
-  call.reserved_usd =
-      options_.price.cost(static_cast<int64_t>(call.body.size()), options_.max_output_tokens);
+  const auto bytes = static_cast<int64_t>(call.body.size());
+  call.reserved_usd = options_.price.most(bytes, options_.max_output_tokens, bytes);
   return call;
 }
 
@@ -58,8 +58,16 @@ Reply CallAccounts::settle(const Call& call,
   // What is not text cannot be kept as text; it is no ranking either way.
   if (!is_valid_utf8(body)) body = "(the body is not UTF-8)";
   const std::optional<TokenUsage> usage = protocol_.read_body(body).usage;
-  double usd = usage ? options_.price.cost(usage->input, usage->output) : call.reserved_usd;
+  double usd = usage ? options_.price.cost(*usage) : call.reserved_usd;
   if (is_too_long) usd = 0;
+  if (usd > call.reserved_usd && usage && usage->usd) {
+    log_warning(
+        "judge: the server states {:.6f} USD for a call, where judge.price gives {:.6f} at most. "
+        "Set "
+        "judge.price to what it costs: judge.max_usd is kept by it",
+        usd,
+        call.reserved_usd);
+  }
   const PaidReply paid{
       .body = std::move(body), .usd = usd, .attempts = call.attempts, .is_too_long = is_too_long};
   ledger_.settle(call.request, paid, of_batch);

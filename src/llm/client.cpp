@@ -243,6 +243,14 @@ void Client::end_work(Outcome outcome, const std::string& reason) const {
          accounts_.endpoint(),
          reason);
   }
+  if (outcome == Outcome::no_model) {
+    fail(
+        ExitCode::kConfig,
+        "the judge at {} does not give this key the model that was asked for ({}). Set judge.model "
+        "to one that it has",
+        accounts_.endpoint(),
+        reason);
+  }
   throw UntrustedServer(
       fmt::format("the certificate of {} is not trusted ({}). Nothing was sent. If it is your own "
                   "server, name its authority in judge.ca_file",

@@ -1,5 +1,6 @@
 #include "thoughtrank/llm/connection.h"
 
+#include <ctime>
 #include <filesystem>
 #include <utility>
 
@@ -75,6 +76,21 @@ CurlOptions curl_options(const ServerOptions& server, ServerKind kind) {
   return curl;
 }
 
+// A run that goes on for weeks should know.
+void warn_of_end(const ServerOptions& server, const std::filesystem::path& prices) {
+  constexpr int64_t kDaysBefore = 90;
+  const std::string ends = end_of_model(server, prices);
+  const auto days = days_until(ends, static_cast<double>(std::time(nullptr)));
+  if (!days || *days > kDaysBefore) return;
+  log_warning(
+      "judge: {} {} on {} ({}). Verdicts of two judges cannot be compared: begin with one "
+      "that stays",
+      server.model,
+      *days < 0 ? "was shut down" : "is shut down",
+      ends,
+      prices.string());
+}
+
 Connection open_server(const ServerOptions& server,
                        std::optional<ServerKind> given,
                        Ledger& ledger) {
@@ -94,7 +110,9 @@ Connection open_server(const ServerOptions& server,
   connection.chat = dynamic_cast<ChatProtocol*>(connection.protocol.get());
   connection.secret = std::make_shared<const Secret>();
   if (!given) return connection;
-  connection.price = price_of(server, find_price_file());
+  const auto prices = find_price_file();
+  connection.price = price_of(server, prices, kind);
+  if (prices) warn_of_end(server, *prices);
   connection.secret = server_key(server);
   connection.transport = std::make_unique<CurlTransport>(std::move(curl), *connection.secret);
   return connection;

@@ -17,7 +17,8 @@ std::optional<TokenUsage> message_usage(const Json& body) {
   const auto read = token_count(*usage, "cache_read_input_tokens", 0);
   const auto output = token_count(*usage, "output_tokens");
   if (!input || !written || !read || !output) return std::nullopt;
-  return TokenUsage{.input = *input + *written + *read, .output = *output};
+  return TokenUsage{
+      .input = *input + *written + *read, .output = *output, .cached = *read, .written = *written};
 }
 
 // Why the message is not a finished one; empty when it is.

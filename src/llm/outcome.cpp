@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "llm/body_json.h"
 #include "thoughtrank/core/json.h"
 #include "thoughtrank/core/utf8.h"
 
@@ -25,21 +28,23 @@ Classified of_transport_failure(const TransportReply& reply) {
   }
 }
 
-// The "error" member of a JSON body.
+// What a JSON body says of an error: its member "error", in an array (Gemini's) that of its first
+// entry; the body itself where it calls itself an error (vLLM, SGLang, Mistral), or where "error"
+// is a text beside a "code" (xAI) or a type (TGI).
 std::optional<Json> error_in(const std::string& body) {
+  std::optional<Json> json;
   try {
-    const Json json = parse_json(body, "body");
-    const auto found = json.is_object() ? json.find("error") : json.end();
-    if (json.is_object() && found != json.end() && !found->is_null()) return *found;
+    json = parse_json(body, "body");
   } catch (const Error&) {  // no JSON, no error object
+    return std::nullopt;
   }
-  return std::nullopt;
-}
-
-std::string word_of(const Json& error, const char* key) {
-  const auto found = error.is_object() ? error.find(key) : error.end();
-  return error.is_object() && found != error.end() && found->is_string() ? found->get<std::string>()
-                                                                         : std::string();
+  if (json->is_array() && !json->empty()) json = Json(json->front());
+  const Json* error = member(*json, "error");
+  if (error == nullptr) {
+    return text_member(*json, "object") == "error" ? json : std::nullopt;
+  }
+  if (!error->is_string()) return *error;
+  return Json{{"message", *error}, {"code", text_member(*json, "code")}};
 }
 
 template <size_t N>
@@ -55,12 +60,16 @@ std::string error_words(const std::string& body, const std::optional<Json>& erro
   constexpr size_t kMessageBytes = 200;
   if (!error) return body.substr(0, kMessageBytes);
   if (!error->is_object()) return dump_json(*error).substr(0, kMessageBytes);
-  return word_of(*error, "code") + "\n" + word_of(*error, "type") + "\n" +
-         word_of(*error, "message").substr(0, kMessageBytes);
+  return text_member(*error, "code") + "\n" + text_member(*error, "type") + "\n" +
+         text_member(*error, "message").substr(0, kMessageBytes);
 }
 
 bool names_money(const std::string& words) {
-  constexpr std::array<const char*, 10> kWords = {"insufficient_quota",
+  constexpr std::array<const char*, 14> kWords = {"insufficient_quota",
+                                                  "Insufficient Balance",
+                                                  "any credits",
+                                                  "all available credits",
+                                                  "monthly spending limit",
                                                   "billing_hard_limit_reached",
                                                   "billing_not_active",
                                                   "billing_error",
@@ -73,18 +82,76 @@ bool names_money(const std::string& words) {
   return has_any(words, kWords);
 }
 
-// A context that the request does not fit into, as OpenAI, vLLM, llama.cpp, Anthropic and Groq say
-// it.
+// Numbers of three digits and more, as "5000", "32,768".
+std::vector<int64_t> counts_in(const std::string& words) {
+  constexpr size_t kLeastDigits = 3, kMostDigits = 12;
+  std::vector<int64_t> counts;
+  std::string digits;
+  const auto end_number = [&] {
+    if (digits.size() >= kLeastDigits && digits.size() <= kMostDigits) {
+      counts.push_back(std::stoll(digits));
+    }
+    digits.clear();
+  };
+  for (size_t at = 0; at < words.size(); ++at) {
+    const auto is_digit = [&](size_t i) {
+      return i < words.size() && words[i] >= '0' && words[i] <= '9';
+    };
+    const bool is_separator = words[at] == ',' && !digits.empty() && is_digit(at + 1);
+    if (is_digit(at)) {
+      digits += words[at];
+    } else if (!is_separator) {
+      end_number();
+    }
+  }
+  end_number();
+  return counts;
+}
+
+// Two counts of tokens, one above the other, of what was sent: every server has words of its own.
+// A limit of the reply has two as well ("max_tokens is too large: 32768. This model supports at
+// most 16384 completion tokens"), and a shorter prompt would not help there.
+bool names_two_counts(const std::string& words) {
+  constexpr std::array<const char*, 4> kOfWhatWasSent = {"input", "prompt", "Prompt", "context"};
+  if (words.find("token") == std::string::npos || !has_any(words, kOfWhatWasSent)) return false;
+  const std::vector<int64_t> counts = counts_in(words);
+  if (counts.size() < 2) return false;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  return *least < *most;
+}
+
+// A context that the request does not fit into, in the words of OpenAI, vLLM, SGLang, llama.cpp,
+// Anthropic, Groq, LiteLLM, Bedrock and LM Studio.
 bool names_length(const std::string& words) {
-  constexpr std::array<const char*, 8> kWords = {"context_length_exceeded",
-                                                 "maximum context length",
-                                                 "exceed_context_size",
-                                                 "exceeds the available context",
-                                                 "prompt is too long",
-                                                 "request_too_large",
-                                                 "Request too large",
-                                                 "exceed context window"};
+  constexpr std::array<const char*, 17> kWords = {"context_length_exceeded",
+                                                  "maximum context length",
+                                                  "exceed_context_size",
+                                                  "exceeds the available context",
+                                                  "prompt is too long",
+                                                  "request_too_large",
+                                                  "Request too large",
+                                                  "exceed context window",
+                                                  "exceeds the context window",
+                                                  "ContextWindowExceeded",
+                                                  "longer than the model's context",
+                                                  "greater than the context length",
+                                                  "nput is too long",
+                                                  "maximum prompt length",
+                                                  "maximum number of tokens allowed",
+                                                  "too large for model with",
+                                                  "long context requests"};
   return has_any(words, kWords);
+}
+
+bool names_model(const std::string& words, int status) {
+  constexpr std::array<const char*, 5> kWords = {"model_not_found",
+                                                 "not have access to model",
+                                                 "not have access to the model",
+                                                 "not found, try pulling it first",
+                                                 "not_found_error\nmodel:"};
+  const bool does_not_exist = status == 404 && words.find("model") != std::string::npos &&
+                              words.find("does not exist") != std::string::npos;
+  return does_not_exist || has_any(words, kWords);
 }
 
 // llama-cpp-python says status 500 to a request that its own checks refuse.
@@ -131,9 +198,17 @@ Classified classify(const TransportReply& reply) {
   if (status == 403 && words.find("flagged") != std::string::npos) {
     return {Outcome::failed, message, false};
   }
+  const bool is_about_model = status == 400 || status == 403 || status == 404;
+  if (is_about_model && names_model(words, status)) return {Outcome::no_model, message, false};
   if (status == 401 || status == 403) return {Outcome::no_credentials, message, false};
-  if (status == 413 || (status < 500 && names_length(words))) {
+  const bool is_bad_request = status == 400 || status == 422;
+  if (status == 413 || (status < 500 && names_length(words)) ||
+      (is_bad_request && names_two_counts(words))) {
     return {Outcome::too_long, message, false};
+  }
+  // Groq's model failed to write JSON, this time; what it wrote was billed.
+  if (words.find("json_validate_failed") != std::string::npos) {
+    return {Outcome::retry, message, true};
   }
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};

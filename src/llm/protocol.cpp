@@ -1,5 +1,8 @@
 #include "thoughtrank/llm/protocol.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <utility>
 
 #include "llm/body_json.h"
@@ -28,21 +31,60 @@ Json response_format(ReplyFormat format, const std::vector<std::string>& labels)
           {"json_schema", {{"name", "ranking"}, {"strict", true}, {"schema", schema}}}};
 }
 
+// A count inside the usage, 0 where it is not stated or makes no sense.
+int64_t detail(const Json& usage, const char* group, const char* key) {
+  const Json* details = member(usage, group);
+  return details == nullptr ? 0 : token_count(*details, key, 0).value_or(0);
+}
+
+// What was billed as output. Some servers count a judge's thinking in completion_tokens (OpenAI),
+// some beside it and only in the total (Gemini), some beside it with a count of its own (xAI).
+int64_t billed_output(const Json& usage, int64_t input, int64_t completion) {
+  const int64_t total = token_count(usage, "total_tokens", 0).value_or(0);
+  if (total > 0) return std::max(completion, total - input);
+  const int64_t thinking = detail(usage, "completion_tokens_details", "reasoning_tokens");
+  return thinking > completion ? completion + thinking : completion;
+}
+
+// OpenRouter's bill in dollars. With a key of one's own the provider is paid beside it.
+std::optional<double> stated_bill(const Json& usage) {
+  const auto dollars = [](const Json* value) -> std::optional<double> {
+    const bool is_good = value != nullptr && value->is_number() &&
+                         std::isfinite(value->get<double>()) && value->get<double>() >= 0;
+    return is_good ? std::optional(value->get<double>()) : std::nullopt;
+  };
+  const std::optional<double> cost = dollars(member(usage, "cost"));
+  const Json* own_key = member(usage, "is_byok");
+  if (!cost || own_key == nullptr || !own_key->is_boolean() || !own_key->get<bool>()) return cost;
+  const Json* details = member(usage, "cost_details");
+  const auto upstream =
+      dollars(details == nullptr ? nullptr : member(*details, "upstream_inference_cost"));
+  return upstream ? std::optional(*cost + *upstream) : std::nullopt;
+}
+
 // Both counts, or nothing: half a bill is no bill.
 std::optional<TokenUsage> usage_of(const Json& body) {
   const Json* usage = member(body, "usage");
   if (usage == nullptr) return std::nullopt;
   const auto input = token_count(*usage, "prompt_tokens");
-  const auto output = token_count(*usage, "completion_tokens");
-  if (!input || !output) return std::nullopt;
-  return TokenUsage{.input = *input, .output = *output};
+  const auto completion = token_count(*usage, "completion_tokens");
+  if (!input || !completion) return std::nullopt;
+  const int64_t cached = detail(*usage, "prompt_tokens_details", "cached_tokens");
+  const int64_t written = detail(*usage, "prompt_tokens_details", "cache_write_tokens");
+  return TokenUsage{.input = *input,
+                    .output = billed_output(*usage, *input, *completion),
+                    .cached = std::min(cached, *input),
+                    .written = std::min(written, *input - std::min(cached, *input)),
+                    .usd = stated_bill(*usage)};
 }
 
 // Why the first choice is not a finished message; empty when it is.
 std::string unfinished(const Json& choice, const Json& message) {
   const std::string finish = text_member(choice, "finish_reason");
   if (finish == "length") return "the reply was cut off (finish_reason length)";
-  if (!finish.empty() && finish != "stop" && finish != "eos" && finish != "end_turn") {
+  constexpr std::array<const char*, 6> kFinished = {
+      "", "stop", "eos", "eos_token", "end_turn", "stop_sequence"};
+  if (std::find(kFinished.begin(), kFinished.end(), finish) == kFinished.end()) {
     return "finish_reason is " + printable(finish).substr(0, 40);
   }
   if (!text_member(message, "refusal").empty()) return "the judge refused";

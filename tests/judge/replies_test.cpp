@@ -72,26 +72,6 @@ std::vector<SavedReply> corpus() {
   return replies;
 }
 
-std::string outcome_name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::answered:
-      return "answered";
-    case Outcome::retry:
-      return "retry";
-    case Outcome::failed:
-      return "failed";
-    case Outcome::too_long:
-      return "too_long";
-    case Outcome::no_credentials:
-      return "no_credentials";
-    case Outcome::no_money:
-      return "no_money";
-    case Outcome::untrusted:
-      return "untrusted";
-  }
-  return "?";
-}
-
 class RepliesTest : public JudgeTest {
  protected:
   RepliesTest() {
@@ -132,7 +112,8 @@ TEST_F(RepliesTest, every_reply_is_the_ranking_it_says_or_none) {
     SCOPED_TRACE(saved.name);
     const Classified meaning = classify(saved.reply);
     const bool is_read = saved.expect == "ranking" || saved.expect == "abstain";
-    EXPECT_EQ(outcome_name(meaning.outcome), is_read ? "answered" : saved.expect) << meaning.reason;
+    EXPECT_EQ(word_of(meaning.outcome, kOutcomes), is_read ? "answered" : saved.expect)
+        << meaning.reason;
     if (meaning.outcome != Outcome::answered) continue;
     const Completion completion = make_protocol(kind_of(saved), {})->read_body(saved.reply.body);
     const Verdict verdict = completion.failure.empty() ? read_ranking(completion.text, kLabels)

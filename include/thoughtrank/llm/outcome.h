@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "thoughtrank/core/enum_words.h"
 #include "thoughtrank/llm/transport.h"
 
 namespace thoughtrank {
@@ -15,8 +16,18 @@ enum class Outcome {
   too_long,        // 413, or more than the model's context holds: a shorter question may fit
   no_credentials,  // 401, 403
   no_money,        // 402, quota or billing limits
+  no_model,        // the server has no such model, or none for this key
   untrusted,       // the server's certificate is not trusted
 };
+
+inline constexpr EnumWords<Outcome, 8> kOutcomes = {{{Outcome::answered, "answered"},
+                                                     {Outcome::retry, "retry"},
+                                                     {Outcome::failed, "failed"},
+                                                     {Outcome::too_long, "too_long"},
+                                                     {Outcome::no_credentials, "no_credentials"},
+                                                     {Outcome::no_money, "no_money"},
+                                                     {Outcome::no_model, "no_model"},
+                                                     {Outcome::untrusted, "untrusted"}}};
 
 struct Classified {
   Outcome outcome = Outcome::answered;

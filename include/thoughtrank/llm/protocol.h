@@ -8,16 +8,12 @@
 #include <vector>
 
 #include "thoughtrank/core/json.h"
+#include "thoughtrank/llm/price.h"
 #include "thoughtrank/llm/question.h"
 #include "thoughtrank/llm/server_options.h"
 #include "thoughtrank/llm/transport.h"
 
 namespace thoughtrank {
-
-struct TokenUsage {
-  int64_t input = 0;
-  int64_t output = 0;
-};
 
 // What a body holds: the model's text, or why there is none.
 struct Completion {
