@@ -145,6 +145,7 @@ void check_prices(Report& report, const std::vector<JudgeServer>& judges) {
   const std::optional<fs::path> file = find_price_file();
   if (!file) return report.warn("prices", "no configs/prices.yaml: every judge needs judge.price");
   const auto now = static_cast<double>(std::time(nullptr));
+  const int failures_before = report.failures();
   report.check("prices", [&] {
     const std::string date = date_of_prices(*file);
     const auto days = days_until(date, now);
@@ -154,8 +155,10 @@ void check_prices(Report& report, const std::vector<JudgeServer>& judges) {
       report.warn("prices", "older than six months: look them up again, and edit the file");
     return fmt::format("{} of {}", file->string(), date);
   });
+  if (report.failures() > failures_before) return;  // the file cannot be read
   for (const JudgeServer& judge : judges) {
-    const std::string ends = end_of_model(judge.server, *file);
+    const bool has_price_there = server_kind(judge.kind) && judge.server.price.is_null();
+    const std::string ends = has_price_there ? end_of_model(judge.server, *file) : "";
     const auto days = days_until(ends, now);
     if (!days || *days > kSoonDays) continue;
     report.warn("judge",

@@ -1,4 +1,6 @@
 // study.
+#include <algorithm>
+
 #include "app/command.h"
 #include "app/ranks.h"
 #include "thoughtrank/pipeline/study.h"
@@ -22,11 +24,7 @@ void study_command(App& app, const StudyCommandOptions& options) {
          "config that its runs share");
   }
   Study study = load_study(app.source);
-  double most_usd = 0;
-  for (StudyRun& run : study.runs) {
-    run.config = app.limited(std::move(run.config));
-    most_usd += run.config.judge.max_usd;
-  }
+  for (StudyRun& run : study.runs) run.config = app.limited(std::move(run.config));
   if (options.seed && *options.seed > study.design.seeds.back()) {
     fail(ExitCode::kUsage,
          "study: --seed {}: the study's seeds are 1 to {} (key seeds)",
@@ -35,17 +33,20 @@ void study_command(App& app, const StudyCommandOptions& options) {
   }
   for (const std::string& folder : options.added) add_study_results(study, folder);
   if (!options.added.empty()) publish_study_results(study);
+  const std::vector<const StudyRun*> runs = runs_to_do(study, options.seed);
+  double most_usd = 0;
+  for (const StudyRun* run : runs) most_usd += run->config.judge.max_usd;
   StudyOutcome outcome;
   if (!options.only_prints) {
     if (most_usd > 0) {
       log_info("the judges of {} runs may cost up to {:.2f} USD together (judge.max_usd of each)",
-               study.runs.size(),
+               runs.size(),
                most_usd);
     }
     outcome = run_study(study, options.seed, app.clock, app.stop, [&] {
       publish_study_report(study.folder, read_study(study.folder));
     });
-    if (!outcome.has_worked) log_info("all {} runs were finished already", study.runs.size());
+    if (!outcome.has_worked) log_info("all {} runs were finished already", runs.size());
   }
   print(format_study(read_study(study.folder)));
   print(fmt::format("\nin {}: study.md, study.json, a chart of each task (TASK.svg)\n",
@@ -54,7 +55,9 @@ void study_command(App& app, const StudyCommandOptions& options) {
   fail(ExitCode::kTrainingHealth,
        "{} of {} runs ended before their last round; the sentences above say why",
        outcome.ended_early,
-       study.runs.size());
+       std::count_if(study.runs.begin(), study.runs.end(), [&](const StudyRun& run) {
+         return run.seed == options.seed.value_or(run.seed);
+       }));
 }
 
 }  // namespace
@@ -67,13 +70,15 @@ void add_study_command(App& app) {
       "runs that differ in one thing each, with seeds, intervals and a verdict",
       study_command,
       options);
-  study->add_option("--seed", options->seed, "work on this seed alone: another machine has others")
-      ->check(CLI::PositiveNumber);
+  CLI::Option* seed = study->add_option(
+      "--seed", options->seed, "work on this seed alone: another machine has others");
+  seed->check(CLI::PositiveNumber);
   study
       ->add_option(
           "--add", options->added, "take over what another machine measured: its study_dir")
       ->allow_extra_args(false);
-  study->add_flag("--print", options->only_prints, "only print what has been measured so far");
+  study->add_flag("--print", options->only_prints, "only print what has been measured so far")
+      ->excludes(seed);
 }
 
 }  // namespace thoughtrank

@@ -1,5 +1,6 @@
 #include "llm/call_accounts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "thoughtrank/core/hash.h"
@@ -35,8 +36,12 @@ std::optional<Reply> CallAccounts::find_final_failure(const Call& call) const {
   return give_up_as_before(call, *failure);
 }
 
+void CallAccounts::learn_from_bills(Call& call) const {
+  call.reserved_usd = std::max(call.reserved_usd, largest_overshoot_usd_);
+}
+
 bool CallAccounts::is_affordable(const Call& call) const {
-  if (call.reserved_usd == 0) return true;
+  if (call.reserved_usd == 0) return ledger_.spent_usd() <= options_.max_usd;
   return ledger_.spent_usd() + ledger_.reserved_usd() + call.reserved_usd <= options_.max_usd;
 }
 
@@ -60,18 +65,22 @@ Reply CallAccounts::settle(const Call& call,
   const std::optional<TokenUsage> usage = protocol_.read_body(body).usage;
   double usd = usage ? options_.price.cost(*usage) : call.reserved_usd;
   if (is_too_long) usd = 0;
-  if (usd > call.reserved_usd && usage && usage->usd) {
-    log_warning(
-        "judge: the server states {:.6f} USD for a call, where judge.price gives {:.6f} at most. "
-        "Set "
-        "judge.price to what it costs: judge.max_usd is kept by it",
-        usd,
-        call.reserved_usd);
-  }
+  if (usd > call.reserved_usd) note_overshoot(usd, call.reserved_usd);
   const PaidReply paid{
       .body = std::move(body), .usd = usd, .attempts = call.attempts, .is_too_long = is_too_long};
   ledger_.settle(call.request, paid, of_batch);
   return reply_of(call, paid);
+}
+
+void CallAccounts::note_overshoot(double usd, double reserved_usd) {
+  if (largest_overshoot_usd_ == 0) {
+    log_warning(
+        "judge: a call was billed {:.6f} USD, where judge.price and judge.max_output_tokens allow "
+        "{:.6f}. From now on as much is reserved for each call; set judge.price to what it costs",
+        usd,
+        reserved_usd);
+  }
+  largest_overshoot_usd_ = std::max(largest_overshoot_usd_, usd);
 }
 
 Reply CallAccounts::reply_of(const Call& call, const PaidReply& paid) const {

@@ -38,6 +38,8 @@ class CallAccounts {
   // The end of a call that failed earlier as often as it may, or for good.
   [[nodiscard]] std::optional<Reply> find_final_failure(const Call& call) const;
 
+  // A server that billed more than it could by the price may do so again: reserves as much.
+  void learn_from_bills(Call& call) const;
   [[nodiscard]] bool is_affordable(const Call& call) const;
   [[noreturn]] void fail_for_cap(const Call& call) const;
 
@@ -57,9 +59,12 @@ class CallAccounts {
  private:
   [[nodiscard]] Reply reply_of(const Call& call, const PaidReply& paid) const;
 
+  void note_overshoot(double usd, double reserved_usd);
+
   Options options_;
   Ledger& ledger_;
   const Protocol& protocol_;
+  double largest_overshoot_usd_ = 0;  // largest bill above what was reserved for it
 };
 
 [[nodiscard]] CallAccounts accounts_of(const Connection& connection,

@@ -98,6 +98,7 @@ double Client::next_departure_s() const {
 
 void Client::dispatch() {
   while (may_fly() && next_departure_s() <= parts_.clock.now_s()) {
+    accounts_.learn_from_bills(queue_.begin()->second);
     if (!accounts_.is_affordable(queue_.begin()->second)) {
       if (!flying_.empty()) return;  // they may turn out cheaper than reserved
       accounts_.fail_for_cap(queue_.begin()->second);
@@ -247,7 +248,7 @@ void Client::end_work(Outcome outcome, const std::string& reason) const {
     fail(
         ExitCode::kConfig,
         "the judge at {} does not give this key the model that was asked for ({}). Set judge.model "
-        "to one that it has",
+        "to one that it has: in a new run, or with --fork-from once rounds are judged",
         accounts_.endpoint(),
         reason);
   }

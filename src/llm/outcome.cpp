@@ -113,6 +113,9 @@ std::vector<int64_t> counts_in(const std::string& words) {
 // most 16384 completion tokens"), and a shorter prompt would not help there.
 bool names_two_counts(const std::string& words) {
   constexpr std::array<const char*, 4> kOfWhatWasSent = {"input", "prompt", "Prompt", "context"};
+  constexpr std::array<const char*, 3> kOfTheReply = {
+      "max_tokens", "max_completion_tokens", "should be less than"};
+  if (has_any(words, kOfTheReply)) return false;
   if (words.find("token") == std::string::npos || !has_any(words, kOfWhatWasSent)) return false;
   const std::vector<int64_t> counts = counts_in(words);
   if (counts.size() < 2) return false;
@@ -206,10 +209,9 @@ Classified classify(const TransportReply& reply) {
       (is_bad_request && names_two_counts(words))) {
     return {Outcome::too_long, message, false};
   }
-  // Groq's model failed to write JSON, this time; what it wrote was billed.
-  if (words.find("json_validate_failed") != std::string::npos) {
-    return {Outcome::retry, message, true};
-  }
+  // Groq's model failed to write JSON, this time: a reply that is none, billed and asked for again
+  // like every other.
+  if (words.find("json_validate_failed") != std::string::npos) return {};
   if (status >= 300 && status < 400) {
     return {Outcome::failed, fmt::format("status {}: redirects are not followed", status), false};
   }

@@ -75,7 +75,11 @@ void require_keys(const Json& value,
 
 Price::LongRequest read_long_request(const Json& value, const std::string& where) {
   require_keys(value, {"tokens", "input_per_million", "output_per_million"}, {}, where);
-  return {.above_tokens = require_int(value, "tokens", 1, INT64_MAX, where),
+  const Json& tokens = value["tokens"];
+  if (!tokens.is_number_integer() || tokens.get<int64_t>() < 1) {
+    fail(ExitCode::kConfig, "{}.tokens: expected a number of tokens > 0", where);
+  }
+  return {.above_tokens = tokens.get<int64_t>(),
           .input_per_million = dollars(value, "input_per_million", where),
           .output_per_million = dollars(value, "output_per_million", where)};
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "llm/body_json.h"
@@ -46,20 +45,24 @@ int64_t billed_output(const Json& usage, int64_t input, int64_t completion) {
   return thinking > completion ? completion + thinking : completion;
 }
 
-// OpenRouter's bill in dollars. With a key of one's own the provider is paid beside it.
+// OpenRouter's bill in dollars; with a key of one's own the provider is paid beside it. A bill of
+// nothing is none: gateways that know no price write 0.
 std::optional<double> stated_bill(const Json& usage) {
-  const auto dollars = [](const Json* value) -> std::optional<double> {
-    const bool is_good = value != nullptr && value->is_number() &&
-                         std::isfinite(value->get<double>()) && value->get<double>() >= 0;
-    return is_good ? std::optional(value->get<double>()) : std::nullopt;
+  constexpr double kMostUsd = 1e6;
+  const auto dollars = [](const Json* value) {
+    const bool is_number = value != nullptr && value->is_number();
+    const double usd = is_number ? value->get<double>() : 0;
+    return usd > 0 && usd <= kMostUsd ? usd : 0;
   };
-  const std::optional<double> cost = dollars(member(usage, "cost"));
   const Json* own_key = member(usage, "is_byok");
-  if (!cost || own_key == nullptr || !own_key->is_boolean() || !own_key->get<bool>()) return cost;
   const Json* details = member(usage, "cost_details");
-  const auto upstream =
-      dollars(details == nullptr ? nullptr : member(*details, "upstream_inference_cost"));
-  return upstream ? std::optional(*cost + *upstream) : std::nullopt;
+  double bill = dollars(member(usage, "cost"));
+  if (own_key != nullptr && own_key->is_boolean() && own_key->get<bool>()) {
+    const double upstream =
+        dollars(details == nullptr ? nullptr : member(*details, "upstream_inference_cost"));
+    bill = upstream > 0 ? bill + upstream : 0;
+  }
+  return bill > 0 ? std::optional(bill) : std::nullopt;
 }
 
 // Both counts, or nothing: half a bill is no bill.

@@ -16,7 +16,8 @@ void ServerOptions::visit_command(FieldVisitor& v) {
 }
 
 void ServerOptions::visit_calls(FieldVisitor& v) {
-  v.json("price", price, "{input_per_million, output_per_million, …}; null = configs/prices.yaml");
+  v.may_change().json(
+      "price", price, "{input_per_million, output_per_million, …}; null = configs/prices.yaml");
   v.may_change().integer("concurrency", concurrency, {1, 1024}, "judge calls in flight");
 }
 

@@ -209,6 +209,9 @@ std::vector<std::string> differences(const Json& before,
     if (key == "evaluate.tasks" && tasks_by_name(old_value) == tasks_by_name(value)) return;
     if (without_folders(key, old_value) == without_folders(key, value) || is_longer) return;
     lines[key] = fmt::format("  {}: {} -> {}", key, dump_json(old_value), dump_json(value));
+    if (key == "select.max_regret") {
+      lines[key] += " (a share of the best answer's lead; when finals were 5 it was in sigma)";
+    }
   };
   for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
     if (!field.may_change) compare(field.key, "config." + field.key);

@@ -7,6 +7,7 @@
 
 #include "pipeline/study_added.h"
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
 #include "thoughtrank/data/run_folder.h"
@@ -104,8 +105,8 @@ class RunResults {
 
 using Endings = std::vector<StudyEnding>;
 
-// Runs in their order, whether they were measured here or elsewhere.
-void publish_results(const Study& study, const AddedResults& added, const Endings& own_endings) {
+// Runs in their order, whether they were measured here or elsewhere. Returns their endings.
+Endings publish_results(const Study& study, const AddedResults& added, const Endings& own_endings) {
   std::vector<StudyRow> rows;
   Endings endings;
   for (const StudyRun& run : study.runs) {
@@ -117,11 +118,13 @@ void publish_results(const Study& study, const AddedResults& added, const Ending
     };
     if (is_added) copy_of_run(added.rows, rows);
     if (!is_added) RunResults(run, study.match).add_to(rows);
-    copy_of_run(is_added ? added.endings : own_endings, endings);
+    if (is_added) copy_of_run(added.endings, endings);
+    if (!is_added && is_begun(run)) copy_of_run(own_endings, endings);
   }
   publish_file(study.folder / kStudyDesign, to_json(study.design).dump(2) + "\n");
   publish_rows(study.folder / kStudyResults, rows);
   publish_rows(study.folder / kStudyEndings, endings);
+  return endings;
 }
 
 // Of the latest start.
@@ -173,12 +176,15 @@ void require_weights_to_go_on(const StudyRun& run) {
 
 // What can be known of all runs before the first one works: files that are missing, settings of a
 // judge, weights that are gone. Of one seed; the others have the same.
-void check_before_work(const Study& study, int64_t first_seed, Clock& clock, const StopFlag& stop) {
-  for (const StudyRun& run : study.runs) {
+void check_before_work(const std::vector<const StudyRun*>& runs,
+                       Clock& clock,
+                       const StopFlag& stop) {
+  for (const StudyRun* each : runs) {
+    const StudyRun& run = *each;
     const std::string who = fmt::format("task {}, arm {}", run.task, run.arm);
     try {
       require_weights_to_go_on(run);
-      if (run.seed != first_seed || is_begun(run)) continue;
+      if (run.seed != runs.front()->seed || is_begun(run)) continue;
       const RunPlan plan = make_plan(run.config, /*probe=*/false, clock, stop);
       if (plan.judge_problem) throw *plan.judge_problem;
     } catch (const Error& error) {
@@ -195,21 +201,18 @@ StudyOutcome run_study(const Study& study,
                        StopFlag& stop,
                        const std::function<void()>& after_run) {
   fs::create_directories(study.folder);
-  check_before_work(study, seed.value_or(study.runs.front().seed), clock, stop);
-  const AddedResults added(study.folder);
+  const RunLock lock(study.folder);
+  const std::vector<const StudyRun*> runs = runs_to_do(study, seed);
+  check_before_work(runs, clock, stop);
+  const AddedResults added(study);
   Endings endings = known_endings(study);
   std::erase_if(endings,
                 [&](const StudyEnding& row) { return row.seed == seed.value_or(row.seed); });
   bool has_worked = false;
-  for (size_t n = 0; n < study.runs.size(); ++n) {
-    const StudyRun& run = study.runs[n];
-    if (added.has(run) || run.seed != seed.value_or(run.seed)) continue;
-    log_info("study, run {} of {}: {}, {}, seed {}",
-             n + 1,
-             study.runs.size(),
-             run.task,
-             run.arm,
-             run.seed);
+  for (size_t n = 0; n < runs.size(); ++n) {
+    const StudyRun& run = *runs[n];
+    log_info(
+        "study, run {} of {}: {}, {}, seed {}", n + 1, runs.size(), run.task, run.arm, run.seed);
     fs::create_directories(fs::path(run.config.run_dir).parent_path());
     try {
       share_with_first(run, first_arm_of(study, run));
@@ -220,14 +223,28 @@ StudyOutcome run_study(const Study& study,
       endings.push_back(
           {.task = run.task, .arm = run.arm, .seed = run.seed, .reason = error.what()});
     }
-    publish_results(study, added, endings);
+    (void)publish_results(study, added, endings);
     after_run();
   }
-  return {.has_worked = has_worked, .ended_early = std::ssize(endings)};
+  endings = publish_results(study, added, endings);
+  const auto ended_early = std::count_if(endings.begin(), endings.end(), [&](const auto& row) {
+    return row.seed == seed.value_or(row.seed);
+  });
+  return {.has_worked = has_worked, .ended_early = ended_early};
+}
+
+std::vector<const StudyRun*> runs_to_do(const Study& study, std::optional<int64_t> seed) {
+  const AddedResults added(study);
+  std::vector<const StudyRun*> runs;
+  for (const StudyRun& run : study.runs) {
+    if (run.seed == seed.value_or(run.seed) && !added.has(run)) runs.push_back(&run);
+  }
+  return runs;
 }
 
 void publish_study_results(const Study& study) {
-  publish_results(study, AddedResults(study.folder), known_endings(study));
+  const RunLock lock(study.folder);
+  (void)publish_results(study, AddedResults(study), known_endings(study));
 }
 
 }  // namespace thoughtrank

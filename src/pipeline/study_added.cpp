@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "thoughtrank/core/files.h"
+#include "thoughtrank/core/lock.h"
 #include "thoughtrank/core/log.h"
 #include "thoughtrank/data/jsonl.h"
 
@@ -76,26 +77,40 @@ StudyDesign design_of(const fs::path& folder) {
   return study_design_from(parse_json(read_file(file), file.string()), file.string());
 }
 
+const std::string& settings_of(const StudyDesign& design, const RunName& run) {
+  static const std::string kUnknown;
+  const auto found = design.settings.find(std::get<0>(run) + "/" + std::get<1>(run));
+  return found == design.settings.end() ? kUnknown : found->second;
+}
+
+bool is_same(const StudyDesign& ours, const StudyDesign& theirs, const RunName& run) {
+  const std::string& settings = settings_of(ours, run);
+  return !settings.empty() && settings == settings_of(theirs, run) && ours.rounds == theirs.rounds;
+}
+
 void require_same_settings(const StudyDesign& ours,
                            const StudyDesign& theirs,
                            const RunName& run,
                            const fs::path& from) {
-  const std::string key = std::get<0>(run) + "/" + std::get<1>(run);
-  const auto here = ours.settings.find(key), there = theirs.settings.find(key);
-  if (theirs.rounds == ours.rounds && here != ours.settings.end() &&
-      there != theirs.settings.end() && here->second == there->second) {
-    return;
-  }
-  fail(
-      ExitCode::kConfig,
-      "{}: {} was measured there with other settings, prompts or examples ({}, {} rounds; here {}, "
-      "{} rounds), so the two cannot be compared. Measure it with this study's files",
-      from.string(),
-      text_of(run),
-      there == theirs.settings.end() ? "settings unknown" : there->second.substr(0, 12),
-      theirs.rounds,
-      here == ours.settings.end() ? "no such arm" : here->second.substr(0, 12),
-      ours.rounds);
+  if (is_same(ours, theirs, run)) return;
+  const auto shown = [](const std::string& settings) {
+    return settings.empty() ? "unknown" : settings.substr(0, 12);
+  };
+  fail(ExitCode::kConfig,
+       "{}: {} was measured there with other settings, rounds, model, prompts or examples ({}, {} "
+       "rounds; here {}, {} rounds), so the two cannot be compared. Measure it with this study's "
+       "files",
+       from.string(),
+       text_of(run),
+       shown(settings_of(theirs, run)),
+       theirs.rounds,
+       shown(settings_of(ours, run)),
+       ours.rounds);
+}
+
+template <class Row>
+void append(std::vector<Row>& rows, const std::vector<Row>& more) {
+  rows.insert(rows.end(), more.begin(), more.end());
 }
 
 void require_new_here(const Study& study, const RunName& run, const fs::path& from) {
@@ -120,10 +135,20 @@ void require_new_here(const Study& study, const RunName& run, const fs::path& fr
 
 }  // namespace
 
-AddedResults::AddedResults(const std::filesystem::path& study_folder) {
-  ResultsFolder folder(study_folder / kStudyAdded);
-  rows = std::move(folder.rows);
-  endings = std::move(folder.endings);
+AddedResults::AddedResults(const Study& study) {
+  const fs::path path = study.folder / kStudyAdded;
+  if (!fs::exists(path / kStudyDesign)) return;
+  const ResultsFolder folder(path);
+  const StudyDesign design = design_of(path);
+  for (const RunName& run : folder.ended(design.rounds)) {
+    if (is_same(study.design, design, run)) {
+      append(rows, rows_of(folder.rows, run));
+      append(endings, rows_of(folder.endings, run));
+    } else {
+      log_warning("study: {} was added with other settings than the study has now: not counted",
+                  text_of(run));
+    }
+  }
 }
 
 bool AddedResults::has(const StudyRun& run) const {
@@ -139,13 +164,18 @@ bool is_begun(const StudyRun& run) {
 void add_study_results(const Study& study, const std::filesystem::path& from) {
   const StudyDesign design = design_of(from);
   const ResultsFolder theirs(from);
-  AddedResults added(study.folder);
+  fs::create_directories(study.folder);
+  const RunLock lock(study.folder);
+  AddedResults added(study);
+  const ResultsFolder own(study.folder);
   int64_t runs = 0;
   for (const RunName& run : theirs.ended(design.rounds)) {
     require_same_settings(study.design, design, run, from);
-    require_new_here(study, run, from);
     const auto rows = rows_of(theirs.rows, run);
     const auto endings = rows_of(theirs.endings, run);
+    if (!rows.empty() && bytes_of(rows) == bytes_of(rows_of(own.rows, run)))
+      continue;  // came from here
+    require_new_here(study, run, from);
     const std::string before =
         bytes_of(rows_of(added.rows, run)) + bytes_of(rows_of(added.endings, run));
     if (!before.empty() && before != bytes_of(rows) + bytes_of(endings)) {
@@ -156,12 +186,13 @@ void add_study_results(const Study& study, const std::filesystem::path& from) {
            (study.folder / kStudyAdded).string());
     }
     if (!before.empty()) continue;
-    added.rows.insert(added.rows.end(), rows.begin(), rows.end());
-    added.endings.insert(added.endings.end(), endings.begin(), endings.end());
+    append(added.rows, rows);
+    append(added.endings, endings);
     ++runs;
   }
   const fs::path folder = study.folder / kStudyAdded;
   fs::create_directories(folder);
+  publish_file(folder / kStudyDesign, to_json(study.design).dump(2) + "\n");
   publish_rows(folder / kStudyResults, added.rows);
   publish_rows(folder / kStudyEndings, added.endings);
   log_info("study: {} runs added from {}", runs, from.string());

@@ -1,5 +1,5 @@
-// Results of a study that were measured on another machine: STUDY/added/results.jsonl and
-// endings.jsonl.
+// Results of a study that were measured on another machine: STUDY/added/results.jsonl,
+// endings.jsonl, and the design that they belong to.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +11,9 @@
 namespace thoughtrank {
 
 struct AddedResults {
-  explicit AddedResults(const std::filesystem::path& study_folder);  // empty where there are none
+  // Empty where there are none. What was measured with other settings, or for other rounds, than
+  // the study has now does not count any more, and a warning says so.
+  explicit AddedResults(const Study& study);
   // Says whether the run ended elsewhere, well or early.
   [[nodiscard]] bool has(const StudyRun& run) const;
   std::vector<StudyRow> rows;

@@ -1,5 +1,6 @@
 // study.yaml, and the configs of the runs that it describes.
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
@@ -102,10 +103,52 @@ Json without_folders(const Json& value) {
   return copy;
 }
 
-std::string settings_digest(RunConfig config, ReferenceMatch match) {
+// Which model it is, without reading all of its weights: names, sizes and 64 samples of each file
+// of weights, and the small files whole.
+Json model_fingerprint(const fs::path& folder) {
+  constexpr uint64_t kSamples = 64, kSampleBytes = 4096;
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const std::string kind = entry.path().extension().string();
+    if (kind == ".json") files[name] = sha256_file(entry.path());
+    if (kind != ".safetensors") continue;
+    const uint64_t size = entry.file_size();
+    std::ifstream file(entry.path(), std::ios::binary);
+    std::string samples = std::to_string(size);
+    for (uint64_t n = 0; n < kSamples; ++n) {
+      std::string sample(kSampleBytes, '\0');
+      file.clear();
+      file.seekg(static_cast<std::streamoff>(n * (size / kSamples)));
+      file.read(sample.data(), static_cast<std::streamsize>(kSampleBytes));
+      samples += sample;
+    }
+    files[name] = sha256(samples);
+  }
+  return files;
+}
+
+// Files that decide what is asked and judged.
+std::vector<std::string> files_of(const RunConfig& config) {
+  std::vector<std::string> files = {config.prompts.path,
+                                    config.prompts.examples.path,
+                                    config.train.replay.path,
+                                    config.chat_template};
+  for (const JudgeServer& judge : all_judges(config.judge)) files.push_back(judge.rubric);
+  for (const TaskOptions& task : config.evaluate.tasks) {
+    files.insert(files.end(), {task.path, task.examples});
+  }
+  return files;
+}
+
+std::string settings_digest(const StudyRun& run, ReferenceMatch match, const Json& model) {
+  RunConfig config = run.config;
   config.run_dir.clear();
-  config.seed = 0;
-  Json settings = {{"match", word_of(match, kReferenceMatches)}};
+  config.seed -= run.seed - 1;
+  Json settings = {{"match", word_of(match, kReferenceMatches)},
+                   {"model", model},
+                   {"drop_repeats", config.prompts.drop_repeats},
+                   {"files", Json::array()}};
   const Json values = config_to_json(config);
   for (const ConfigOrigin& field : list_fields({}, [&](FieldVisitor& v) { config.visit(v); })) {
     if (field.may_change) continue;
@@ -113,9 +156,9 @@ std::string settings_digest(RunConfig config, ReferenceMatch match) {
     std::replace(place.begin(), place.end(), '.', '/');
     settings[field.key] = without_folders(values.at(Json::json_pointer(place)));
   }
-  for (const std::string& file :
-       {config.prompts.path, config.prompts.examples.path, config.train.replay.path}) {
-    if (!file.empty() && fs::exists(file)) settings["files"].push_back(sha256_file(file));
+  for (const std::string& file : files_of(config)) {
+    const bool is_there = !file.empty() && fs::is_regular_file(file);
+    settings["files"].push_back(is_there ? sha256_file(file) : "");
   }
   return sha256(dump_json(settings));
 }
@@ -232,9 +275,13 @@ Study load_study(const ConfigSource& source) {
   for (const StudyRun& run : study.runs) check_run(run, study, problems);
   problems.throw_if_any();
   require_answers(study);
+  std::map<std::string, Json> models;  // by folder
   for (const StudyRun& run : study.runs) {
+    const fs::path model = run.config.model.path;
+    const auto [known, is_new] = models.try_emplace(model.string());
+    if (is_new && fs::is_directory(model)) known->second = model_fingerprint(model);
     std::string& digest = study.design.settings[run.task + "/" + run.arm];
-    if (digest.empty()) digest = settings_digest(run.config, study.match);
+    if (digest.empty()) digest = settings_digest(run, study.match, known->second);
   }
   return study;
 }

@@ -53,18 +53,5 @@ TEST(Bodies, mean_what_their_servers_say) {
   }
 }
 
-// The cap is kept by the reservation, whatever the form of the bill.
-TEST(Bodies, of_no_provider_cost_more_than_was_reserved) {
-  for (const Json& row : rows()) {
-    if (row["outcome"] != "answered") continue;
-    const Completion completion = read(row["body"]);
-    if (!completion.usage || completion.usage->usd) continue;
-    EXPECT_LE(
-        kPrice.cost(*completion.usage),
-        kPrice.most(completion.usage->input, completion.usage->output, completion.usage->input))
-        << row["name"];
-  }
-}
-
 }  // namespace
 }  // namespace thoughtrank

@@ -140,6 +140,30 @@ TEST_F(ClientTest, a_reply_without_a_bill_costs_what_was_reserved) {
   EXPECT_EQ(answers[0].usd, 9 + 100);  // "request 0" and the longest reply
 }
 
+TransportReply billed_reply(double usd) {
+  TransportReply reply = good_reply();
+  reply.body = fmt::format(
+      R"({{"choices":[{{"message":{{"content":"x"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6,"cost":{}}}}})",
+      usd);
+  return reply;
+}
+
+// One call at a time, so that what the server states is known before the next one leaves.
+TEST_F(ClientTest, a_server_that_bills_more_than_its_price_is_kept_within_the_cap) {
+  for (const Price& price : {Price{}, Price{.input_per_million = 1, .output_per_million = 1}}) {
+    fs::remove(ledger());
+    Ledger accounts(ledger());
+    ScriptedTransport transport([](int) { return billed_reply(2); });
+    const ScriptedOptions options{.client = {.concurrency = 1},
+                                  .accounts = {.max_usd = 7, .price = price}};
+    expect_error([&] { (void)ask(accounts, transport, 10, options); },
+                 ExitCode::kSpendingCap,
+                 {"judge.max_usd is 7"});
+    EXPECT_EQ(transport.started, 3) << "a fourth call could cost 2 as well";
+    EXPECT_EQ(accounts.spent_usd(), 6);
+  }
+}
+
 TEST_F(ClientTest, a_damaged_ledger_is_refused) {
   publish_file(ledger(), "{\"seq\":0,\"crc32c\":\"00000000\",\"body\":{}}\n{}\n{}\n");
   EXPECT_THROW(Ledger{ledger()}, Error);

@@ -69,12 +69,14 @@ TEST_F(PriceTest, has_four_numbers_and_a_tier_for_long_requests) {
   EXPECT_NEAR(price.cost({.input = 1001, .output = 100, .usd = 0.5}), 0.5, 0);
   EXPECT_NEAR(price.most(3000, 100, 900), (3000 * 2.5 + 100 * 10) / 1e6, 1e-12);
   EXPECT_NEAR(price.most(3000, 100, 1200), (3000 * 5.0 + 100 * 15) / 1e6, 1e-12);
-  for (const char* wrong :
-       {R"({"input_per_million": 1})",
-        R"({"input_per_million": 1, "output_per_million": 1, "cache": 1})",
-        R"({"input_per_million": 1, "output_per_million": 1, "cached_per_million": -1})",
-        R"({"input_per_million": 1, "output_per_million": 1, "above": {"tokens": 0}})",
-        R"([1, 2])"}) {
+  for (
+      const char* wrong :
+      {R"({"input_per_million": 1})",
+       R"({"input_per_million": 1, "output_per_million": 1, "cache": 1})",
+       R"({"input_per_million": 1, "output_per_million": 1, "cached_per_million": -1})",
+       R"({"input_per_million": 1, "output_per_million": 1, "above": {"tokens": 0, "input_per_million": 1, "output_per_million": 1}})",
+       R"({"input_per_million": 1, "output_per_million": 1, "above": {"tokens": 5}})",
+       R"([1, 2])"}) {
     expect_error([&] { (void)read_price(parse_json(wrong, "price"), "judge.price"); },
                  ExitCode::kConfig,
                  {"judge.price"});

@@ -124,6 +124,7 @@ TEST(Freeze, TheseKeysMayChangeAndNoOthers) {
                                       "judge.max_position_bias",
                                       "judge.max_usd",
                                       "judge.patience_s",
+                                      "judge.price",
                                       "judge.proxy",
                                       "judge.rubric",
                                       "judge.timeout_s",

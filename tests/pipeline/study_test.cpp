@@ -279,7 +279,12 @@ TEST_F(StudyTest, SeedsMeasuredInTwoFoldersAreOneStudy) {
   EXPECT_EQ(read_file(tiny_.root() / "first" / kStudyResults), whole);
   EXPECT_FALSE(run(first)) << "nothing is left";
 
-  expect_error([&] { add_study_results(second, tiny_.root() / "first"); },
+  add_study_results(second, tiny_.root() / "first");
+  EXPECT_TRUE(runs_to_do(second, 1).empty()) << "and the other way: what came from here is known";
+  EXPECT_EQ(runs_to_do(second, 2).size(), 2u);
+  const Study begun = load(arms, {in_root("begun")});
+  fs::create_directories(fs::path(begun.runs[2].config.run_dir) / "anything");
+  expect_error([&] { add_study_results(begun, tiny_.root() / "second"); },
                ExitCode::kConfig,
                {"seed 2", "is begun here as well"});
   const Study others =
@@ -287,6 +292,13 @@ TEST_F(StudyTest, SeedsMeasuredInTwoFoldersAreOneStudy) {
   expect_error([&] { add_study_results(others, tiny_.root() / "second"); },
                ExitCode::kConfig,
                {"arm chance", "other settings"});
+  // Settings that change later: what was added stands for nothing any more.
+  const Study changed_since = load(
+      "  - {name: recipe, about: the recipe, set: [train.learning_rate=3e-5]}\n"
+      "  - {name: chance, set: [select.control=random_winner]}\n",
+      {in_root("first")});
+  EXPECT_EQ(runs_to_do(changed_since, 2).size(), 1u);
+  (void)load(arms, {});
   const Study one = load(arms, {in_root("one"), "seeds=1"});
   expect_error([&] { add_study_results(one, tiny_.root() / "second"); },
                ExitCode::kConfig,
@@ -311,7 +323,10 @@ TEST_F(StudyTest, EndingsOfOtherSeedsStayWhenOneWorksAlone) {
       "  - {name: mad, set: [train.max_heldout_worse=0.01, train.learning_rate=0.2]}\n",
       {in_root("other")});
   add_study_results(other, tiny_.root() / "study");
-  EXPECT_FALSE(run(other)) << "what ended early ended, too";
+  const StudyOutcome added = run_study(other, {}, tiny_.clock, tiny_.stop, [] {});
+  EXPECT_FALSE(added.has_worked) << "what ended early ended, too";
+  EXPECT_EQ(added.ended_early, 2);
+  EXPECT_EQ(run_study(other, 1, tiny_.clock, tiny_.stop, [] {}).ended_early, 1);
 }
 
 }  // namespace

@@ -58,12 +58,16 @@ struct Study {
 // kBadData) for a prompt whose answer cannot be compared with.
 [[nodiscard]] Study load_study(const ConfigSource& source);
 
+// Returns the runs of all seeds, or of one, without those whose results were added from elsewhere.
+[[nodiscard]] std::vector<const StudyRun*> runs_to_do(const Study& study,
+                                                      std::optional<int64_t> seed);
+
 struct StudyOutcome {
   bool has_worked = false;  // false when all had been finished before
-  int64_t ended_early = 0;  // runs that ended before their last round
+  int64_t ended_early = 0;  // runs of the seeds worked on that ended before their last round
 };
 
-// Works on every run, or on those of one seed, in order, after a look at all of them: files that
+// Works on runs_to_do(), in order, after a look at all of them: files that
 // are missing, a judge's settings, weights that are gone (Error, naming the arm). What is finished,
 // here or elsewhere, is skipped, what was begun goes on; round 1's branches and the anchors are
 // taken from the first arm where an arm would generate and judge the same. After each run
