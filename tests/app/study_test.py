@@ -88,7 +88,7 @@ class StudyTest(unittest.TestCase):
         self.assertIn("3 runs added from", done.stderr)
         self.assertIn("2 of 2", done.stdout)
         done = run("study", "--config", self.config)
-        self.assertIn("all 6 runs were finished already", done.stderr)
+        self.assertIn("all 3 runs were finished already", done.stderr)
         self.assertFalse((self.folder / "study" / "sums" / "recipe-2").exists())
         self.assertEqual(run("study", "--config", self.config, "--seed", "3").returncode, 64)
         done = run("study", "--config", self.config, "--print", "--add", self.folder)
