@@ -7,6 +7,7 @@
 #include "llm/command_transport.h"
 #include "llm/curl_transport.h"
 #include "llm/messages_protocol.h"
+#include "thoughtrank/core/log.h"
 #include "thoughtrank/llm/credentials.h"
 
 namespace thoughtrank {

@@ -3,6 +3,8 @@
 // (output) for a million tokens.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "llm/llm_room.h"
 #include "llm/messages_protocol.h"
 #include "thoughtrank/core/files.h"
