@@ -65,11 +65,10 @@ std::string error_words(const std::string& body, const std::optional<Json>& erro
 }
 
 bool names_money(const std::string& words) {
-  constexpr std::array<const char*, 14> kWords = {"insufficient_quota",
+  constexpr std::array<const char*, 13> kWords = {"insufficient_quota",
                                                   "Insufficient Balance",
                                                   "any credits",
                                                   "all available credits",
-                                                  "monthly spending limit",
                                                   "billing_hard_limit_reached",
                                                   "billing_not_active",
                                                   "billing_error",
